@@ -1,0 +1,56 @@
+namespace Loom.Processes;
+
+/// <summary>Where a supervised process stands.</summary>
+public enum ProcessState
+{
+    Pending,
+    Starting,
+    Running,
+    Ready,
+    Unhealthy,
+    Backoff,
+    Stopping,
+    Stopped,
+    Completed,
+    Failed,
+    Skipped,
+    Blocked,
+}
+
+/// <summary>How a child ended: by code or by signal, exactly one of them.</summary>
+public sealed record ExitInfo(int? Code, int? Signal, DateTimeOffset At);
+
+/// <summary>An immutable view of one supervised process.</summary>
+public sealed record ProcessSnapshot
+{
+    public required string Name { get; init; }
+
+    public required ProcessKind Kind { get; init; }
+
+    public required ProcessState State { get; init; }
+
+    /// <summary>Since when it is in this state.</summary>
+    public required DateTimeOffset Since { get; init; }
+
+    public int? Pid { get; init; }
+
+    /// <summary>Field 22 of <c>/proc/PID/stat</c>; with the boot id it tells a process from a later one with the same pid.</summary>
+    public long? StartTicks { get; init; }
+
+    /// <summary>How often it was spawned in this run.</summary>
+    public int Spawns { get; init; }
+
+    /// <summary>Automatic restarts since the counters were last cleared.</summary>
+    public int Restarts { get; init; }
+
+    public DateTimeOffset? NextStart { get; init; }
+
+    public ExitInfo? LastExit { get; init; }
+
+    /// <summary>Why it is in this state, with numbers.</summary>
+    public string? Reason { get; init; }
+
+    public required string LogPath { get; init; }
+
+    public required TimeSpan Grace { get; init; }
+}
