@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
-using Loom.Cli.Terminal;
+using System.Text.RegularExpressions;
 
 namespace Loom.Cli.Logs;
 
