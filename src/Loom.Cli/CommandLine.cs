@@ -34,6 +34,7 @@ internal static class CommandLine
         var root = new RootCommand("Loom runs AI workloads on machines you own.")
         {
             InitVerb.Create(),
+            LogsVerb.Create(),
             VersionVerb.Create(),
             CompletionVerb.Create(),
             DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")),
