@@ -80,7 +80,7 @@ public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, st
 
     public Task<string?> ProbeAsync(EngineRun run, CancellationToken cancellationToken) => host.Client.ProbeAsync(Health(run), cancellationToken);
 
-    public string? LastWords() => EngineLog.LastWords(EngineLog.Tail(LogPath));
+    public string? LastWords() => EngineLog.LastWords(string.Join('\n', host.Supervisor.Tail(ProcessName, 20)));
 
     /// <summary>Address of an engine on this machine.</summary>
     public static Uri Root(EngineRun run) => new($"http://127.0.0.1:{run.Port}/");

@@ -66,7 +66,7 @@ public sealed record LaunchRequest
     public string Model => Prepared.Model?.Path ?? Pool.Models[0];
 
     /// <summary>Name of the model for clients.</summary>
-    public string ModelId => Prepared.Model?.Id ?? Pool.Models[0];
+    public string ModelId => Prepared.Model?.Id ?? Pool.ModelIds[0];
 
     /// <summary>Whether a GPU of this machine is used: one is there and the mask does not say <c>none</c>.</summary>
     public bool UsesGpu => Machine.HasGpu && !Pool.DeviceMask.Contains("none", StringComparer.OrdinalIgnoreCase);

@@ -11,6 +11,7 @@ public sealed class MockEngine : IEngineKind
         "--port", Number(request.Port),
         "--model", request.ModelId,
         "--slots", Number(request.Pool.EffectiveSlots),
+        "--ctx", Number(request.Ctx),
         .. Fill(request.Pool.Engine.Args, request),
     ]);
 }

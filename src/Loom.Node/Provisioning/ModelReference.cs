@@ -44,6 +44,16 @@ public abstract record ModelReference
         return ParseSource(text, baseFolder, hub) ?? throw Unknown(text, catalog);
     }
 
+    /// <summary>The id clients use for a reference or catalog id, without judging it.</summary>
+    public static string IdFor(string text)
+    {
+        var hash = text.LastIndexOf("#sha256=", StringComparison.Ordinal);
+        var plain = hash < 0 ? text : text[..hash];
+        return s_prefixes.Any(p => plain.StartsWith(p, StringComparison.Ordinal)) ? IdOf(Uri.UnescapeDataString(plain.Split('?')[0])) : text;
+    }
+
+    private static readonly string[] s_prefixes = ["file:", "hf:", "https://", "http://"];
+
     private static ModelReference? ParseSource(string text, string baseFolder, Uri hub)
     {
         var hash = text.LastIndexOf("#sha256=", StringComparison.Ordinal);
