@@ -12,7 +12,7 @@ internal static class CommandLine
     {
         using var signals = new ProcessSignals();
         var root = CreateRoot(signals);
-        var parse = root.Parse(FlagTwins.Apply(root, args));
+        var parse = root.Parse(FlagTwins.Apply(root, args, Environment.GetEnvironmentVariable));
         if (parse.Errors.Count > 0 && parse.Action is not HelpAction)
         {
             foreach (var error in parse.Errors)
@@ -34,6 +34,7 @@ internal static class CommandLine
         var root = new RootCommand("Loom runs AI workloads on machines you own.")
         {
             InitVerb.Create(),
+            LogsVerb.Create(),
             VersionVerb.Create(),
             CompletionVerb.Create(),
             DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")),

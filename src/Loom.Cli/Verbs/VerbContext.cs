@@ -1,5 +1,6 @@
 using System.Collections;
 using System.CommandLine;
+using Loom.Cli.Terminal;
 
 namespace Loom.Cli.Verbs;
 
@@ -23,6 +24,30 @@ public sealed class VerbContext
     public required string Executable { get; init; }
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>
+    /// The project's folder: <c>--project</c>, LOOM_PROJECT, else the nearest one upwards that holds a <c>loom.toml</c> or a running project's <c>.loom</c>.
+    /// Reads no file, so that verbs which only look at run state work with a broken one.
+    /// </summary>
+    /// <exception cref="CliError">There is none.</exception>
+    public string ProjectFolder()
+    {
+        if (ProjectOption is not null)
+        {
+            var folder = Path.GetFullPath(ProjectOption, WorkingDirectory);
+            return Directory.Exists(folder) ? folder : throw new CliError(ExitCode.Usage, "NO_PROJECT", $"--project: there is no folder {folder}");
+        }
+
+        for (var folder = new DirectoryInfo(WorkingDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "loom.toml")) || Directory.Exists(Path.Combine(folder.FullName, ".loom", "run")))
+            {
+                return folder.FullName;
+            }
+        }
+
+        throw new CliError(ExitCode.Usage, "NO_PROJECT", $"there is no loom.toml in {WorkingDirectory} or above it", "loom init, or name a project with -C DIR");
+    }
 
     /// <summary>Reads the process's surroundings; the only place that does.</summary>
     public static VerbContext FromProcess(ParseResult parse)
