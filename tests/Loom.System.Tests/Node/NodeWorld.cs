@@ -104,7 +104,7 @@ internal sealed class NodeWorld : IAsyncDisposable
             ModelsDir = folder["models"],
             Folders = new DataFolders(folder.Path, folder["cache"], folder["tmp"]),
             Environment = environment,
-            LoomProgram = Path.Combine(AppContext.BaseDirectory, "Loom.Cli"),
+            LoomProgram = Path.Combine(AppContext.BaseDirectory, "loom"),
             EmbeddedSources = Path.Combine(Repository.Root, "engines", "embedded"),
             EnginePorts = (first, first + 99),
             Restart = new EngineRestartPolicy { BackoffFirst = TimeSpan.FromMilliseconds(50) },
