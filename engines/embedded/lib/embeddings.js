@@ -15,11 +15,12 @@ export class Embedder {
 
   /** Returns `{ vectors, tokens }`; inputs are token lists. */
   async embed(inputs, signal) {
-    this.#context ??= this.#model.createEmbeddingContext({ contextSize: this.#contextLength + 1, batchSize: this.#contextLength + 1, threads: this.#threads });
+    this.#context ??= this.#model.createEmbeddingContext({ contextSize: this.#contextLength, batchSize: this.#contextLength, threads: this.#threads });
     const context = await this.#context;
+    const limit = this.#contextLength - 1; // the library keeps one place free
     const lengths = inputs.map((input) => context.calculateInputLength([...input]));
     lengths.forEach((length, index) => {
-      if (length > this.#contextLength) throw Problem.contextLength(this.#contextLength, length, null, inputs.length > 1 ? `input[${index}]` : 'input');
+      if (length > limit) throw Problem.contextLength(limit, length, null, inputs.length > 1 ? `input[${index}]` : 'input');
     });
     const vectors = [];
     for (const input of inputs) {

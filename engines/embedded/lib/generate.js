@@ -18,14 +18,17 @@ export async function* generate(engine, tokens, request, signal) {
   const grammarState = grammar && new LlamaGrammarEvaluationState({ model: engine.model, grammar });
   const options = evaluateOptions(request, engine.model, grammarState, generated, maxTokens);
   const slot = await engine.slots.acquire(tokens, signal);
+  let started;
   try {
     const prompt = await readPrompt(engine, slot, tokens, signal);
     const output = new Output(engine.model, tokens, request, grammar);
     let finishReason = 'length';
     const metadata = { probabilities: request.topLogprobs !== null };
-    const started = performance.now();
     for await (const step of slot.sequence.evaluateWithMetadata(prompt.rest, metadata, options)) {
-      if (generated.length === 0) prompt.done();
+      if (started === undefined) {
+        started = prompt.done();
+        engine.metrics.prompt(tokens.length - prompt.cached, prompt.milliseconds);
+      }
       signal.throwIfAborted();
       if (engine.model.isEogToken(step.token)) {
         finishReason = 'stop';
@@ -41,13 +44,12 @@ export async function* generate(engine, tokens, request, signal) {
     }
     const last = output.flush();
     if (last.text !== '' || last.logprobs.length > 0) yield last;
-    const summary = summarize(tokens.length, prompt, generated.length, performance.now() - started);
-    engine.metrics.finished(summary.timings);
-    return { finishReason, ...summary };
+    return { finishReason, ...summarize(tokens.length, prompt, generated.length, performance.now() - started) };
   } catch (error) {
     if (!signal.aborted) await slot.sequence.clearHistory();
     throw error;
   } finally {
+    if (started !== undefined) engine.metrics.output(generated.length, performance.now() - started);
     engine.slots.release(slot);
   }
 }
@@ -68,7 +70,12 @@ async function readPrompt(engine, slot, tokens, signal) {
     else if (took > 120) size = Math.max(size / 2, 8);
   }
   signal.throwIfAborted();
-  const prompt = { rest: tokens.slice(at), cached, milliseconds: 0, done: () => (prompt.milliseconds = performance.now() - started) };
+  const done = () => {
+    const now = performance.now();
+    prompt.milliseconds = now - started;
+    return now;
+  };
+  const prompt = { rest: tokens.slice(at), cached, milliseconds: 0, done };
   return prompt;
 }
 
@@ -126,7 +133,6 @@ class Output {
 
 function summarize(promptTokens, prompt, outputTokens, milliseconds) {
   const evaluated = promptTokens - prompt.cached;
-  const predictMs = Math.max(0, milliseconds);
   return {
     usage: {
       prompt_tokens: promptTokens,
@@ -140,8 +146,8 @@ function summarize(promptTokens, prompt, outputTokens, milliseconds) {
       prompt_ms: round(prompt.milliseconds),
       prompt_per_second: rate(evaluated, prompt.milliseconds),
       predicted_n: outputTokens,
-      predicted_ms: round(predictMs),
-      predicted_per_second: rate(outputTokens, predictMs),
+      predicted_ms: round(milliseconds),
+      predicted_per_second: rate(outputTokens, milliseconds),
     },
   };
 }

@@ -7,11 +7,15 @@ export class Metrics {
   #batches = 0;
   #batchItems = 0;
 
-  finished(timings) {
-    this.#promptTokens += timings.prompt_n;
-    this.#promptMs += timings.prompt_ms;
-    this.#outputTokens += timings.predicted_n;
-    this.#outputMs += timings.predicted_ms;
+  prompt(tokens, milliseconds) {
+    this.#promptTokens += tokens;
+    this.#promptMs += milliseconds;
+  }
+
+  /** Counts cancelled generations too. */
+  output(tokens, milliseconds) {
+    this.#outputTokens += tokens;
+    this.#outputMs += milliseconds;
   }
 
   decoded(sequences) {
