@@ -1,3 +1,4 @@
+using System.Buffers;
 using Loom.Control.Catalog;
 using Loom.Core.Telemetry;
 using Loom.Wire;
@@ -134,8 +135,15 @@ internal sealed partial class ApiRouter(
 
     private async Task MetricsAsync(HttpContext http)
     {
+        var text = new ArrayBufferWriter<byte>(16 * 1024);
+        metrics.Write(text);
         http.Response.ContentType = PrometheusExporter.ContentType;
-        metrics.Write(http.Response.BodyWriter);
+        http.Response.ContentLength = text.WrittenCount;
+        if (HttpMethods.IsGet(http.Request.Method))
+        {
+            http.Response.BodyWriter.Append(text.WrittenSpan);
+        }
+
         await http.Response.BodyWriter.FlushAsync(CancellationToken.None).ConfigureAwait(false);
     }
 

@@ -38,7 +38,7 @@ internal static class ErrorWriter
         headers.ContentLength = body.WrittenCount;
         if (!HttpMethods.IsHead(http.Request.Method))
         {
-            response.BodyWriter.Write(body.WrittenSpan);
+            response.BodyWriter.Append(body.WrittenSpan);
         }
 
         await response.BodyWriter.FlushAsync(CancellationToken.None).ConfigureAwait(false);

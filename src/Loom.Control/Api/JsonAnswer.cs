@@ -19,7 +19,7 @@ internal static class JsonAnswer
         http.Response.Headers.ContentLength = body.WrittenCount;
         if (!HttpMethods.IsHead(http.Request.Method))
         {
-            http.Response.BodyWriter.Write(body.WrittenSpan);
+            http.Response.BodyWriter.Append(body.WrittenSpan);
         }
 
         await http.Response.BodyWriter.FlushAsync(CancellationToken.None).ConfigureAwait(false);

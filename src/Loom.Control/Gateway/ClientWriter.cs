@@ -1,4 +1,4 @@
-using System.Buffers;
+using Loom.Control.Api;
 using Microsoft.AspNetCore.Http;
 
 namespace Loom.Control.Gateway;
@@ -11,7 +11,7 @@ internal sealed class ClientWriter(CallWatch watch, TimeSpan stallTimeout)
     public void Reset(HttpContext http) => _http = http;
 
     /// <summary>Adds bytes to what the next flush sends.</summary>
-    public void Write(ReadOnlySpan<byte> bytes) => _http.Response.BodyWriter.Write(bytes);
+    public void Write(ReadOnlySpan<byte> bytes) => _http.Response.BodyWriter.Append(bytes);
 
     /// <summary>Sends what was written. Waits only while the client's buffer is full.</summary>
     public ValueTask FlushAsync()

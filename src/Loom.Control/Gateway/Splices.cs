@@ -15,7 +15,7 @@ internal static class Splices
     /// <param name="request">What the scan found.</param>
     /// <param name="upstreamModel">The engine's own model name as JSON; null keeps the client's.</param>
     /// <param name="askUsage">Whether a streamed answer must report usage.</param>
-    public static ImmutableArray<Splice> Of(in ScannedRequest request, ReadOnlyMemory<byte>? upstreamModel, bool askUsage)
+    public static ImmutableArray<Splice> Of(in ScannedRequest request, byte[]? upstreamModel, bool askUsage)
     {
         var usage = askUsage && request.Stream && request.Usage != UsageAsk.Asked;
         if (!usage && upstreamModel is null)
@@ -37,10 +37,10 @@ internal static class Splices
             list.Add(new Splice(request.UsagePlace.Start.Value, request.UsagePlace.End.Value, text));
         }
 
-        if (upstreamModel is { } model)
+        if (upstreamModel is not null)
         {
             // The name's range excludes its quotes.
-            var splice = new Splice(request.ModelName.Start.Value - 1, request.ModelName.End.Value + 1, model);
+            var splice = new Splice(request.ModelName.Start.Value - 1, request.ModelName.End.Value + 1, upstreamModel);
             list.Insert(list.Count > 0 && list[0].Start > splice.Start ? 0 : list.Count, splice);
         }
 

@@ -1,7 +1,7 @@
-using System.Buffers;
 using System.Globalization;
 using System.Text;
 using Loom.Control.Admission;
+using Loom.Control.Api;
 using Microsoft.AspNetCore.Http;
 
 namespace Loom.Control.Gateway;
@@ -49,7 +49,7 @@ internal sealed class WaitingStream(GatewayOptions options, AdmissionDesk desk, 
             LoomHeaders.Stream(response.Headers);
         }
 
-        response.BodyWriter.Write(Encoding.ASCII.GetBytes(Comment(ticket)));
+        response.BodyWriter.Append(Encoding.ASCII.GetBytes(Comment(ticket)));
         await response.BodyWriter.FlushAsync(CancellationToken.None).ConfigureAwait(false);
     }
 

@@ -4,7 +4,6 @@ using System.Text;
 using Loom.Control;
 using Loom.Control.Nodes;
 using Loom.Wire;
-using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Loom.SystemTests.Gateway;
@@ -16,11 +15,13 @@ internal sealed class GatewayHarness : IAsyncDisposable, INodeLink
     private readonly List<ReplicaStatus> _statuses = [];
 
     private GatewayHarness(ControlOptions options) =>
-        Plane = new ControlPlane(options, this, TimeProvider.System, new Random(1), NullLoggerFactory.Instance);
+        Plane = new ControlPlane(options, this, TimeProvider.System, new Random(1), Log);
 
     public static TimeSpan Deadline { get; } = TimeSpan.FromSeconds(20);
 
     public ControlPlane Plane { get; }
+
+    public ListLog Log { get; } = new();
 
     public HttpClient Client { get; private set; } = null!;
 
