@@ -52,5 +52,8 @@ public sealed record ProcessSnapshot
 
     public required string LogPath { get; init; }
 
+    /// <summary>Path of the stderr log; null = it goes to <see cref="LogPath"/>.</summary>
+    public string? ErrorLogPath { get; init; }
+
     public required TimeSpan Grace { get; init; }
 }

@@ -1,0 +1,62 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using Loom.Cli.Terminal;
+using Loom.Cli.Verbs;
+
+namespace Loom.Cli;
+
+/// <summary>The root of the command line, and the only place where signals of the process are handled.</summary>
+internal static class CommandLine
+{
+    public static async Task<int> RunAsync(string[] args)
+    {
+        using var signals = new ProcessSignals();
+        var root = CreateRoot(signals);
+        var parse = root.Parse(FlagTwins.Apply(root, args, Environment.GetEnvironmentVariable));
+        if (parse.Errors.Count > 0 && parse.Action is not HelpAction)
+        {
+            foreach (var error in parse.Errors)
+            {
+                await Console.Error.WriteLineAsync("loom: " + error.Message).ConfigureAwait(false);
+            }
+
+            var path = string.Join(' ', parse.CommandResult.Tokens.Count >= 0 ? CommandPath(parse) : []);
+            await Console.Error.WriteLineAsync($"  fix: {path} --help").ConfigureAwait(false);
+            return ExitCode.Usage;
+        }
+
+        // System.CommandLine ends the process two seconds after Ctrl-C; an ordered stop may take longer.
+        return await parse.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = true }, signals.Stop).ConfigureAwait(false);
+    }
+
+    internal static RootCommand CreateRoot(ProcessSignals signals)
+    {
+        var root = new RootCommand("Loom runs AI workloads on machines you own.")
+        {
+            InitVerb.Create(),
+            LogsVerb.Create(),
+            VersionVerb.Create(),
+            CompletionVerb.Create(),
+            DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")),
+        };
+        foreach (var option in GlobalOptions.All)
+        {
+            root.Options.Add(option);
+        }
+
+        Examples.Set(root, ["loom init && loom up", "loom chat", "loom status"]);
+        Examples.ShowInHelp(root);
+        return root;
+    }
+
+    private static IEnumerable<string> CommandPath(ParseResult parse)
+    {
+        var names = new Stack<string>();
+        for (System.CommandLine.Parsing.SymbolResult? result = parse.CommandResult; result is System.CommandLine.Parsing.CommandResult command; result = result.Parent)
+        {
+            names.Push(command.Command is RootCommand ? "loom" : command.Command.Name);
+        }
+
+        return names;
+    }
+}

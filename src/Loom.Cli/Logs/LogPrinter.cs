@@ -1,0 +1,58 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
+
+namespace Loom.Cli.Logs;
+
+/// <summary>Prints log lines: <c>name | line</c> with a colour that depends on the name alone, raw, or as NDJSON.</summary>
+internal sealed class LogPrinter(Terminal.Terminal terminal, LogView view)
+{
+    private static readonly int[] s_colours = [36, 32, 33, 35, 34, 96, 92, 93, 95, 94];
+    private int _width;
+
+    public void Print(LogLine line)
+    {
+        if ((view.Since is { } since && line.At < since) || (view.Grep is { } grep && !grep.IsMatch(line.Text)))
+        {
+            return;
+        }
+
+        if (terminal.Json)
+        {
+            terminal.Out.WriteLine(JsonSerializer.Serialize(new LogItem(line.At, line.Name, line.Text), LogJson.Default.LogItem));
+            return;
+        }
+
+        var time = view.Timestamps && line.At is { } at ? at.ToString("HH:mm:ss.fff ", CultureInfo.InvariantCulture) : "";
+        if (view.Raw)
+        {
+            terminal.Out.WriteLine(time + line.Text);
+            return;
+        }
+
+        _width = Math.Max(_width, line.Name.Length);
+        var name = line.Name.PadRight(_width);
+        terminal.Out.WriteLine($"{time}{Tint(line.Name, name)} | {line.Text}");
+    }
+
+    private string Tint(string name, string text)
+    {
+        if (!terminal.Color)
+        {
+            return text;
+        }
+
+        var hash = name.Aggregate(17u, static (h, c) => (h * 31) + c);
+        return $"\e[{s_colours[hash % (uint)s_colours.Length]}m{text}\e[0m";
+    }
+}
+
+/// <summary>Which lines are shown, and how.</summary>
+internal sealed record LogView(DateTimeOffset? Since, Regex? Grep, bool Raw, bool Timestamps);
+
+internal sealed record LogItem(DateTimeOffset? Time, string Name, string Line);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(LogItem))]
+internal sealed partial class LogJson : JsonSerializerContext;

@@ -1,0 +1,68 @@
+using System.Runtime.InteropServices;
+
+namespace Loom.Cli;
+
+/// <summary>
+/// SIGINT, SIGTERM and SIGHUP of this process. The first one asks for an ordered stop, a second one for an immediate end; later ones are ignored.
+/// </summary>
+internal sealed class ProcessSignals : IDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly CancellationTokenSource _kill = new();
+    private readonly PosixSignalRegistration[] _registrations;
+    private int _count;
+
+    public ProcessSignals()
+    {
+        _registrations =
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle),
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle),
+            PosixSignalRegistration.Create(PosixSignal.SIGHUP, Handle),
+        ];
+    }
+
+    /// <summary>Fires on the first signal: stop in order.</summary>
+    public CancellationToken Stop => _stop.Token;
+
+    /// <summary>Fires on the second signal: end now.</summary>
+    public CancellationToken Kill => _kill.Token;
+
+    /// <summary>The first signal that came; null while none has.</summary>
+    public PosixSignal? First { get; private set; }
+
+    /// <summary>What to do on SIGHUP instead of stopping; a detached runtime reopens its logs.</summary>
+    public Action? OnHangup { get; set; }
+
+    public void Dispose()
+    {
+        foreach (var registration in _registrations)
+        {
+            registration.Dispose();
+        }
+
+        _stop.Dispose();
+        _kill.Dispose();
+    }
+
+    private void Handle(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        if (context.Signal == PosixSignal.SIGHUP && OnHangup is { } hangup)
+        {
+            hangup();
+            return;
+        }
+
+        switch (Interlocked.Increment(ref _count))
+        {
+            case 1:
+                First = context.Signal;
+                _stop.Cancel();
+                break;
+            case 2:
+                _kill.Cancel();
+                break;
+        }
+    }
+}

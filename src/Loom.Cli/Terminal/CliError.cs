@@ -1,0 +1,41 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Loom.Cli.Terminal;
+
+/// <summary>A failure told to the user in one line (or one JSON object), with the exit code it leads to.</summary>
+public sealed class CliError(int exit, string code, string message, string? fix = null) : Exception(message)
+{
+    public int Exit => exit;
+
+    /// <summary>Stable name of the failure, for scripts.</summary>
+    public string Code => code;
+
+    /// <summary>What mends it; null when nothing simple does.</summary>
+    public string? Fix => fix;
+
+    /// <summary>Writes the error to stderr: text, or with <c>--json</c> the documented one-line object.</summary>
+    public void WriteTo(Terminal terminal)
+    {
+        if (terminal.Json)
+        {
+            var body = new CliErrorDocument(new CliErrorBody(code, Message, fix, exit));
+            terminal.Err.WriteLine(JsonSerializer.Serialize(body, CliErrorJson.Default.CliErrorDocument));
+            return;
+        }
+
+        terminal.Err.WriteLine(terminal.Paint(Tone.Bad, "loom: ") + Message);
+        if (fix is not null)
+        {
+            terminal.Err.WriteLine("  fix: " + fix);
+        }
+    }
+}
+
+internal sealed record CliErrorDocument(CliErrorBody Error);
+
+internal sealed record CliErrorBody(string Code, string Message, string? Fix, int Exit);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(CliErrorDocument))]
+internal sealed partial class CliErrorJson : JsonSerializerContext;

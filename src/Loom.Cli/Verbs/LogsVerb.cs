@@ -1,0 +1,102 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Loom.Cli.Logs;
+using Loom.Cli.Terminal;
+
+namespace Loom.Cli.Verbs;
+
+/// <summary><c>loom logs</c>: captured output, merged by time. Works whether something runs or not.</summary>
+public static class LogsVerb
+{
+    private static readonly Argument<string[]> s_names = new("NAME") { Description = "Processes (default: all)", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Option<bool> s_follow = new("--follow", "-f") { Description = "Go on with new lines" };
+    private static readonly Option<int> s_lines = new("--lines", "-n") { Description = "Last lines shown", DefaultValueFactory = _ => 100 };
+    private static readonly Option<string?> s_since = new("--since") { Description = "Only lines since a time or an age: 2026-01-31T10:00:00Z, 10m, 2h" };
+    private static readonly Option<string?> s_grep = new("--grep") { Description = "Only lines that match a regular expression" };
+    private static readonly Option<bool> s_raw = new("--raw") { Description = "Lines without their process names" };
+    private static readonly Option<bool> s_timestamps = new("--timestamps") { Description = "Put the time before each line" };
+
+    public static Command Create()
+    {
+        var command = Verb.Create(
+            "logs",
+            "Show what processes wrote",
+            ["loom logs", "loom logs -f engine-default-r0", "loom logs --since 10m --grep error", "loom logs --json -n 1000 > lines.ndjson"],
+            RunAsync);
+        command.Arguments.Add(s_names);
+        foreach (var option in new Option[] { s_follow, s_lines, s_since, s_grep, s_raw, s_timestamps })
+        {
+            command.Options.Add(option);
+        }
+
+        return command;
+    }
+
+    private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken)
+    {
+        var folder = Path.Combine(context.ProjectFolder(), ".loom", "logs");
+        var names = parse.GetValue(s_names) ?? [];
+        var view = new LogView(Since(parse.GetValue(s_since), context.Time), Pattern(parse.GetValue(s_grep)), parse.GetValue(s_raw), parse.GetValue(s_timestamps));
+        using var logs = new MergedLogs(folder, names, context.Time);
+        var printer = new LogPrinter(context.Terminal, view);
+        var tail = logs.Tail(parse.GetValue(s_lines));
+        if (names.Except(logs.Names).FirstOrDefault() is { } unknown)
+        {
+            var known = Directory.Exists(folder) ? Directory.GetFiles(folder, "*.log").Select(Path.GetFileNameWithoutExtension) : [];
+            throw new CliError(ExitCode.NotRunning, "UNKNOWN_NAME", $"there is no log of '{unknown}' in {folder}", $"one of: {string.Join(", ", known)}");
+        }
+
+        foreach (var line in tail)
+        {
+            printer.Print(line);
+        }
+
+        if (parse.GetValue(s_follow))
+        {
+            await foreach (var line in logs.FollowAsync(cancellationToken).ConfigureAwait(false))
+            {
+                printer.Print(line);
+            }
+        }
+
+        return ExitCode.Ok;
+    }
+
+    private static DateTimeOffset? Since(string? text, TimeProvider time)
+    {
+        if (text is null)
+        {
+            return null;
+        }
+
+        if (DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at))
+        {
+            return at;
+        }
+
+        var age = double.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+            ? text[^1] switch
+            {
+                's' => TimeSpan.FromSeconds(number),
+                'm' => TimeSpan.FromMinutes(number),
+                'h' => TimeSpan.FromHours(number),
+                'd' => TimeSpan.FromDays(number),
+                _ => (TimeSpan?)null,
+            }
+            : null;
+        return time.GetUtcNow() - (age ?? throw new CliError(ExitCode.Usage, "USAGE", $"--since '{text}' is neither a time nor an age", "for example --since 10m"));
+    }
+
+    private static Regex? Pattern(string? text)
+    {
+        try
+        {
+            return text is null ? null : new Regex(text, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+        }
+        catch (RegexParseException e)
+        {
+            throw new CliError(ExitCode.Usage, "USAGE", $"--grep '{text}' is not a regular expression: {e.Message}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+using System.CommandLine;
+using Loom.Cli.Terminal;
+
+namespace Loom.Cli.Verbs;
+
+/// <summary>Builds commands: a description, examples in the help, and an action whose <see cref="CliError"/> becomes message and exit code.</summary>
+public static class Verb
+{
+    /// <summary>A command that runs <paramref name="action"/>.</summary>
+    /// <param name="name">Word on the command line.</param>
+    /// <param name="description">One line.</param>
+    /// <param name="examples">Whole command lines shown under the help.</param>
+    /// <param name="action">What it does; returns the exit code.</param>
+    public static Command Create(string name, string description, string[] examples, Func<VerbContext, ParseResult, CancellationToken, Task<int>> action)
+    {
+        var command = new Command(name, description);
+        Examples.Set(command, examples);
+        command.SetAction((parse, cancellationToken) => RunAsync(parse, action, cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ParseResult parse, Func<VerbContext, ParseResult, CancellationToken, Task<int>> action, CancellationToken cancellationToken)
+    {
+        var context = VerbContext.FromProcess(parse);
+        try
+        {
+            return await action(context, parse, cancellationToken).ConfigureAwait(false);
+        }
+        catch (CliError error)
+        {
+            error.WriteTo(context.Terminal);
+            return error.Exit;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return ExitCode.Interrupted;
+        }
+    }
+}
