@@ -12,7 +12,7 @@ internal static class CommandLine
     {
         using var signals = new ProcessSignals();
         var root = CreateRoot(signals);
-        var parse = root.Parse(FlagTwins.Apply(root, args));
+        var parse = root.Parse(FlagTwins.Apply(root, args, Environment.GetEnvironmentVariable));
         if (parse.Errors.Count > 0 && parse.Action is not HelpAction)
         {
             foreach (var error in parse.Errors)

@@ -52,5 +52,11 @@ public sealed record ProcessSnapshot
 
     public required string LogPath { get; init; }
 
+    /// <summary>Path of the stderr log; null = it goes to <see cref="LogPath"/>.</summary>
+    public string? ErrorLogPath { get; init; }
+
     public required TimeSpan Grace { get; init; }
+
+    /// <summary>Fingerprint of the plan, environment included: differs when the configuration asks for something else.</summary>
+    public string? PlanSha256 { get; init; }
 }

@@ -12,7 +12,7 @@ internal static class FlagTwins
     public static string VariableOf(Option option) => "LOOM_" + option.Name.TrimStart('-').Replace('-', '_').ToUpperInvariant();
 
     /// <summary>The command line with the twins that are set added to it.</summary>
-    public static string[] Apply(RootCommand root, string[] args)
+    public static string[] Apply(RootCommand root, string[] args, Func<string, string?> environment)
     {
         if (args.Length == 0 || args[0].StartsWith('['))
         {
@@ -31,7 +31,7 @@ internal static class FlagTwins
                     continue;
                 }
 
-                if (parse.GetResult(option) is null or { Implicit: true } && Environment.GetEnvironmentVariable(VariableOf(option)) is { Length: > 0 } value)
+                if (parse.GetResult(option) is null or { Implicit: true } && environment(VariableOf(option)) is { Length: > 0 } value)
                 {
                     AddTwin(option, value, added);
                 }

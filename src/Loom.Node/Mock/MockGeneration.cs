@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -140,9 +141,13 @@ internal sealed class MockGeneration(MockEngineOptions options, TimeProvider tim
         var items = prompt.Inputs.Select((input, index) =>
         {
             var random = new Random((int)(MockText.Key(input, 0) & 0x7FFFFFFF));
-            var vector = Enumerable.Range(0, 8).Select(_ => random.NextDouble() - 0.5).ToArray();
-            var length = Math.Sqrt(vector.Sum(v => v * v));
-            return $$"""{"object":"embedding","index":{{index}},"embedding":[{{string.Join(',', vector.Select(v => (v / length).ToString("R", CultureInfo.InvariantCulture)))}}]}""";
+            var vector = Enumerable.Range(0, 8).Select(_ => random.NextSingle() - 0.5f).ToArray();
+            var length = MathF.Sqrt(vector.Sum(v => v * v));
+            var unit = vector.Select(v => v / length).ToArray();
+            var embedding = prompt.Base64
+                ? $"\"{Convert.ToBase64String(MemoryMarshal.AsBytes<float>(unit))}\""
+                : $"[{string.Join(',', unit.Select(v => v.ToString("R", CultureInfo.InvariantCulture)))}]";
+            return $$"""{"object":"embedding","index":{{index}},"embedding":{{embedding}}}""";
         });
         var tokens = prompt.Inputs.Sum(i => MockText.CountTokens(i));
         return MockWire.JsonAsync(

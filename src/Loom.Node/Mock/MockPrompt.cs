@@ -10,7 +10,7 @@ internal sealed class MockRefusal(string code, string message) : Exception(messa
 }
 
 /// <summary>What the mock engine reads from a request.</summary>
-internal sealed record MockPrompt(string Text, string[] Words, int MaxTokens, long Seed, bool Stream, bool IncludeUsage, bool Logprobs, string[] Inputs)
+internal sealed record MockPrompt(string Text, string[] Words, int MaxTokens, long Seed, bool Stream, bool IncludeUsage, bool Logprobs, string[] Inputs, bool Base64)
 {
     private const int DefaultTokens = 16;
 
@@ -53,8 +53,9 @@ internal sealed record MockPrompt(string Text, string[] Words, int MaxTokens, lo
 
             var usage = root.TryGetProperty("stream_options", out var o) && o.ValueKind == JsonValueKind.Object
                 && o.TryGetProperty("include_usage", out var u) && u.ValueKind == JsonValueKind.True;
+            var base64 = root.TryGetProperty("encoding_format", out var f) && f.ValueEquals("base64");
             var stream = root.TryGetProperty("stream", out var s) && s.ValueKind == JsonValueKind.True;
-            return new MockPrompt(text, words, (int)max, Number(root, "seed") ?? 0, stream, usage, logprobs, inputs);
+            return new MockPrompt(text, words, (int)max, Number(root, "seed") ?? 0, stream, usage, logprobs, inputs, base64);
         }
     }
 

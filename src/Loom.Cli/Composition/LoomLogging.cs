@@ -1,0 +1,102 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Loom.Processes.Logs;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Cli.Composition;
+
+/// <summary>
+/// Loom's own log: every line goes to <c>loom.log</c>, warnings and errors also to whoever watches. One line a message, text or JSON.
+/// </summary>
+internal sealed class LoomLogging : ILoggerProvider
+{
+    private readonly SharedLog? _file;
+    private readonly Func<string, LogLevel> _levelOf;
+    private readonly bool _json;
+    private readonly Action<LogLevel, string>? _watch;
+
+    /// <summary>Creates the log.</summary>
+    /// <param name="file">Where lines go, or null; not disposed here.</param>
+    /// <param name="levelOf">Lowest level shown of a category.</param>
+    /// <param name="json">Lines as JSON objects.</param>
+    /// <param name="watch">Called with every line of level warning and above.</param>
+    public LoomLogging(SharedLog? file, Func<string, LogLevel> levelOf, bool json, Action<LogLevel, string>? watch)
+    {
+        _file = file;
+        _levelOf = levelOf;
+        _json = json;
+        _watch = watch;
+    }
+
+    public ILogger CreateLogger(string categoryName) => new CategoryLogger(this, categoryName, _levelOf(categoryName));
+
+    public void Dispose()
+    {
+    }
+
+    private static string Word(LogLevel level) => level switch
+    {
+        LogLevel.Trace => "trace",
+        LogLevel.Debug => "debug",
+        LogLevel.Information => "info",
+        LogLevel.Warning => "warn",
+        _ => "error",
+    };
+
+    private static string Json(LogLevel level, string category, EventId id, string message, Exception? error, IEnumerable<KeyValuePair<string, object?>>? fields)
+    {
+        using var buffer = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("level", Word(level));
+            writer.WriteString("target", category);
+            writer.WriteNumber("event", id.Id);
+            writer.WriteString("message", message);
+            foreach (var (key, value) in fields ?? [])
+            {
+                if (!string.Equals(key, "{OriginalFormat}", StringComparison.Ordinal))
+                {
+                    writer.WriteString(JsonNamingPolicy.SnakeCaseLower.ConvertName(key), Convert.ToString(value, CultureInfo.InvariantCulture));
+                }
+            }
+
+            if (error is not null)
+            {
+                writer.WriteString("error", error.ToString());
+            }
+
+            writer.WriteEndObject();
+        }
+
+        return Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length);
+    }
+
+    private sealed class CategoryLogger(LoomLogging owner, string category, LogLevel lowest) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= lowest && logLevel != LogLevel.None;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (!IsEnabled(logLevel))
+            {
+                return;
+            }
+
+            var message = formatter(state, exception);
+            var line = owner._json
+                ? Json(logLevel, category, eventId, message, exception, state as IEnumerable<KeyValuePair<string, object?>>)
+                : $"{Word(logLevel),-5} {category}: {message}{(exception is null ? "" : " | " + exception.ToString().ReplaceLineEndings(" | "))}";
+            owner._file?.Write(line);
+            if (logLevel >= LogLevel.Warning)
+            {
+                owner._watch?.Invoke(logLevel, $"{category}: {message}{(exception is null ? "" : ": " + exception.Message)}");
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+using System.Collections.Immutable;
+using Loom.Node.Plans;
+using Loom.Node.Provisioning;
+using Loom.Node.Threads;
+using Loom.Processes;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Node.Engines;
+
+/// <summary>What all replicas of a node share.</summary>
+/// <param name="Supervisor">Runs the processes.</param>
+/// <param name="Provisioner">Fetches engines and models.</param>
+/// <param name="Ports">Hands out ports.</param>
+/// <param name="Client">Asks engines.</param>
+/// <param name="Threads">Splits the cores.</param>
+/// <param name="Machine">Shapes command lines.</param>
+public sealed record EngineHost(ISupervisor Supervisor, IProvisioner Provisioner, PortRange Ports, EngineClient Client, ThreadPlan Threads, LaunchMachine Machine);
+
+/// <summary>The effects of one replica on the real world.</summary>
+public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, string replica, EngineHost host, ILogger logger) : IEngineEffects
+{
+    private static readonly TimeSpan s_probeStarting = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_probeRunning = TimeSpan.FromSeconds(2);
+    private int _port;
+
+    /// <summary>Name of the process in the supervisor and stem of its log: <c>engine-POOL-REPLICA</c>.</summary>
+    public string ProcessName { get; } = $"engine-{pool.Id}-{replica}";
+
+    /// <summary>The replica's restart policy, which listens to its log.</summary>
+    public EngineRestartPolicy Policy => options.Restart with { MemoryTroubleSince = since => EngineLog.SpeaksOfMemoryTrouble(EngineLog.Tail(LogPath), since) };
+
+    private string LogPath => Path.Combine(options.LogsDir, ProcessName + ".log");
+
+    public Task<PreparedEngine> PrepareAsync(IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
+        host.Provisioner.PrepareAsync(pool, progress, cancellationToken);
+
+    public int TakePort()
+    {
+        var old = _port;
+        _port = host.Ports.Take();
+        host.Ports.Release(old);
+        return _port > 0 ? _port : throw new ProvisionException(ProvisionExit.NotHealthy, $"all ports of serving.node.engine_ports ({host.Ports}) are taken; free some or widen the range");
+    }
+
+    public void ReleasePort()
+    {
+        host.Ports.Release(_port);
+        _port = 0;
+    }
+
+    public bool IsPortTaken(int port) => PortRange.IsTaken(port);
+
+    public Task AddProcessAsync(EngineRun run, CancellationToken cancellationToken)
+    {
+        var plan = Plan(run);
+        LogCommand(logger, ProcessName, string.Join(' ', plan.Command));
+        return host.Supervisor.AddAsync(plan, cancellationToken);
+    }
+
+    public async Task RemoveProcessAsync(CancellationToken cancellationToken)
+    {
+        if (host.Supervisor.Processes.Any(p => p.Name == ProcessName))
+        {
+            await host.Supervisor.RemoveAsync(ProcessName, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    public IDisposable Subscribe(Action<ProcessSnapshot> onChange) => host.Supervisor.Subscribe(p =>
+    {
+        if (p.Name == ProcessName)
+        {
+            onChange(p);
+        }
+    });
+
+    public Task<EngineFacts> AskFactsAsync(EngineRun run, CancellationToken cancellationToken) =>
+        host.Client.FactsAsync(Root(run), pool.Engine.HealthPath, cancellationToken);
+
+    public Task<int?> AskLoadPercentAsync(EngineRun run, CancellationToken cancellationToken) => host.Client.LoadPercentAsync(Health(run), cancellationToken);
+
+    public Task<string?> ProbeAsync(EngineRun run, CancellationToken cancellationToken) => host.Client.ProbeAsync(Health(run), cancellationToken);
+
+    public string? LastWords() => EngineLog.LastWords(string.Join('\n', host.Supervisor.Tail(ProcessName, 20)));
+
+    /// <summary>Address of an engine on this machine.</summary>
+    public static Uri Root(EngineRun run) => new($"http://127.0.0.1:{run.Port}/");
+
+    /// <summary>120 s and 20 s for each begun GiB of model, at most an hour: loading time grows with the file.</summary>
+    public static TimeSpan ReadyWithin(long modelBytes) =>
+        TimeSpan.FromSeconds(Math.Min(3600, 120 + (20 * Math.Ceiling(modelBytes / (double)(1L << 30)))));
+
+    private Uri Health(EngineRun run) => new(Root(run), pool.Engine.HealthPath);
+
+    /// <summary>What the supervisor is asked to run.</summary>
+    internal ProcessPlan Plan(EngineRun run)
+    {
+        var bytes = run.Prepared.Model?.Bytes ?? 0;
+        var request = new LaunchRequest
+        {
+            Pool = pool,
+            Replica = replica,
+            Port = run.Port,
+            Prepared = run.Prepared,
+            Threads = host.Threads.Of(pool, bytes),
+            Machine = host.Machine,
+        };
+        var launch = EngineKindTable.Of(pool.Engine.Kind).Launch(request);
+        var check = new ProbeCheck.Http(Health(run));
+        return new ProcessPlan
+        {
+            Name = ProcessName,
+            Kind = ProcessKind.Engine,
+            Command = launch.Command,
+            WorkingDirectory = options.WorkingDirectory,
+            Environment = EngineEnvironment.Build(options.Environment, options.Folders, launch, request, warning => LogEnvironment(logger, ProcessName, warning)),
+            Restart = Policy,
+            Ready = new ProbePlan { Check = check, Every = s_probeStarting, Within = pool.Engine.ReadyTimeout ?? ReadyWithin(bytes) },
+            Live = new ProbePlan { Check = check, Every = s_probeRunning },
+            LogPath = LogPath,
+            Log = new LogOptions { Secrets = Secrets(pool.Engine.Env) },
+        };
+    }
+
+    private static ImmutableDictionary<string, string> Secrets(ImmutableDictionary<string, string> env) =>
+        env.Where(e => s_secretEndings.Any(ending => e.Key.EndsWith(ending, StringComparison.Ordinal))).ToImmutableDictionary();
+
+    private static readonly string[] s_secretEndings = ["KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL"];
+
+    [LoggerMessage(EventId = 310, Level = LogLevel.Information, Message = "{Process}: {Command}")]
+    private static partial void LogCommand(ILogger logger, string process, string command);
+
+    [LoggerMessage(EventId = 311, Level = LogLevel.Warning, Message = "{Process}: {Warning}")]
+    private static partial void LogEnvironment(ILogger logger, string process, string warning);
+}

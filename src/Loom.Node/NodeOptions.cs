@@ -1,0 +1,59 @@
+using System.Collections.Immutable;
+using Loom.Node.Engines;
+using Loom.Node.Plans;
+
+namespace Loom.Node;
+
+/// <summary>Everything a node reads from the settings, judged and made absolute.</summary>
+public sealed record NodeOptions
+{
+    /// <summary>Name of this node; in HOME the host name.</summary>
+    public required string NodeId { get; init; }
+
+    /// <summary>Absolute; engines are started here.</summary>
+    public required string WorkingDirectory { get; init; }
+
+    /// <summary>Absolute; captured logs of engines (<c>.loom/logs</c>).</summary>
+    public required string LogsDir { get; init; }
+
+    /// <summary>Absolute; fetched engines.</summary>
+    public required string CacheDir { get; init; }
+
+    /// <summary>Absolute; fetched models.</summary>
+    public required string ModelsDir { get; init; }
+
+    public required DataFolders Folders { get; init; }
+
+    /// <summary>What engines inherit: the environment of this process.</summary>
+    public required ImmutableDictionary<string, string> Environment { get; init; }
+
+    /// <summary>Path of the running <c>loom</c>; kind <c>mock</c> runs it.</summary>
+    public required string LoomProgram { get; init; }
+
+    /// <summary>Folder of the embedded adapter's sources (<c>engines/embedded</c>); null = not shipped beside this program.</summary>
+    public string? EmbeddedSources { get; init; }
+
+    /// <summary>First and last port for engines.</summary>
+    public (int First, int Last) EnginePorts { get; init; } = (28080, 28179);
+
+    /// <summary>Never touch the network.</summary>
+    public bool Offline { get; init; }
+
+    /// <summary>Fetch files without a known checksum, and mark them so.</summary>
+    public bool AllowUnverified { get; init; }
+
+    /// <summary>Turns every pool into kind <c>mock</c>.</summary>
+    public bool MockMode { get; init; }
+
+    /// <summary>How crashed engines come back.</summary>
+    public EngineRestartPolicy Restart { get; init; } = new();
+
+    /// <summary>Pools in the order of the file.</summary>
+    public ImmutableArray<PoolPlan> Pools { get; init; } = [new PoolPlan { Id = "default", Engine = EnginePlan.Embedded }];
+
+    /// <summary>Catalog entries by id.</summary>
+    public ImmutableDictionary<string, ModelPlan> Models { get; init; } = ImmutableDictionary<string, ModelPlan>.Empty;
+
+    /// <summary>Providers by name.</summary>
+    public ImmutableDictionary<string, ProviderPlan> Providers { get; init; } = ImmutableDictionary<string, ProviderPlan>.Empty;
+}

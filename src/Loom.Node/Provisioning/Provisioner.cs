@@ -1,0 +1,151 @@
+using System.Collections.Immutable;
+using Loom.Core.Binaries;
+using Loom.Node.Engines;
+using Loom.Node.Gguf;
+using Loom.Node.Plans;
+using Loom.Processes;
+
+namespace Loom.Node.Provisioning;
+
+/// <summary>The real provisioner: steps <c>engine:KIND</c>, <c>model:REF</c> and <c>fit</c>, each reported, each once for all who ask.</summary>
+public sealed class Provisioner : IProvisioner, IDisposable
+{
+    /// <summary>Base of <c>hf:</c> references unless <c>HF_ENDPOINT</c> names a mirror.</summary>
+    private const string Hub = "https://huggingface.co";
+
+    private readonly NodeOptions _options;
+    private readonly TimeProvider _time;
+    private readonly NodeRuntime _node;
+    private readonly EmbeddedInstaller _embedded;
+    private readonly ModelFetcher _models;
+    private readonly LaunchMachine _machine;
+    private readonly Func<long> _freeMemory;
+    private readonly SemaphoreSlim _engineStep = new(1, 1); // helpers share a log; replicas of one pool want the same engine
+
+    /// <summary>Makes it.</summary>
+    /// <param name="options">Folders and rules.</param>
+    /// <param name="supervisor">Runs helpers such as npm.</param>
+    /// <param name="transfer">Fetches files.</param>
+    /// <param name="machine">Whether there is a GPU.</param>
+    /// <param name="freeMemory">Memory that engines on the CPU may take now, bytes.</param>
+    /// <param name="time">Clock.</param>
+    public Provisioner(NodeOptions options, ISupervisor supervisor, Transfer transfer, LaunchMachine machine, Func<long> freeMemory, TimeProvider time)
+    {
+        _machine = machine;
+        _freeMemory = freeMemory;
+        _options = options;
+        _time = time;
+        var oneShot = new OneShot(supervisor, options, time);
+        _node = new NodeRuntime(options, oneShot);
+        _embedded = new EmbeddedInstaller(options, oneShot, time);
+        _models = new ModelFetcher(options.ModelsDir, options.Offline, options.AllowUnverified, transfer, time);
+    }
+
+    public async Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken)
+    {
+        var engine = await EngineAsync(pool, progress, cancellationToken).ConfigureAwait(false);
+        if (ReferenceOf(pool) is { } reference)
+        {
+            var model = await _models.FetchAsync(reference, progress, pool.Id, cancellationToken).ConfigureAwait(false);
+            engine = engine with { Model = await FitAsync(pool, model, progress).ConfigureAwait(false) };
+        }
+
+        return engine;
+    }
+
+    public void Dispose() => _engineStep.Dispose();
+
+    private async Task<PreparedEngine> EngineAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken)
+    {
+        var step = new StepReporter(progress, _time, $"engine:{pool.Engine.Kind}", "engine_provision", pool.Id);
+        await _engineStep.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await step.RunAsync($"engine {pool.Engine.Kind}: looking for it", () => pool.Engine.Kind switch
+            {
+                EngineKinds.Embedded => EmbeddedAsync(pool, step, cancellationToken),
+                EngineKinds.LlamaServer => Task.FromResult(LlamaServer(pool)),
+                EngineKinds.Mock => Task.FromResult(new PreparedEngine { Program = _options.LoomProgram }),
+                _ => Task.FromResult(new PreparedEngine { Program = "" }),
+            }).ConfigureAwait(false);
+        }
+        finally
+        {
+            _engineStep.Release();
+        }
+    }
+
+    private async Task<PreparedEngine> EmbeddedAsync(PoolPlan pool, StepReporter step, CancellationToken cancellationToken)
+    {
+        var (node, _) = await _node.FindAsync(pool, cancellationToken).ConfigureAwait(false);
+        return new PreparedEngine { Program = node, Folder = await _embedded.InstallAsync(step, cancellationToken).ConfigureAwait(false) };
+    }
+
+    private PreparedEngine LlamaServer(PoolPlan pool)
+    {
+        if (pool.Engine.Binary is { } binary)
+        {
+            return ToolPath.IsExecutable(binary)
+                ? new PreparedEngine { Program = binary, Version = pool.Engine.Version }
+                : throw new ProvisionException(ProvisionExit.NotFound, $"serving.engines.{pool.Engine.Name}.binary: '{binary}' {(File.Exists(binary) ? "is not executable" : "does not exist")}");
+        }
+
+        return ToolPath.Find("llama-server", _options.Environment) is { } found
+            ? new PreparedEngine { Program = found, Version = pool.Engine.Version }
+            : throw new ProvisionException(ProvisionExit.NotFound, $"engine \"{pool.Engine.Name}\": llama-server is not in PATH; install it, or set serving.engines.{pool.Engine.Name}.binary");
+    }
+
+    /// <summary>Reads the header, so that a broken or oversized model is told in words instead of by a crash loop.</summary>
+    private Task<PreparedModel> FitAsync(PoolPlan pool, PreparedModel model, IProgress<ProvisionProgress> progress)
+    {
+        if (pool.Engine.Kind == EngineKinds.Command && !model.Path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
+        {
+            return Task.FromResult(model); // such engines read formats of their own
+        }
+
+        var step = new StepReporter(progress, _time, "fit", "pool_warmup", pool.Id);
+        return step.RunAsync($"model {model.Id}: reading its header", () =>
+        {
+            var header = Header(model);
+            var known = model with
+            {
+                Ctx = _options.Models.GetValueOrDefault(pool.Models[0])?.Ctx ?? header.ContextLength,
+                Description = header.Description,
+            };
+            var usesGpu = _machine.HasGpu && pool.Engine.Kind != EngineKinds.Embedded && !pool.DeviceMask.Contains("none", StringComparer.OrdinalIgnoreCase);
+            var ctx = pool.Ctx ?? Math.Min(known.Ctx ?? LaunchRequest.DefaultCtx, LaunchRequest.DefaultCtx);
+            var trouble = usesGpu ? null : ModelFit.Of(header, ctx, pool.EffectiveSlots).Trouble(model.Id, pool.Id, ctx, pool.EffectiveSlots, _freeMemory());
+            return trouble is null ? Task.FromResult(known) : throw new ProvisionException(ProvisionExit.DoesNotFit, trouble);
+        });
+    }
+
+    private static GgufModel Header(PreparedModel model)
+    {
+        try
+        {
+            return GgufReader.Read(model.Path);
+        }
+        catch (GgufException e)
+        {
+            throw new ProvisionException(ProvisionExit.BadModel, $"model '{model.Id}': {e.Message}", e);
+        }
+    }
+
+    private ModelReference? ReferenceOf(PoolPlan pool)
+    {
+        var text = pool.Models[0];
+        var needsFile = pool.Engine.Kind switch
+        {
+            EngineKinds.Embedded or EngineKinds.LlamaServer => true,
+            // A command may take names of its own (a hub id, say); only what Loom understands, and the command asks for, becomes a file.
+            EngineKinds.Command => pool.Engine.Command.Concat(pool.Engine.Args).Any(a => a.Contains("{model}", StringComparison.Ordinal))
+                && (text == "demo" || _options.Models.ContainsKey(text) || ModelReference.IdFor(text) != text),
+            _ => false,
+        };
+        return needsFile ? ModelReference.Parse(text, _options.Models, _options.WorkingDirectory, HubOf(_options.Environment)) : null;
+    }
+
+    /// <summary>Where <c>hf:</c> references lead.</summary>
+    internal static Uri HubOf(ImmutableDictionary<string, string> environment) =>
+        Uri.TryCreate(environment.GetValueOrDefault("HF_ENDPOINT"), UriKind.Absolute, out var mirror) ? mirror : new Uri(Hub);
+}

@@ -1,0 +1,48 @@
+using System.Collections.Immutable;
+using Microsoft.Win32.SafeHandles;
+
+namespace Loom.Processes.Spawning;
+
+/// <summary>What one spawn needs, with nothing left to decide.</summary>
+internal sealed record SpawnRequest
+{
+    internal required ImmutableArray<string> Command { get; init; }
+
+    internal required string WorkingDirectory { get; init; }
+
+    internal required IReadOnlyDictionary<string, string> Environment { get; init; }
+
+    /// <summary>True: the child reads from a pipe whose write end is <see cref="SpawnedChild.Input"/>; false: from /dev/null.</summary>
+    internal bool PipeInput { get; init; }
+
+    /// <summary>True: stdout and stderr are pipes; false: both go to /dev/null.</summary>
+    internal bool PipeOutput { get; init; } = true;
+}
+
+/// <summary>A child just started, leader of its own session and group: pid, group id and session id are one number.</summary>
+internal sealed class SpawnedChild(ProcessIdentity identity, SafeFileHandle exit, SafeFileHandle? input, SafeFileHandle? output, SafeFileHandle? error) : IDisposable
+{
+    internal ProcessIdentity Identity { get; } = identity;
+
+    internal int Pid => Identity.Pid;
+
+    /// <summary>pidfd: readable once the child has ended.</summary>
+    internal SafeFileHandle Exit { get; } = exit;
+
+    /// <summary>Write end of the child's stdin, or null.</summary>
+    internal SafeFileHandle? Input { get; } = input;
+
+    /// <summary>Read end of its stdout, non-blocking, or null.</summary>
+    internal SafeFileHandle? Output { get; } = output;
+
+    /// <summary>Read end of its stderr, non-blocking, or null.</summary>
+    internal SafeFileHandle? Error { get; } = error;
+
+    public void Dispose()
+    {
+        Exit.Dispose();
+        Input?.Dispose();
+        Output?.Dispose();
+        Error?.Dispose();
+    }
+}

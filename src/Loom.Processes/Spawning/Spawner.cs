@@ -1,0 +1,193 @@
+using System.Runtime.InteropServices;
+using Loom.Processes.Native;
+using Loom.Processes.Table;
+using Microsoft.Win32.SafeHandles;
+
+namespace Loom.Processes.Spawning;
+
+/// <summary>
+/// Starts children by posix_spawn: own session, default signals, empty mask, and no descriptor of ours but the three it is given.
+/// .NET's own Process shares our session, leaves SIGPIPE ignored and waits for pipe EOF instead of death.
+/// </summary>
+internal static unsafe class Spawner
+{
+    private const short SetSignalDefaults = 0x04;
+    private const short SetSignalMask = 0x08;
+    private const short SetSession = 0x80;
+
+    // glibc keeps these types below 400 bytes on every architecture; the room to spare costs nothing.
+    private const int OpaqueSize = 1024;
+
+    private static readonly bool s_closeFrom = NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), "posix_spawn_file_actions_addclosefrom_np", out _);
+
+    /// <summary>Starts one child. Whoever calls owns the result and must reap it through <see cref="Children"/>.</summary>
+    /// <exception cref="SpawnException">The command cannot be started.</exception>
+    internal static SpawnedChild Spawn(SpawnRequest request)
+    {
+        if (!Directory.Exists(request.WorkingDirectory))
+        {
+            throw new SpawnException($"cannot start '{request.Command[0]}': its working folder '{request.WorkingDirectory}' does not exist", permanent: true);
+        }
+
+        var program = CommandPath.Resolve(request.Command[0], request.WorkingDirectory, request.Environment.GetValueOrDefault("PATH"));
+        (SafeFileHandle Read, SafeFileHandle Write)? input = request.PipeInput ? Pipe() : null;
+        (SafeFileHandle Read, SafeFileHandle Write)? output = request.PipeOutput ? Pipe() : null;
+        (SafeFileHandle Read, SafeFileHandle Write)? error = request.PipeOutput ? Pipe() : null;
+        try
+        {
+            var pid = Children.Start(() => SpawnWith(program, request, input?.Read, output?.Write, error?.Write));
+            var exit = (int)Libc.Syscall(Linux.SysPidfdOpen, pid, 0, 0, 0);
+            if (exit < 0)
+            {
+                var reason = Marshal.GetLastPInvokeErrorMessage();
+                _ = Libc.Kill(pid, Linux.SigKill);
+                Children.ReapBlocking(pid);
+                throw new SpawnException($"cannot watch '{request.Command[0]}': pidfd_open: {reason}", permanent: false);
+            }
+
+            // The child is ours and unreaped, so the entry exists even if it has already ended.
+            var ticks = ProcessTable.ReadEntry(pid)?.StartTicks ?? 0;
+            NonBlocking(output?.Read);
+            NonBlocking(error?.Read);
+            return new SpawnedChild(new ProcessIdentity(pid, ticks), new SafeFileHandle(exit, ownsHandle: true), input?.Write, output?.Read, error?.Read);
+        }
+        catch
+        {
+            input?.Write.Dispose();
+            output?.Read.Dispose();
+            error?.Read.Dispose();
+            throw;
+        }
+        finally
+        {
+            input?.Read.Dispose();
+            output?.Write.Dispose();
+            error?.Write.Dispose();
+        }
+    }
+
+    private static int SpawnWith(string program, SpawnRequest request, SafeFileHandle? input, SafeFileHandle? output, SafeFileHandle? error)
+    {
+        byte* actions = stackalloc byte[OpaqueSize];
+        byte* attributes = stackalloc byte[OpaqueSize];
+        byte* signals = stackalloc byte[OpaqueSize];
+        using var strings = new NativeStrings();
+        Check(Libc.ActionsInit(actions), program, request);
+        Check(Libc.AttributesInit(attributes), program, request);
+        try
+        {
+            Check(Libc.AttributesSetFlags(attributes, SetSession | SetSignalDefaults | SetSignalMask), program, request);
+            _ = Libc.SignalsFill(signals);
+            Check(Libc.AttributesSetDefaults(attributes, signals), program, request);
+            _ = Libc.SignalsEmpty(signals);
+            Check(Libc.AttributesSetMask(attributes, signals), program, request);
+
+            Standard(actions, 0, input, Linux.ReadOnly, strings);
+            Standard(actions, 1, output, Linux.WriteOnly, strings);
+            Standard(actions, 2, error, Linux.WriteOnly, strings);
+            if (s_closeFrom)
+            {
+                _ = Libc.ActionsCloseFrom(actions, 3);
+            }
+
+            _ = Libc.ActionsChangeFolder(actions, strings.Add(request.WorkingDirectory));
+
+            var arguments = strings.AddList(request.Command);
+            var environment = strings.AddList([.. request.Environment.Select(v => $"{v.Key}={v.Value}")]);
+            int pid;
+            Check(Libc.Spawn(&pid, strings.Add(program), actions, attributes, arguments, environment), program, request);
+            return pid;
+        }
+        finally
+        {
+            _ = Libc.ActionsDestroy(actions);
+            _ = Libc.AttributesDestroy(attributes);
+        }
+    }
+
+    private static void Standard(byte* actions, int number, SafeFileHandle? pipe, int flags, NativeStrings strings)
+    {
+        if (pipe is null)
+        {
+            _ = Libc.ActionsOpen(actions, number, strings.Add("/dev/null"), flags, 0);
+        }
+        else
+        {
+            _ = Libc.ActionsDuplicate(actions, (int)pipe.DangerousGetHandle(), number);
+        }
+    }
+
+    private static void Check(int error, string program, SpawnRequest request)
+    {
+        if (error == 0)
+        {
+            return;
+        }
+
+        var message = Marshal.GetPInvokeErrorMessage(error);
+        throw error switch
+        {
+            Linux.NoEntry => new SpawnException($"cannot start '{program}': the interpreter in its first line, or its loader, does not exist", permanent: true),
+            Linux.ExecFormat => new SpawnException($"cannot start '{program}': not a program of this machine, and no '#!' line", permanent: true),
+            Linux.AccessDenied => new SpawnException($"cannot start '{program}' in '{request.WorkingDirectory}': {message}", permanent: true),
+            Linux.Again or Linux.NoMemory => new SpawnException($"cannot start '{program}' now: {message} (limit of processes or memory)", permanent: false),
+            _ => new SpawnException($"cannot start '{program}': {message} (error {error})", permanent: false),
+        };
+    }
+
+    private static (SafeFileHandle Read, SafeFileHandle Write) Pipe()
+    {
+        var pair = stackalloc int[2];
+        return Libc.Pipe2(pair, Linux.Cloexec) == 0
+            ? (new SafeFileHandle(pair[0], ownsHandle: true), new SafeFileHandle(pair[1], ownsHandle: true))
+            : throw new SpawnException($"cannot make a pipe: {Marshal.GetLastPInvokeErrorMessage()}", permanent: false);
+    }
+
+    private static void NonBlocking(SafeFileHandle? pipe)
+    {
+        const int SetFlags = 4;
+        if (pipe is not null)
+        {
+            // Only our end: the flag belongs to the open file description, and the child holds the other one.
+            _ = Libc.FileControl((int)pipe.DangerousGetHandle(), SetFlags, Linux.NonBlock);
+        }
+    }
+
+    private sealed class NativeStrings : IDisposable
+    {
+        private readonly List<nint> _blocks = [];
+
+        internal byte* Add(string text)
+        {
+            if (text.Contains('\0', StringComparison.Ordinal))
+            {
+                throw new SpawnException("a command, folder or variable holds a zero character", permanent: true);
+            }
+
+            var block = Marshal.StringToCoTaskMemUTF8(text);
+            _blocks.Add(block);
+            return (byte*)block;
+        }
+
+        internal byte** AddList(IReadOnlyList<string> items)
+        {
+            var list = (byte**)Marshal.AllocCoTaskMem((items.Count + 1) * sizeof(byte*));
+            _blocks.Add((nint)list);
+            for (var i = 0; i < items.Count; i++)
+            {
+                list[i] = Add(items[i]);
+            }
+
+            list[items.Count] = null;
+            return list;
+        }
+
+        public void Dispose()
+        {
+            foreach (var block in _blocks)
+            {
+                Marshal.FreeCoTaskMem(block);
+            }
+        }
+    }
+}

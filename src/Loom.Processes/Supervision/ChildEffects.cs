@@ -1,0 +1,323 @@
+using System.Collections.Immutable;
+using System.Text.RegularExpressions;
+using Loom.Processes.Guarding;
+using Loom.Processes.Native;
+using Loom.Processes.Probes;
+using Loom.Processes.Spawning;
+using Loom.Processes.Table;
+using Loom.Processes.Watching;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Processes.Supervision;
+
+/// <summary>Does to the world what the machine decides. Called by the owner loop only; what takes time reports back through <c>report</c>.</summary>
+internal sealed partial class ChildEffects : IAsyncDisposable
+{
+    private static readonly TimeSpan s_lookEvery = TimeSpan.FromSeconds(1);
+
+    private readonly SupervisorOptions _options;
+    private readonly SteadyClock _clock;
+    private readonly Action<SupervisedChild, ChildEvent> _report;
+    private readonly DescriptorLoop _descriptors;
+    private readonly ProbeRunner _probes;
+    private readonly GuardianLink _guardian;
+    private readonly long _oldest;
+    private readonly Census _census;
+    private readonly CancellationTokenSource _end = new();
+    private readonly HashSet<ProcessIdentity> _adopted = [];
+    private List<(SupervisedChild Child, int Incarnation, int Signal)> _counts = [];
+    private DateTimeOffset _nextLook;
+
+    internal ChildEffects(SupervisorOptions options, SteadyClock clock, Action<Action> post, Action<SupervisedChild, ChildEvent> report)
+    {
+        _options = options;
+        _clock = clock;
+        _report = report;
+        _descriptors = new DescriptorLoop(options.Logger);
+        _probes = new ProbeRunner(_descriptors, options.Time);
+        _guardian = new GuardianLink(options, clock, _descriptors, post);
+        _oldest = ProcessTable.ReadEntry(Environment.ProcessId)?.StartTicks ?? 0;
+        _census = new Census(options.RunId, _oldest);
+        _nextLook = clock.Now + s_lookEvery;
+        if (options.AdoptStrays)
+        {
+            // Orphans of our children come to us instead of to init, so none is out of sight.
+            _ = Libc.ProcessControl(Linux.PrSetChildSubreaper, 1, 0, 0, 0);
+        }
+    }
+
+    internal ProcessIdentity? GuardianIdentity => _guardian.Identity;
+
+    /// <summary>Carries out one action.</summary>
+    /// <returns>News that is known at once, or null.</returns>
+    internal ChildEvent? Perform(SupervisedChild child, ChildAction action)
+    {
+        switch (action)
+        {
+            case ChildAction.CheckPort check:
+                Observe(CheckPortAsync(child, check.Incarnation));
+                return null;
+            case ChildAction.Spawn spawn:
+                return Spawn(child, spawn.Incarnation);
+            case ChildAction.Probe { Plan.Check: not ProbeCheck.Log } probe:
+                child.Probe?.Dispose();
+                child.Probe = CancellationTokenSource.CreateLinkedTokenSource(_end.Token);
+                Observe(ProbeAsync(child, probe.Incarnation, probe.Plan, child.Probe.Token));
+                return null;
+            case ChildAction.CancelProbe:
+                child.Log.Watch(null);
+                child.Probe?.Cancel();
+                child.Probe?.Dispose();
+                child.Probe = null;
+                return null;
+            case ChildAction.Signal signal:
+                if (child.Live is { } live)
+                {
+                    Signals.SendToGroup(live.Identity.Pid, signal.Number);
+                }
+
+                _counts.Add((child, signal.Incarnation, signal.Number));
+                return null;
+            case ChildAction.Count count:
+                _counts.Add((child, count.Incarnation, 0));
+                return null;
+            case ChildAction.Reap:
+                Reap(child);
+                return null;
+            default:
+                return null; // a log probe: the line will come by itself
+        }
+    }
+
+    /// <summary>Takes the counts asked for since the last call, with one look at the system for all of them.</summary>
+    internal bool TakeCounts(out ImmutableArray<(SupervisedChild Child, int Incarnation, ImmutableArray<string> Members)> counted)
+    {
+        counted = [];
+        if (_counts.Count == 0)
+        {
+            return false;
+        }
+
+        var asked = _counts;
+        _counts = [];
+        _census.Take();
+        counted = [.. asked.Select(a => (a.Child, a.Incarnation, Count(a.Child, a.Signal)))];
+        return true;
+    }
+
+    /// <summary>When <see cref="LookForStrays"/> is due; null while nothing runs.</summary>
+    internal DateTimeOffset? NextLook(List<SupervisedChild> children) =>
+        children.Exists(c => c.Live is not null) || _adopted.Count > 0 || _guardian.RetryAt is not null ? _nextLook : null;
+
+    /// <summary>Once a second: remembers what left its session, ends what outlived its child, reaps adopted zombies, sees to the guardian.</summary>
+    internal void LookForStrays(List<SupervisedChild> children)
+    {
+        if (_clock.Now >= _guardian.RetryAt)
+        {
+            _guardian.Ensure();
+        }
+
+        if (_clock.Now < _nextLook || NextLook(children) is null)
+        {
+            return;
+        }
+
+        _nextLook = _clock.Now + s_lookEvery;
+        _census.Take();
+        foreach (var child in children)
+        {
+            if (child.Live is { } live)
+            {
+                _census.Trace(live.Identity, child.Strays);
+                continue;
+            }
+
+            child.Strays.RemoveWhere(s => !_census.Table.IsAlive(s));
+            foreach (var stray in _census.Marked(child.Name).Select(e => e.Identity).Concat(child.Strays).Distinct())
+            {
+                _ = Signals.Send(stray, Linux.SigKill);
+            }
+        }
+
+        if (_options.AdoptStrays)
+        {
+            Adopt(children);
+        }
+
+        _guardian.SetStrays([.. children.SelectMany(c => c.Strays), .. _adopted]);
+    }
+
+    /// <summary>Ends what no child accounts for; the last step of stopping everything.</summary>
+    /// <returns>What could not be ended.</returns>
+    internal Task<ImmutableArray<string>> SweepAsync() => SweepAsync(new Census(_options.RunId, _oldest), [.. _adopted]);
+
+    private async Task<ImmutableArray<string>> SweepAsync(Census census, HashSet<ProcessIdentity> adopted)
+    {
+        var deadline = _clock.Now + ChildMachine.KillPatience;
+        for (var quiet = 0; ;)
+        {
+            census.Take();
+            var left = census.Table.Entries.Where(e => e.Alive && adopted.Contains(e.Identity))
+                .Concat(census.AllMarked())
+                .Concat(_options.AdoptStrays ? census.Adopted().Where(e => e.Alive) : [])
+                .DistinctBy(e => e.Pid)
+                .ToList();
+            foreach (var zombie in _options.AdoptStrays ? census.Adopted().Where(e => !e.Alive) : [])
+            {
+                Children.ReapAdopted(zombie.Pid);
+            }
+
+            quiet = left.Count == 0 ? quiet + 1 : 0;
+            if (quiet == 2)
+            {
+                return [];
+            }
+
+            if (_clock.Now >= deadline)
+            {
+                return [.. left.Select(Describe)];
+            }
+
+            left.ForEach(e => Signals.Send(e.Identity, Linux.SigKill));
+            if (left.Count > 0)
+            {
+                await Task.Delay(ChildMachine.CountEvery, _options.Time, _end.Token).ConfigureAwait(false);
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _end.CancelAsync().ConfigureAwait(false);
+        await _guardian.DismissAsync().ConfigureAwait(false);
+        _probes.Dispose();
+        _descriptors.Dispose();
+        _end.Dispose();
+    }
+
+    private static string Describe(ProcessEntry entry) => $"{entry.Pid} ({ProcFile.CommandOf(entry.Pid)})";
+
+    private static Func<string, bool> Matching(Regex pattern, Action onMatch) => line =>
+    {
+        try
+        {
+            if (!pattern.IsMatch(line))
+            {
+                return false;
+            }
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            return false;
+        }
+
+        onMatch();
+        return true;
+    };
+
+    private ChildEvent Spawn(SupervisedChild child, int incarnation)
+    {
+        var plan = child.State.Plan;
+        if (plan.Ready?.Check is ProbeCheck.Log log)
+        {
+            child.Log.Watch(Matching(
+                PlanCheck.LogPattern(log.Pattern),
+                () => _report(child, new ChildEvent.Probed(incarnation, true, "the line has come"))));
+        }
+
+        _guardian.Ensure();
+        SpawnedChild spawned;
+        try
+        {
+            spawned = Spawner.Spawn(new SpawnRequest { Command = plan.Command, WorkingDirectory = plan.WorkingDirectory, Environment = child.Environment });
+        }
+        catch (SpawnException e)
+        {
+            return new ChildEvent.SpawnRefused(incarnation, e.Message, e.Permanent);
+        }
+
+        _guardian.Register(spawned.Identity, child.State.Grace, plan.Name);
+        child.Live = new Incarnation(incarnation, spawned, child.Log, _descriptors, _options.Time,
+            (code, signal) => _report(child, new ChildEvent.Exited(incarnation, code, signal)));
+        return new ChildEvent.Spawned(incarnation, spawned.Identity);
+    }
+
+    private void Reap(SupervisedChild child)
+    {
+        if (child.Live is { } live)
+        {
+            Children.Reap(live.Identity.Pid);
+            _guardian.Forget(live.Identity);
+            child.Live = null;
+        }
+    }
+
+    /// <summary>Counts what is left of a child; with a signal, sends it to what the group signal cannot reach.</summary>
+    private ImmutableArray<string> Count(SupervisedChild child, int signal)
+    {
+        if (child.Live is not { } live)
+        {
+            return [];
+        }
+
+        var members = _census.Members(live.Identity, child.Name, child.Strays);
+        if (signal != 0)
+        {
+            foreach (var outside in members.Where(m => m.Group != live.Identity.Pid))
+            {
+                _ = Signals.Send(outside.Identity, signal);
+                _ = Signals.Send(outside.Identity, Linux.SigContinue);
+            }
+        }
+
+        return [.. members.Select(Describe)];
+    }
+
+    private void Adopt(List<SupervisedChild> children)
+    {
+        var known = children.SelectMany(c => c.Strays).ToHashSet();
+        var leaders = children.Where(c => c.Live is not null).Select(c => c.Live!.Identity.Pid).ToHashSet();
+        _adopted.RemoveWhere(a => !_census.Table.IsAlive(a));
+        foreach (var entry in _census.Adopted())
+        {
+            if (!entry.Alive)
+            {
+                Children.ReapAdopted(entry.Pid);
+            }
+            else if (!known.Contains(entry.Identity) && !leaders.Contains(entry.Session) && !leaders.Contains(entry.Group))
+            {
+                _adopted.Add(entry.Identity);
+            }
+        }
+    }
+
+    private async Task CheckPortAsync(SupervisedChild child, int incarnation)
+    {
+        string? holder = null;
+        foreach (var probe in new[] { child.State.Plan.Ready, child.State.Plan.Live })
+        {
+            holder ??= probe is null ? null : await _probes.WhoAnswersAsync(probe.Check, _end.Token).ConfigureAwait(false);
+        }
+
+        _report(child, new ChildEvent.PortChecked(incarnation, holder));
+    }
+
+    private async Task ProbeAsync(SupervisedChild child, int incarnation, ProbePlan plan, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var result = await _probes.RunAsync(plan, child.State.Plan, child.Environment, cancellationToken).ConfigureAwait(false);
+            _report(child, new ChildEvent.Probed(incarnation, result.Passed, result.Detail));
+        }
+        catch (OperationCanceledException)
+        {
+            // The child is being ended: nobody asks any more.
+        }
+    }
+
+    private void Observe(Task work) => _ = work.ContinueWith(
+        t => LogFault(_options.Logger, t.Exception!.InnerException!), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+
+    [LoggerMessage(EventId = 2030, Level = LogLevel.Error, Message = "a check of a child failed")]
+    private static partial void LogFault(ILogger logger, Exception error);
+}

@@ -1,0 +1,66 @@
+using System.Collections.Immutable;
+
+namespace Loom.Processes.Supervision;
+
+/// <summary>Something that happened to one supervised process: a closed set. What comes from the system names the incarnation it belongs to.</summary>
+internal abstract record ChildEvent
+{
+    private ChildEvent()
+    {
+    }
+
+    /// <summary>Somebody wants it up; clears counters.</summary>
+    internal sealed record Start : ChildEvent;
+
+    /// <summary>Somebody wants it down.</summary>
+    internal sealed record Stop : ChildEvent;
+
+    /// <summary>Somebody wants it down and up again.</summary>
+    internal sealed record Restart : ChildEvent;
+
+    /// <summary>No more patience: what is being ended is killed now.</summary>
+    internal sealed record Hurry : ChildEvent;
+
+    /// <summary>The deadline of the present phase has come.</summary>
+    internal sealed record Tick : ChildEvent;
+
+    /// <summary>Who holds the port the child is going to listen on; null = it is free.</summary>
+    internal sealed record PortChecked(int Incarnation, string? Holder) : ChildEvent;
+
+    internal sealed record Spawned(int Incarnation, ProcessIdentity Identity) : ChildEvent;
+
+    internal sealed record SpawnRefused(int Incarnation, string Reason, bool Permanent) : ChildEvent;
+
+    internal sealed record Exited(int Incarnation, int? Code, int? Signal) : ChildEvent;
+
+    internal sealed record Probed(int Incarnation, bool Passed, string Detail) : ChildEvent;
+
+    /// <summary>What is left of the incarnation besides its leader: group, session, descendants, strays.</summary>
+    internal sealed record Counted(int Incarnation, ImmutableArray<string> Members) : ChildEvent;
+}
+
+/// <summary>What the effects layer is to do: a closed set.</summary>
+internal abstract record ChildAction
+{
+    private ChildAction()
+    {
+    }
+
+    /// <summary>Look whether somebody already answers on the probed port.</summary>
+    internal sealed record CheckPort(int Incarnation) : ChildAction;
+
+    internal sealed record Spawn(int Incarnation) : ChildAction;
+
+    internal sealed record Probe(int Incarnation, ProbePlan Plan) : ChildAction;
+
+    internal sealed record CancelProbe : ChildAction;
+
+    /// <summary>Signal the group (and wake it), and what escaped from it; then count what is left.</summary>
+    internal sealed record Signal(int Incarnation, int Number) : ChildAction;
+
+    /// <summary>Count what is left.</summary>
+    internal sealed record Count(int Incarnation) : ChildAction;
+
+    /// <summary>Reap the leader; its number is free from here on.</summary>
+    internal sealed record Reap(int Incarnation) : ChildAction;
+}

@@ -1,0 +1,42 @@
+using System.Text.RegularExpressions;
+
+namespace Loom.Processes.Supervision;
+
+/// <summary>Refuses plans that can never work, before anything is started.</summary>
+internal static class PlanCheck
+{
+    /// <exception cref="ArgumentException">Names what is wrong with the plan.</exception>
+    internal static void ThrowIfImpossible(ProcessPlan plan)
+    {
+        if (plan.Name.Length == 0 || plan.Name.AsSpan().ContainsAny('/', '\0', '\n'))
+        {
+            throw new ArgumentException($"'{plan.Name}' cannot name a process: it must not be empty or hold '/' or a line end", nameof(plan));
+        }
+
+        if (plan.Command.IsDefaultOrEmpty)
+        {
+            throw new ArgumentException($"process '{plan.Name}' has no command", nameof(plan));
+        }
+
+        foreach (var path in new[] { plan.WorkingDirectory, plan.LogPath, plan.ErrorLogPath })
+        {
+            if (path is not null && !Path.IsPathFullyQualified(path))
+            {
+                throw new ArgumentException($"process '{plan.Name}': '{path}' must be an absolute path", nameof(plan));
+            }
+        }
+
+        if (plan.Live?.Check is ProbeCheck.Log)
+        {
+            throw new ArgumentException($"process '{plan.Name}': a log line shows that a process became ready, not that it still lives; use http, tcp or exec for 'live'", nameof(plan));
+        }
+
+        if (plan.Ready?.Check is ProbeCheck.Log log)
+        {
+            _ = LogPattern(log.Pattern); // throws ArgumentException with the position of the fault
+        }
+    }
+
+    /// <summary>The pattern of a log probe: it must match a whole line. A pattern that takes longer than 100 ms on one line counts as no match.</summary>
+    internal static Regex LogPattern(string pattern) => new($"^(?:{pattern})$", RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(100));
+}

@@ -1,0 +1,140 @@
+using System.Collections.Immutable;
+using Loom.Processes.Logs;
+using Loom.Processes.Spawning;
+using Loom.Processes.Watching;
+
+namespace Loom.Processes.Supervision;
+
+/// <summary>What the owner loop holds for one process. Only the loop touches it, but for <see cref="Log"/>.</summary>
+internal sealed class SupervisedChild(ChildState state, ChildLog log, ImmutableDictionary<string, string> environment)
+{
+    private readonly List<(Func<ChildState, bool> Done, TaskCompletionSource<ChildState> Waiter)> _waiters = [];
+
+    internal ChildState State { get; set; } = state;
+
+    internal ProcessSnapshot Published { get; set; } = state.Snapshot();
+
+    internal ChildLog Log { get; } = log;
+
+    internal ImmutableDictionary<string, string> Environment { get; } = environment;
+
+    internal string Name => State.Plan.Name;
+
+    /// <summary>The incarnation whose leader is not reaped yet.</summary>
+    internal Incarnation? Live { get; set; }
+
+    /// <summary>Processes of it seen outside its session.</summary>
+    internal HashSet<ProcessIdentity> Strays { get; } = [];
+
+    internal CancellationTokenSource? Probe { get; set; }
+
+    /// <summary>Completes when <paramref name="done"/> holds, at once or after a later change.</summary>
+    internal Task<ChildState> When(Func<ChildState, bool> done)
+    {
+        if (done(State))
+        {
+            return Task.FromResult(State);
+        }
+
+        var waiter = new TaskCompletionSource<ChildState>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _waiters.Add((done, waiter));
+        return waiter.Task;
+    }
+
+    internal void Settle() => _waiters.RemoveAll(w => w.Done(State) && w.Waiter.TrySetResult(State));
+
+    internal void Abandon(Exception reason)
+    {
+        foreach (var (_, waiter) in _waiters)
+        {
+            waiter.TrySetException(reason);
+        }
+
+        _waiters.Clear();
+    }
+}
+
+/// <summary>One life of a child: its pipes and the news of its end.</summary>
+internal sealed class Incarnation : IReadable
+{
+    // After death nobody of the group writes any more; what a stranger to the group still sends has this long.
+    private static readonly TimeSpan s_drain = TimeSpan.FromMilliseconds(250);
+
+    // A pipe holds at most 1 MiB, and the writer is dead.
+    private const int DrainReads = 32;
+
+    private readonly DescriptorLoop _descriptors;
+    private readonly TimeProvider _time;
+    private readonly Action<int?, int?> _onExit;
+    private readonly (OutputReader Reader, int Descriptor, long Id)[] _pipes;
+    private readonly bool[] _open = [true, true];
+    private ITimer? _drain;
+
+    internal Incarnation(int number, SpawnedChild child, ChildLog log, DescriptorLoop descriptors, TimeProvider time, Action<int?, int?> onExit)
+    {
+        Number = number;
+        Identity = child.Identity;
+        _descriptors = descriptors;
+        _time = time;
+        _onExit = onExit;
+        _pipes = [Pipe(child.Output!, 0, log), Pipe(child.Error!, 1, log)];
+        descriptors.Add(child.Exit, this);
+    }
+
+    internal int Number { get; }
+
+    internal ProcessIdentity Identity { get; }
+
+    public bool OnReadable(int descriptor, Span<byte> buffer)
+    {
+        if (Children.PeekExit(descriptor) is not { } exit)
+        {
+            return true;
+        }
+
+        // The last words first, so that whoever hears of the end can already read them.
+        for (var i = 0; i < _pipes.Length; i++)
+        {
+            if (_open[i])
+            {
+                _ = _pipes[i].Reader.Read(_pipes[i].Descriptor, buffer, DrainReads);
+            }
+        }
+
+        _drain = _time.CreateTimer(_ => ClosePipes(), null, s_drain, Timeout.InfiniteTimeSpan);
+        _onExit(exit.Code, exit.Signal);
+        return false;
+    }
+
+    public void OnClosed()
+    {
+    }
+
+    private void ClosePipes()
+    {
+        _drain?.Dispose();
+        foreach (var (_, _, id) in _pipes)
+        {
+            _descriptors.Remove(id);
+        }
+    }
+
+    private (OutputReader Reader, int Descriptor, long Id) Pipe(Microsoft.Win32.SafeHandles.SafeFileHandle pipe, int index, ChildLog log)
+    {
+        var reader = new OutputReader(log, isError: index == 1);
+        var descriptor = (int)pipe.DangerousGetHandle();
+        return (reader, descriptor, _descriptors.Add(pipe, new Closing(reader, () => _open[index] = false)));
+    }
+
+    /// <summary>Remembers on the loop's thread that a pipe is closed: its number may already mean another descriptor.</summary>
+    private sealed class Closing(OutputReader reader, Action onClosed) : IReadable
+    {
+        public bool OnReadable(int descriptor, Span<byte> buffer) => reader.OnReadable(descriptor, buffer);
+
+        public void OnClosed()
+        {
+            onClosed();
+            reader.OnClosed();
+        }
+    }
+}

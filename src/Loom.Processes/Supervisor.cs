@@ -1,0 +1,379 @@
+using System.Collections.Immutable;
+using System.Threading.Channels;
+using Loom.Core.Loops;
+using Loom.Processes.Logs;
+using Loom.Processes.Supervision;
+using Loom.Processes.Table;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Processes;
+
+/// <summary>
+/// The supervisor: one owner loop that takes requests and news in turn, asks <see cref="ChildMachine"/> what follows, and lets <see cref="ChildEffects"/> do it.
+/// </summary>
+public sealed partial class Supervisor : ISupervisor
+{
+    private static readonly ImmutableArray<ImmutableArray<ProcessKind>> s_stopOrder =
+        [[ProcessKind.Agent, ProcessKind.Job], [ProcessKind.Mcp], [ProcessKind.Engine], [ProcessKind.Runtime]];
+
+    private readonly SupervisorOptions _options;
+    private readonly SteadyClock _clock;
+    private readonly ChildEffects _effects;
+    private readonly Channel<Action> _requests = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly List<SupervisedChild> _children = [];
+    private readonly ITimer _alarm;
+    private readonly BackgroundLoop _loop;
+    private ImmutableArray<ProcessSnapshot> _published = [];
+    private ImmutableArray<Action<ProcessSnapshot>> _listeners = [];
+    private ImmutableArray<Action<LogLine>> _followers = [];
+    private ImmutableDictionary<string, ChildLog> _logs = ImmutableDictionary<string, ChildLog>.Empty;
+    private bool _hurry;
+    private int _disposed;
+
+    public Supervisor(SupervisorOptions options)
+    {
+        _options = options;
+        _clock = new SteadyClock(options.Time);
+        _effects = new ChildEffects(options, _clock, action => Post(action), (child, news) => Post(() => Apply(child, news)));
+        _alarm = options.Time.CreateTimer(_ => Post(static () => { }), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _loop = BackgroundLoop.Start("supervisor", RunAsync, options.Logger);
+    }
+
+    public ImmutableArray<ProcessSnapshot> Processes => _published;
+
+    /// <summary>The error that ended the owner loop, or null; with one, nothing is supervised any more.</summary>
+    public Exception? Fault => _loop.Fault;
+
+    /// <summary>The guardian process, once it runs; null without one.</summary>
+    public ProcessIdentity? Guardian => _effects.GuardianIdentity;
+
+    public Task AddAsync(ProcessPlan plan, CancellationToken cancellationToken) => AskAsync(
+        () =>
+        {
+            PlanCheck.ThrowIfImpossible(plan);
+            if (_children.Exists(c => c.Name == plan.Name))
+            {
+                throw new ArgumentException($"there is already a process '{plan.Name}': names are unique in a run", nameof(plan));
+            }
+
+            var log = new ChildLog(plan, _options.Time, _options.Logger, PublishLine);
+            var environment = plan.Environment.SetItem(ChildEnvironment.RunVariable, _options.RunId).SetItem(ChildEnvironment.ProcessVariable, plan.Name);
+            var child = new SupervisedChild(ChildMachine.New(plan, _clock.Now), log, environment);
+            _children.Add(child);
+            ImmutableInterlocked.TryAdd(ref _logs, plan.Name, log);
+            Apply(child, new ChildEvent.Start());
+            return child.When(Launched);
+        },
+        cancellationToken);
+
+    public Task StartAsync(string name, CancellationToken cancellationToken) => AskAsync(
+        () =>
+        {
+            var child = Find(name);
+            Apply(child, new ChildEvent.Start());
+            return child.When(Launched);
+        },
+        cancellationToken);
+
+    public async Task StopAsync(string name, CancellationToken cancellationToken)
+    {
+        var state = await AskAsync(() => StopOne(Find(name)), cancellationToken).ConfigureAwait(false);
+        ThrowIfSurvived(state.Survivors);
+    }
+
+    public Task RestartAsync(string name, CancellationToken cancellationToken) => AskAsync(
+        () =>
+        {
+            var child = Find(name);
+            var before = child.State.Incarnation;
+            var stays = child.State.Phase is Phase.Launching;
+            Apply(child, new ChildEvent.Restart());
+            return child.When(s => Launched(s) && (stays || s.Incarnation > before || s.Phase is Phase.Idle));
+        },
+        cancellationToken);
+
+    public async Task RemoveAsync(string name, CancellationToken cancellationToken)
+    {
+        await StopAsync(name, cancellationToken).ConfigureAwait(false);
+        await AskAsync(
+            () =>
+            {
+                if (_children.Find(c => c.Name == name) is { State.Phase: Phase.Idle } child)
+                {
+                    _children.Remove(child);
+                    ImmutableInterlocked.TryRemove(ref _logs, name, out _);
+                    child.Log.Dispose();
+                    child.Abandon(new ArgumentException($"process '{name}' was removed", nameof(name)));
+                    PublishAll();
+                }
+
+                return Task.FromResult(true);
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    public async Task<ProcessSnapshot> WaitAsync(string name, CancellationToken cancellationToken)
+    {
+        var state = await AskAsync(
+            () => Find(name).When(s => s.Phase is Phase.Idle { Shown: not ProcessState.Pending }),
+            cancellationToken).ConfigureAwait(false);
+        return state.Snapshot();
+    }
+
+    public async Task StopAllAsync(CancellationToken cancellationToken)
+    {
+        var survivors = ImmutableArray.CreateBuilder<string>();
+        foreach (var kinds in s_stopOrder)
+        {
+            var layer = await AskAsync(
+                () => Task.FromResult(_children.Where(c => kinds.Contains(c.State.Plan.Kind)).Select(StopOne).ToList()),
+                cancellationToken).ConfigureAwait(false);
+            foreach (var stopped in layer)
+            {
+                survivors.AddRange((await stopped.WaitAsync(cancellationToken).ConfigureAwait(false)).Survivors);
+            }
+        }
+
+        survivors.AddRange(await AskAsync(() => _effects.SweepAsync(), cancellationToken).ConfigureAwait(false));
+        ThrowIfSurvived(survivors.ToImmutable());
+    }
+
+    public void Hurry() => Post(() =>
+    {
+        _hurry = true;
+        foreach (var child in _children)
+        {
+            Apply(child, new ChildEvent.Hurry());
+        }
+    });
+
+    public ImmutableArray<string> Tail(string name, int lines) => _logs.TryGetValue(name, out var log) ? log.Tail(lines) : [];
+
+    public IDisposable Subscribe(Action<ProcessSnapshot> onChange)
+    {
+        ImmutableInterlocked.Update(ref _listeners, (list, item) => list.Add(item), onChange);
+        return new Subscription(() => ImmutableInterlocked.Update(ref _listeners, (list, item) => list.Remove(item), onChange));
+    }
+
+    public IDisposable FollowOutput(Action<LogLine> onLine)
+    {
+        ImmutableInterlocked.Update(ref _followers, (list, item) => list.Add(item), onLine);
+        return new Subscription(() => ImmutableInterlocked.Update(ref _followers, (list, item) => list.Remove(item), onLine));
+    }
+
+    /// <summary>Stops everything and waits for it; survivors are logged, since disposal does not throw.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        if (_loop.Fault is null)
+        {
+            try
+            {
+                await StopAllAsync(CancellationToken.None).ConfigureAwait(false);
+            }
+            catch (SurvivorsException e)
+            {
+                LogSurvivors(_options.Logger, e.Message);
+            }
+        }
+
+        _requests.Writer.TryComplete();
+        await _alarm.DisposeAsync().ConfigureAwait(false);
+        await _loop.DisposeAsync().ConfigureAwait(false);
+        await _effects.DisposeAsync().ConfigureAwait(false);
+        foreach (var child in _children)
+        {
+            child.Log.Dispose();
+            child.Abandon(new ObjectDisposedException(nameof(Supervisor)));
+        }
+    }
+
+    private static bool Launched(ChildState state) => state.Phase is not Phase.Launching && state.Incarnation > 0;
+
+    private static void ThrowIfSurvived(ImmutableArray<string> survivors)
+    {
+        if (!survivors.IsEmpty)
+        {
+            throw new SurvivorsException(survivors);
+        }
+    }
+
+    private Task<ChildState> StopOne(SupervisedChild child)
+    {
+        var incarnation = child.State.Incarnation;
+        Apply(child, new ChildEvent.Stop());
+        if (_hurry)
+        {
+            Apply(child, new ChildEvent.Hurry());
+        }
+
+        return child.When(s => s.Ended >= incarnation || s.Phase is Phase.Idle);
+    }
+
+    private SupervisedChild Find(string name) => _children.Find(c => c.Name == name)
+        ?? throw new ArgumentException($"there is no process '{name}'; there are: {string.Join(", ", _children.Select(c => c.Name))}", nameof(name));
+
+    /// <summary>Runs <paramref name="ask"/> on the loop and waits for what it returns, off the loop.</summary>
+    private async Task<T> AskAsync<T>(Func<Task<T>> ask, CancellationToken cancellationToken)
+    {
+        var taken = new TaskCompletionSource<Task<T>>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var posted = Post(() =>
+        {
+            try
+            {
+                taken.SetResult(ask());
+            }
+            catch (Exception e)
+            {
+                taken.SetException(e);
+            }
+        });
+        if (!posted)
+        {
+            throw new ObjectDisposedException(nameof(Supervisor), _loop.Fault is { } fault ? $"the supervisor failed: {fault.Message}" : null);
+        }
+
+        var answer = await taken.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        return await answer.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private bool Post(Action request) => _requests.Writer.TryWrite(request);
+
+    private async Task RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (await _requests.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+            {
+                while (_requests.Reader.TryRead(out var request))
+                {
+                    request();
+                }
+
+                Work();
+            }
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            _requests.Writer.TryComplete(e);
+            foreach (var child in _children)
+            {
+                child.Abandon(e);
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>What is due: deadlines, the counts that were asked for (one look at the system serves them all), the regular look for strays.</summary>
+    private void Work()
+    {
+        var now = _clock.Now;
+        foreach (var child in _children)
+        {
+            if (child.State.Deadline <= now)
+            {
+                Apply(child, new ChildEvent.Tick());
+            }
+        }
+
+        while (_effects.TakeCounts(out var counts))
+        {
+            foreach (var (child, incarnation, members) in counts)
+            {
+                Apply(child, new ChildEvent.Counted(incarnation, members));
+            }
+        }
+
+        _effects.LookForStrays(_children);
+        Arm();
+    }
+
+    private void Arm()
+    {
+        var next = _children.Select(c => c.State.Deadline).Append(_effects.NextLook(_children)).Min();
+        if (next is { } due)
+        {
+            var wait = due - _clock.Now;
+            _alarm.Change(wait < TimeSpan.FromMilliseconds(1) ? TimeSpan.FromMilliseconds(1) : wait, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private void Apply(SupervisedChild child, ChildEvent happened)
+    {
+        var queue = new Queue<ChildEvent>([happened]);
+        while (queue.TryDequeue(out var next))
+        {
+            var (state, actions) = ChildMachine.Apply(child.State, next, _clock.Now, _options.Random.NextDouble());
+            child.State = state;
+            foreach (var action in actions)
+            {
+                if (_effects.Perform(child, action) is { } news)
+                {
+                    queue.Enqueue(news);
+                }
+            }
+        }
+
+        Publish(child);
+        child.Settle();
+    }
+
+    private void Publish(SupervisedChild child)
+    {
+        var snapshot = child.State.Snapshot();
+        if (snapshot == child.Published && _published.Any(p => p.Name == snapshot.Name))
+        {
+            return;
+        }
+
+        if (snapshot.State != child.Published.State)
+        {
+            LogState(_options.Logger, snapshot.Name, snapshot.State, snapshot.Pid, snapshot.Reason);
+        }
+
+        child.Published = snapshot;
+        PublishAll();
+        foreach (var listener in _listeners)
+        {
+            try
+            {
+                listener(snapshot);
+            }
+            catch (Exception e)
+            {
+                LogListener(_options.Logger, e); // a listener's fault is not the supervisor's
+            }
+        }
+    }
+
+    private void PublishAll() => _published = [.. _children.Select(c => c.Published)];
+
+    private void PublishLine(LogLine line)
+    {
+        foreach (var follower in _followers)
+        {
+            follower(line);
+        }
+    }
+
+    [LoggerMessage(EventId = 2020, Level = LogLevel.Information, Message = "{Name} is {State} (pid {Pid}): {Reason}")]
+    private static partial void LogState(ILogger logger, string name, ProcessState state, int? pid, string? reason);
+
+    [LoggerMessage(EventId = 2021, Level = LogLevel.Error, Message = "stopping left something behind: {Survivors}")]
+    private static partial void LogSurvivors(ILogger logger, string survivors);
+
+    [LoggerMessage(EventId = 2022, Level = LogLevel.Error, Message = "a listener to process changes failed")]
+    private static partial void LogListener(ILogger logger, Exception error);
+
+    private sealed class Subscription(Action end) : IDisposable
+    {
+        private Action? _end = end;
+
+        public void Dispose() => Interlocked.Exchange(ref _end, null)?.Invoke();
+    }
+}

@@ -1,0 +1,173 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+using Loom.Processes.Native;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+
+namespace Loom.Processes.Watching;
+
+/// <summary>Something that is told when its descriptor has news. Called on the loop's thread: be short, never block.</summary>
+internal interface IReadable
+{
+    /// <summary>The descriptor is readable, ended or was taken out.</summary>
+    /// <param name="descriptor">The descriptor.</param>
+    /// <param name="buffer">Scratch space, the loop's own.</param>
+    /// <returns>False when it is done with: the loop then takes it out and closes it.</returns>
+    bool OnReadable(int descriptor, Span<byte> buffer);
+
+    /// <summary>The descriptor has been taken out and closed; the last call.</summary>
+    void OnClosed();
+}
+
+/// <summary>One thread that waits for the exit of all children and for all their output: no thread per child, and no wait that outlives a child.</summary>
+internal sealed unsafe partial class DescriptorLoop : IDisposable
+{
+    private const int Batch = 64;
+    private const uint Readable = 0x1;
+
+    // The kernel packs this record on x86-64 only.
+    private static readonly bool s_packed = RuntimeInformation.ProcessArchitecture == Architecture.X64;
+    private static readonly int s_eventSize = s_packed ? 12 : 16;
+    private static readonly int s_dataAt = s_packed ? 4 : 8;
+
+    private readonly SafeFileHandle _epoll = Libc.EpollCreate(Linux.Cloexec);
+    private readonly SafeFileHandle _wake = Libc.EventDescriptor(0, Linux.Cloexec | Linux.NonBlock);
+    private readonly ConcurrentDictionary<long, (SafeFileHandle Handle, IReadable Sink)> _entries = new();
+    private readonly ConcurrentQueue<Action> _requests = new();
+    private readonly ILogger _logger;
+    private readonly Thread _thread;
+    private long _lastId;
+    private volatile bool _stopping;
+
+    internal DescriptorLoop(ILogger logger)
+    {
+        if (_epoll.IsInvalid || _wake.IsInvalid)
+        {
+            throw new IOException($"cannot watch children: epoll or eventfd: {Marshal.GetLastPInvokeErrorMessage()}");
+        }
+
+        _logger = logger;
+        Control(1, _wake, 0);
+        _thread = new Thread(Run) { IsBackground = true, Name = "loom-children" };
+        _thread.Start();
+    }
+
+    /// <summary>Descriptors watched now.</summary>
+    internal int Count => _entries.Count;
+
+    /// <summary>Watches a descriptor; the loop owns it from here and closes it.</summary>
+    /// <returns>Its number, for <see cref="Remove"/>.</returns>
+    internal long Add(SafeFileHandle handle, IReadable sink)
+    {
+        var id = Interlocked.Increment(ref _lastId);
+        _entries[id] = (handle, sink);
+        Control(1, handle, id);
+        return id;
+    }
+
+    /// <summary>Takes a descriptor out and closes it, on the loop's thread; nothing happens if it is already out.</summary>
+    internal void Remove(long id) => Post(() => Close(id));
+
+    /// <summary>Runs <paramref name="action"/> on the loop's thread.</summary>
+    internal void Post(Action action)
+    {
+        _requests.Enqueue(action);
+        Wake();
+    }
+
+    /// <summary>Ends the thread and closes every descriptor.</summary>
+    public void Dispose()
+    {
+        _stopping = true;
+        Wake();
+        _thread.Join();
+        _wake.Dispose();
+        _epoll.Dispose();
+    }
+
+    private void Wake()
+    {
+        var one = 1L;
+        _ = Libc.Write((int)_wake.DangerousGetHandle(), (byte*)&one, sizeof(long));
+    }
+
+    private void Control(int operation, SafeFileHandle handle, long id)
+    {
+        var change = stackalloc byte[16];
+        *(uint*)change = Readable;
+        BinaryPrimitives.WriteInt64LittleEndian(new Span<byte>(change + s_dataAt, 8), id);
+        if (Libc.EpollControl(_epoll, operation, (int)handle.DangerousGetHandle(), change) != 0)
+        {
+            throw new IOException($"cannot watch a descriptor: epoll_ctl: {Marshal.GetLastPInvokeErrorMessage()}");
+        }
+    }
+
+    private void Run()
+    {
+        var buffer = new byte[64 * 1024];
+        var events = stackalloc byte[Batch * 16];
+        while (!_stopping)
+        {
+            var count = Libc.EpollWait(_epoll, events, Batch, -1);
+            for (var i = 0; i < count; i++)
+            {
+                var id = BinaryPrimitives.ReadInt64LittleEndian(new ReadOnlySpan<byte>(events + (i * s_eventSize) + s_dataAt, 8));
+                if (id == 0)
+                {
+                    long drained;
+                    _ = Libc.Read((int)_wake.DangerousGetHandle(), (byte*)&drained, sizeof(long));
+                }
+                else
+                {
+                    Serve(id, buffer);
+                }
+            }
+
+            while (_requests.TryDequeue(out var request))
+            {
+                request();
+            }
+        }
+
+        foreach (var id in _entries.Keys)
+        {
+            Close(id);
+        }
+    }
+
+    private void Serve(long id, byte[] buffer)
+    {
+        if (!_entries.TryGetValue(id, out var entry))
+        {
+            return;
+        }
+
+        try
+        {
+            if (entry.Sink.OnReadable((int)entry.Handle.DangerousGetHandle(), buffer))
+            {
+                return;
+            }
+        }
+        catch (Exception e)
+        {
+            // One child's fault must not end the watch over all others.
+            LogFault(_logger, e);
+        }
+
+        Close(id);
+    }
+
+    private void Close(long id)
+    {
+        if (_entries.TryRemove(id, out var entry))
+        {
+            entry.Handle.Dispose();
+            entry.Sink.OnClosed();
+        }
+    }
+
+    [LoggerMessage(EventId = 2001, Level = LogLevel.Error, Message = "reading from a child failed; its output is not captured from here on")]
+    private static partial void LogFault(ILogger logger, Exception error);
+}
