@@ -20,6 +20,18 @@ internal static class KeyAliases
         Of("bridge.version", "runtime.version"),
     ];
 
+    /// <summary>The second spellings of a declared key, stars kept.</summary>
+    public static IEnumerable<string[]> SpellingsOf(Setting setting)
+    {
+        foreach (var (from, to) in s_aliases)
+        {
+            if (to.Length <= setting.Segments.Length && setting.Segments.AsSpan()[..to.Length].SequenceEqual(to))
+            {
+                yield return [.. from, .. setting.Segments.Skip(to.Length)];
+            }
+        }
+    }
+
     /// <summary>The key a second spelling stands for, its stars filled with the names given; null when it is none.</summary>
     public static string[]? Resolve(ReadOnlySpan<string> parts)
     {
