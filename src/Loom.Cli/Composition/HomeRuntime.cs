@@ -57,9 +57,10 @@ internal sealed class HomeRuntime : IAsyncDisposable
     public static async Task<HomeRuntime> StartAsync(
         HomePlan plan, ProjectRun run, IProgress<ProvisionProgress> progress, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
+        var machine = MachineProbe.Launch(plan.Node.Environment);
         var transfers = Transfer.CreateClient();
-        var provisioner = new Provisioner(plan.Node, run.Supervisor, new Transfer(transfers, new TransferDisk(), time, new Random()), time);
-        var node = new NodeAgent(plan.Node, run.Supervisor, new WatchedProvisioner(provisioner, progress), LaunchMachine.OfThisMachine(plan.Node.Environment), CpuFacts.OfThisMachine(), time, loggers);
+        var provisioner = new Provisioner(plan.Node, run.Supervisor, new Transfer(transfers, new TransferDisk(), time, new Random()), machine, MachineProbe.FreeMemory, time);
+        var node = new NodeAgent(plan.Node, run.Supervisor, new WatchedProvisioner(provisioner, progress), machine, CpuFacts.OfThisMachine(), time, loggers);
         var api = plan.Control.Api with { RunToken = run.Token };
         var control = new ControlPlane(plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node));
         try
@@ -80,7 +81,7 @@ internal sealed class HomeRuntime : IAsyncDisposable
             run.SetAddress("metrics", metrics.GetLeftPart(UriPartial.Authority) + "/metrics");
         }
 
-        var runtime = new HomeRuntime(run, plan.Drain, node, provisioner, transfers, control, loggers.CreateLogger("loom"));
+        var runtime = new HomeRuntime(run, plan.Control.DrainDeadline, node, provisioner, transfers, control, loggers.CreateLogger("loom"));
         node.Start();
         return runtime;
     }
@@ -171,4 +172,4 @@ internal sealed class HomeRuntime : IAsyncDisposable
 }
 
 /// <summary>Everything <c>loom up</c> runs, read from the settings once.</summary>
-internal sealed record HomePlan(ControlOptions Control, NodeOptions Node, RuntimeOptions Runtime, TimeSpan Drain);
+internal sealed record HomePlan(ControlOptions Control, NodeOptions Node, RuntimeOptions Runtime);

@@ -1,4 +1,7 @@
+using Loom.Agents.Project;
+using Loom.Control;
 using Loom.Core.Settings;
+using Loom.Node.Settings;
 
 namespace Loom.Cli.Composition;
 
@@ -6,5 +9,5 @@ namespace Loom.Cli.Composition;
 public static class LoomRegistry
 {
     /// <summary>The one registry of the process.</summary>
-    public static SettingRegistry Instance { get; } = new([.. SharedSettings.All]);
+    public static SettingRegistry Instance { get; } = new([.. SharedSettings.All, .. ControlSettings.All, .. NodeSettings.All, .. RuntimeSettings.All]);
 }

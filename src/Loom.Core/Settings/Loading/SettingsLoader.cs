@@ -58,6 +58,7 @@ public static class SettingsLoader
         }
 
         UnknownVariables.Tell(request, variables, walk?.References ?? [], faults);
+        snapshot.Environment = variables.ToImmutableDictionary(v => v.Key, v => v.Value.Text, StringComparer.Ordinal);
         return new LoadResult
         {
             Snapshot = snapshot,
