@@ -66,8 +66,8 @@ async function readPrompt(engine, slot, tokens, signal) {
     await slot.sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(at, at + size));
     at += size;
     const took = performance.now() - before;
-    if (took < 40) size = Math.min(size * 2, engine.batchSize);
-    else if (took > 120) size = Math.max(size / 2, 8);
+    if (took < 80) size = Math.min(size * 2, engine.batchSize);
+    else if (took > 200) size = Math.max(size / 2, 16); // smaller ones would read noticeably slower
   }
   signal.throwIfAborted();
   const done = () => {
