@@ -1,0 +1,52 @@
+using System.Collections.Immutable;
+using Loom.Core.Settings;
+
+namespace Loom.Agents.Project;
+
+/// <summary>How the project's runtime behaves.</summary>
+public sealed record RuntimeOptions
+{
+    /// <summary>Absolute folder of captured output (<c>runtime.logs_dir</c>).</summary>
+    public required string LogsDir { get; init; }
+
+    /// <summary>Longest wait for core readiness, default 60 s (<c>runtime.startup_timeout</c>).</summary>
+    public TimeSpan StartupTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Longest stop of everything, default 30 s (<c>runtime.shutdown_timeout</c>).</summary>
+    public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Loom's own log lines as JSON objects (<c>runtime.log_format</c>).</summary>
+    public bool JsonLog { get; init; }
+
+    /// <summary>Reads the settings of this folder.</summary>
+    public static RuntimeOptions From(SettingsSnapshot settings) => new()
+    {
+        LogsDir = settings.Get(RuntimeSettings.LogsDir),
+        StartupTimeout = settings.Get(RuntimeSettings.StartupTimeout),
+        ShutdownTimeout = settings.Get(RuntimeSettings.ShutdownTimeout),
+        JsonLog = settings.Get(RuntimeSettings.LogFormat) == LogFormat.Json,
+    };
+}
+
+/// <summary>Form of Loom's own log lines.</summary>
+public enum LogFormat
+{
+    Text,
+    Json,
+}
+
+/// <summary>Settings of the project's runtime.</summary>
+public static class RuntimeSettings
+{
+    public static readonly Setting<string> LogsDir = Setting.Path("runtime.logs_dir", "Folder of captured output.", ".loom/logs", source: "seeds/003");
+
+    public static readonly Setting<TimeSpan> StartupTimeout = Setting.Duration("runtime.startup_timeout", "Longest wait for core readiness.", "60", min: "1", max: "3600");
+
+    public static readonly Setting<TimeSpan> ShutdownTimeout = Setting.Duration("runtime.shutdown_timeout", "Longest stop of everything.", "30", min: "1", max: "3600");
+
+    public static readonly Setting<LogFormat> LogFormat = Setting.Enum(
+        "runtime.log_format", "Form of Loom's own log lines.", [("text", Project.LogFormat.Text), ("json", Project.LogFormat.Json)], "text");
+
+    /// <summary>Every row of this room.</summary>
+    public static ImmutableArray<Setting> All { get; } = [LogsDir, StartupTimeout, ShutdownTimeout, LogFormat];
+}
