@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // OpenAI-compatible HTTP around one llama.cpp model. The port opens first, so that a probe can tell loading from dead.
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { LlamaLogLevel } from 'node-llama-cpp';
 import { Engine } from './lib/engine.js';
@@ -23,7 +24,8 @@ async function load() {
     state.engine = await Engine.load(options, (progress) => (state.progress = progress), log);
     process.stdout.write(`ready: model '${state.engine.id}', ${options.slots} slots of ${state.engine.contextLength} tokens, ${state.engine.threads} threads\n`);
   } catch (error) {
-    end(1, `cannot load the model '${options.model}': ${error.message}`);
+    await setTimeout(20); // the library's own lines, which say why, arrive later
+    end(1, `cannot load the model '${options.model}': ${[error.message, ...log.errors].join('; ')}`);
   }
 }
 

@@ -81,6 +81,7 @@ public sealed class LifecycleTests : IDisposable
 
         (await adapter.ExitAsync()).ShouldBe(1);
         adapter.Errors.ShouldContain($"cannot load the model '{Model}'");
+        adapter.Errors.ShouldContain("not within the file bounds");
     }
 
     [Fact(Timeout = 120_000)]
@@ -90,6 +91,30 @@ public sealed class LifecycleTests : IDisposable
 
         (await adapter.ExitAsync()).ShouldBe(1);
         adapter.Errors.ShouldContain(Model);
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task Completion_OneSlot_SameTokensWhateverIsCached()
+    {
+        DemoModelWriter.Write(Model);
+        await using var adapter = await AdapterProcess.StartReadyAsync(Model, "--slots", "1");
+        var prompt = string.Concat(Enumerable.Repeat("the weaver and the loom ", 30));
+        async Task<(string Text, int Cached)> Ask(string text)
+        {
+            var (_, body) = await adapter.PostAsync("/v1/completions", new { prompt = text, seed = 5, max_tokens = 40 });
+            return ((string)body["choices"]![0]!["text"]!, (int)body["timings"]!["cache_n"]!);
+        }
+
+        var fresh = await Ask(prompt);
+        var again = await Ask(prompt);
+        await Ask(prompt[..200]);
+        var partly = await Ask(prompt);
+
+        fresh.Cached.ShouldBe(0);
+        again.Cached.ShouldBe(128); // whole pieces of 32 only, see EqualPieces
+        partly.Cached.ShouldBe(32);
+        again.Text.ShouldBe(fresh.Text);
+        partly.Text.ShouldBe(fresh.Text);
     }
 
     [Fact(Timeout = 120_000)]
