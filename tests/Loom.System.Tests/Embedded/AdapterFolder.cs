@@ -37,7 +37,8 @@ internal static class AdapterFolder
         }
 
         var run = Path.Combine(installed, $"run-{Environment.ProcessId}");
-        foreach (var file in Directory.EnumerateFiles(sources, "*.js").Concat(Directory.EnumerateFiles(Path.Combine(sources, "lib"), "*.js")).Append(Path.Combine(sources, "package.json")))
+        string[] code = [sources, Path.Combine(sources, "lib"), Path.Combine(sources, "test")];
+        foreach (var file in code.SelectMany(folder => Directory.EnumerateFiles(folder, "*.js")).Append(Path.Combine(sources, "package.json")))
         {
             var target = Path.Combine(run, Path.GetRelativePath(sources, file));
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);

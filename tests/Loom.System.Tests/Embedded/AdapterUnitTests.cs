@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Loom.Testing;
 using Shouldly;
 using Xunit;
 
@@ -13,7 +12,7 @@ public sealed class AdapterUnitTests
     {
         using var node = Process.Start(new ProcessStartInfo("node", ["--test", "test/"])
         {
-            WorkingDirectory = Path.Combine(Repository.Root, "engines", "embedded"),
+            WorkingDirectory = await AdapterFolder.GetAsync(),
             RedirectStandardOutput = true,
         })!;
         var said = await node.StandardOutput.ReadToEndAsync();
