@@ -9,9 +9,11 @@ import { Detokenizer, StopMatcher } from './text.js';
  * When `signal` fires it stops before the next token; the slot is free once the native call in progress has returned.
  */
 export async function* generate(engine, tokens, request, signal) {
+  const param = request.messages ? 'messages' : 'prompt';
+  if (tokens.length === 0) throw Problem.invalid(param, 'the prompt is empty, and this model has no token to begin with');
   const room = engine.contextLength - tokens.length;
   const maxTokens = request.maxTokens ?? room;
-  if (room < 1 || maxTokens > room) throw Problem.contextLength(engine.contextLength, tokens.length, request.maxTokens, request.messages ? 'messages' : 'prompt');
+  if (room < 1 || maxTokens > room) throw Problem.contextLength(engine.contextLength, tokens.length, request.maxTokens, param);
 
   const grammar = await createGrammar(engine.llama, request.format);
   const generated = [];

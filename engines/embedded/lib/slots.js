@@ -9,7 +9,15 @@ export class Slots {
   #uses = 0;
 
   constructor(context, count) {
-    this.#slots = Array.from({ length: count }, (_, id) => ({ id, sequence: context.getSequence(), busy: false, task: -1, decoded: 0, lastUse: 0, exactLength: 0 }));
+    this.#slots = Array.from({ length: count }, (_, id) => ({
+      id,
+      sequence: context.getSequence(),
+      busy: false,
+      task: -1,
+      decoded: 0,
+      lastUse: 0,
+      exactLength: 0,
+    }));
   }
 
   get all() {

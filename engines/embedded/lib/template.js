@@ -33,7 +33,10 @@ export class ChatTemplate {
   /** Whether a system message reaches the prompt: some templates refuse one, some leave it out without a word. */
   #shows(text) {
     try {
-      return this.#render([{ role: 'system', content: text }, { role: 'user', content: 'x' }]).includes(text);
+      return this.#render([
+        { role: 'system', content: text },
+        { role: 'user', content: 'x' },
+      ]).includes(text);
     } catch {
       return false;
     }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ChatTemplate } from '../lib/template.js';
 
 const names = { bosString: '<s>', eosString: '</s>' };
-const plain = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+const plain = '{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}';
 const messages = [
   { role: 'system', content: 'be kind' },
   { role: 'user', content: 'hello' },
