@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using Loom.Cli.Composition;
+using Loom.Cli.Config;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 
@@ -36,6 +38,7 @@ internal static class CommandLine
             InitVerb.Create(),
             LogsVerb.Create(),
             VersionVerb.Create(),
+            ConfigCommand.Create(LoomRegistry.Instance),
             CompletionVerb.Create(),
             DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")),
         };

@@ -1,3 +1,4 @@
+using Loom.Agents.Project;
 using Loom.Core.Settings;
 
 namespace Loom.Cli.Composition;
@@ -6,5 +7,9 @@ namespace Loom.Cli.Composition;
 public static class LoomRegistry
 {
     /// <summary>The one registry of the process.</summary>
-    public static SettingRegistry Instance { get; } = new([.. SharedSettings.All]);
+    public static SettingRegistry Instance { get; } = new(
+    [
+        .. SharedSettings.All,
+        .. RuntimeSettings.All,
+    ]);
 }

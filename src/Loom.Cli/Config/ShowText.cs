@@ -29,7 +29,8 @@ internal static class ShowText
         {
             if (table.Length > 0)
             {
-                text.Append(CultureInfo.InvariantCulture, $"\n[{table}]\n");
+                // A table of comments alone need not exist, and some may not.
+                text.Append(CultureInfo.InvariantCulture, $"\n{(lines.TrueForAll(l => l[0] == '#') ? "# " : "")}[{table}]\n");
             }
 
             foreach (var line in lines)
