@@ -1,5 +1,5 @@
+using System.Collections.Immutable;
 using System.Globalization;
-using Loom.Cli.Composition;
 using Loom.Core.Settings;
 using Loom.Testing.Settings;
 using Shouldly;
@@ -10,7 +10,7 @@ namespace Loom.Fast.Tests.Settings;
 /// <summary>Every documented name works: for each row, built or only specified, each layer sets it and its range holds to the step.</summary>
 public sealed class EveryRowTests
 {
-    private static readonly Setting[] s_rows = SpecRows.Read() is { } spec ? [.. spec.Values.Select(SpecRows.ToSetting)] : [.. LoomRegistry.Instance.All];
+    private static readonly ImmutableArray<Setting> s_rows = SpecRows.Settings;
 
     [Fact]
     public void Variable_OfEveryRow_SetsIt()
@@ -102,7 +102,7 @@ public sealed class EveryRowTests
     private static IEnumerable<Fault> Errors(LoadResult result, string key) =>
         result.Faults.Where(f => f.Severity == FaultSeverity.Error && f.Key == key && f.Rule is null && f.Code != FaultCode.Missing && f.Code != FaultCode.File);
 
-    private static TestLoad Bare() => new(s_rows);
+    private static TestLoad Bare() => new(SpecRows.Registry);
 
     private static string Text(decimal value) => value.ToString(CultureInfo.InvariantCulture);
 

@@ -69,8 +69,7 @@ public sealed class ReferenceTests
     [Fact]
     public void Registry_EveryDefault_PassesItsOwnRule()
     {
-        var spec = SpecRows.Read();
-        var rows = spec is null ? LoomRegistry.Instance.All : [.. spec.Values.Select(SpecRows.ToSetting)];
+        var rows = SpecRows.Settings;
         foreach (var profile in Enum.GetValues<SettingsProfile>())
         {
             var world = new DefaultWorld(profile, TestMode: false, new ParseContext("/project", "/home/user"), static _ => false);
