@@ -36,9 +36,13 @@ internal static class CommandLine
         var root = new RootCommand("Loom runs AI workloads on machines you own.")
         {
             InitVerb.Create(),
+            UpVerb.Create(signals),
+            DownVerb.Create(),
+            StatusVerb.Create(),
+            ChatVerb.Create(),
             LogsVerb.Create(),
-            VersionVerb.Create(),
             ConfigCommand.Create(LoomRegistry.Instance),
+            VersionVerb.Create(),
             CompletionVerb.Create(),
             DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")),
         };

@@ -1,5 +1,8 @@
+using System.Collections.Immutable;
 using Loom.Agents.Project;
+using Loom.Control;
 using Loom.Core.Settings;
+using Loom.Node.Settings;
 
 namespace Loom.Cli.Composition;
 
@@ -7,9 +10,8 @@ namespace Loom.Cli.Composition;
 public static class LoomRegistry
 {
     /// <summary>The one registry of the process.</summary>
-    public static SettingRegistry Instance { get; } = new(
-    [
-        .. SharedSettings.All,
-        .. RuntimeSettings.All,
-    ]);
+    public static SettingRegistry Instance { get; } = new([.. SharedSettings.All, .. ControlSettings.All, .. NodeSettings.All, .. RuntimeSettings.All]);
+
+    /// <summary>The cross rules: those over several rooms, and those that need a room's own knowledge.</summary>
+    public static ImmutableArray<Action<Draft>> CrossRules { get; } = [.. Loom.Core.Settings.Rules.CrossRules.All, .. NodeRules.All];
 }

@@ -35,6 +35,9 @@ internal sealed class AdmissionDesk : IDisposable
         _suspicionTimer = time.CreateTimer(static desk => ((AdmissionDesk)desk!).ClearSuspicion(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>Name of the placement strategy.</summary>
+    public string StrategyName => _strategy.Name;
+
     public int Waiting(QueueClass queueClass)
     {
         lock (_gate)

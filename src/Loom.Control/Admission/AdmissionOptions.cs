@@ -1,3 +1,4 @@
+using Loom.Control.Placement;
 using Loom.Core.Queues;
 
 namespace Loom.Control.Admission;
@@ -14,8 +15,8 @@ public sealed record AdmissionOptions
     /// <summary>A batch request that has waited this long competes as interactive; zero = never; default 300 s (<c>serving.admission.batch_max_wait_secs</c>).</summary>
     public TimeSpan BatchMaxWait { get; init; } = TimeSpan.FromSeconds(300);
 
-    /// <summary>Name of the placement strategy, default round-robin (<c>serving.placement.strategy</c>).</summary>
-    public string Strategy { get; init; } = "round-robin";
+    /// <summary>The placement strategy, default round-robin (<c>serving.placement.strategy</c>).</summary>
+    public PlacementKind Strategy { get; init; }
 
     /// <summary>Total attempts of one request, each on another replica: 1 to 5, default 2 (<c>serving.dispatch_attempts</c>).</summary>
     public int DispatchAttempts { get; init; } = 2;

@@ -244,7 +244,7 @@ internal sealed class InferenceCall : IDisposable
     private void Started()
     {
         _attempts++;
-        _services.Metrics.Placed(_services.Admission.Strategy, "placed");
+        _services.Metrics.Placed(_services.Desk.StrategyName, "placed");
         if (_attempts == 1)
         {
             _services.Metrics.Started(Engine, _ticket.Class, QueueMs / 1000);

@@ -151,6 +151,14 @@ public sealed class CrossRuleTests
     }
 
     [Fact]
+    public void R15_MockModeInProduction_Warns()
+    {
+        Rules(Load().Variable("ORCHESTRATOR_MOCK_MODE", "true")).ShouldBe(["R15"]);
+        SettingsLoader.Load(Load().Variable("ORCHESTRATOR_MOCK_MODE", "true").Request() with { TestMode = true }).Faults.ShouldBeEmpty();
+        Rules(Load().Variable("ORCHESTRATOR_MOCK_MODE", "false")).ShouldBeEmpty();
+    }
+
+    [Fact]
     public void R16_WeakOrOpenSecret_Warns()
     {
         Rule(Load().Variable("LLORCH_API_TOKEN", Token[1..]), "R16").Severity.ShouldBe(FaultSeverity.Warning);

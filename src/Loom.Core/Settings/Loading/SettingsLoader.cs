@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text;
 using Loom.Core.Toml;
 
@@ -58,6 +59,7 @@ public static class SettingsLoader
         }
 
         UnknownVariables.Tell(request, variables, walk?.References ?? [], faults);
+        snapshot.Environment = variables.ToImmutableDictionary(v => v.Key, v => v.Value.Text, StringComparer.Ordinal);
         return new LoadResult
         {
             Snapshot = snapshot,
