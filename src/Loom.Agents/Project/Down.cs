@@ -61,7 +61,8 @@ public sealed partial class Down(RunDirectory directory, TimeProvider time, ILog
                     .Where(p => p is { Pid: > 1, StartTicks: not null })
                     .Select(p => new Leftover(new ProcessIdentity(p.Pid!.Value, p.StartTicks!.Value), TimeSpan.FromMilliseconds(p.GraceMs)))
                 : [];
-            var survivors = await Leftovers.EndAsync(state.RunId, [.. children], [], fresh: false, time, cancellationToken).ConfigureAwait(false);
+            var strays = sameBoot ? state.Strays.Select(s => s.Identity) : [];
+            var survivors = await Leftovers.EndAsync(state.RunId, [.. children], strays, fresh: false, time, cancellationToken).ConfigureAwait(false);
             if (!survivors.IsEmpty)
             {
                 return survivors;

@@ -18,6 +18,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     private readonly SupervisorOptions _options;
     private readonly SteadyClock _clock;
     private readonly Action<SupervisedChild, ChildEvent> _report;
+    private readonly Action<ImmutableArray<ProcessIdentity>> _onStrays;
     private readonly DescriptorLoop _descriptors;
     private readonly ProbeRunner _probes;
     private readonly GuardianLink _guardian;
@@ -28,8 +29,14 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     private List<(SupervisedChild Child, int Incarnation, int Signal)> _counts = [];
     private DateTimeOffset _nextLook;
 
-    internal ChildEffects(SupervisorOptions options, SteadyClock clock, Action<Action> post, Action<SupervisedChild, ChildEvent> report)
+    internal ChildEffects(
+        SupervisorOptions options,
+        SteadyClock clock,
+        Action<Action> post,
+        Action<SupervisedChild, ChildEvent> report,
+        Action<ImmutableArray<ProcessIdentity>> onStrays)
     {
+        _onStrays = onStrays;
         _options = options;
         _clock = clock;
         _report = report;
@@ -144,7 +151,10 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             Adopt(children);
         }
 
-        _guardian.SetStrays([.. children.SelectMany(c => c.Strays), .. _adopted]);
+        if (_guardian.SetStrays([.. children.SelectMany(c => c.Strays), .. _adopted]))
+        {
+            _onStrays([.. children.SelectMany(c => c.Strays).Concat(_adopted).Distinct()]);
+        }
     }
 
     /// <summary>Ends what no child accounts for; the last step of stopping everything.</summary>
