@@ -34,6 +34,10 @@ internal static class CommandLine
         var root = new RootCommand("Loom runs AI workloads on machines you own.")
         {
             InitVerb.Create(),
+            UpVerb.Create(signals),
+            DownVerb.Create(),
+            StatusVerb.Create(),
+            ChatVerb.Create(),
             LogsVerb.Create(),
             VersionVerb.Create(),
             CompletionVerb.Create(),

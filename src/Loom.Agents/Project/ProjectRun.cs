@@ -49,6 +49,7 @@ public sealed class ProjectRun : IAsyncDisposable
     private readonly CancellationTokenSource _down = new();
     private readonly RunState _state;
     private ImmutableSortedDictionary<string, string> _addresses = ImmutableSortedDictionary<string, string>.Empty;
+    private volatile bool _ready;
     private int _disposed;
 
     private ProjectRun(FileLock held, RunDirectory directory, ProjectRunOptions options)
@@ -103,6 +104,7 @@ public sealed class ProjectRun : IAsyncDisposable
     public RunState State => _state with
     {
         Addresses = _addresses,
+        Ready = _ready,
         Guardian = _supervisor.Guardian is { } guardian ? new ProcessRef(guardian.Pid, guardian.StartTicks) : null,
         Processes = [.. _supervisor.Processes.Select(ProcessRecord.From)],
         Strays = [.. _supervisor.Strays.Select(s => new ProcessRef(s.Pid, s.StartTicks))],
@@ -139,6 +141,13 @@ public sealed class ProjectRun : IAsyncDisposable
     public void SetAddress(string part, string address)
     {
         ImmutableInterlocked.Update(ref _addresses, a => a.SetItem(part, address));
+        _file.Touch(urgent: true);
+    }
+
+    /// <summary>Says that the start is over; <c>up --detach</c> waits for it.</summary>
+    public void SetReady()
+    {
+        _ready = true;
         _file.Touch(urgent: true);
     }
 

@@ -34,6 +34,9 @@ public sealed record RunState
 
     public required string Socket { get; init; }
 
+    /// <summary>Whether the start is over: everything that was to come up has, or has failed.</summary>
+    public bool Ready { get; init; }
+
     public string? ConfigSha256 { get; init; }
 
     public ImmutableArray<ProcessRecord> Processes { get; init; } = [];

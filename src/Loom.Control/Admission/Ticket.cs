@@ -1,0 +1,115 @@
+using System.Threading.Tasks.Sources;
+using Loom.Control.Api;
+using Loom.Control.Catalog;
+using Loom.Core.Queues;
+
+namespace Loom.Control.Admission;
+
+/// <summary>How a wait for a slot ended. Every wait ends in exactly one way.</summary>
+internal enum WaitOutcome
+{
+    /// <summary>A slot is leased to the ticket; it must be released.</summary>
+    Granted,
+
+    /// <summary>A newcomer took its place in a full queue.</summary>
+    Evicted,
+
+    /// <summary>Its own side gave up.</summary>
+    Abandoned,
+
+    /// <summary>The control plane is shutting down.</summary>
+    Closed,
+
+    /// <summary>Every replica that could have served it is gone.</summary>
+    Unavailable,
+}
+
+/// <summary>Answer to a request for a slot.</summary>
+internal enum Admittance
+{
+    /// <summary>A slot is leased; no waiting.</summary>
+    Granted,
+
+    /// <summary>It waits; await <see cref="Ticket.WaitAsync"/>.</summary>
+    Waiting,
+
+    /// <summary>It was not let in; see <see cref="Ticket.Refusal"/>.</summary>
+    Refused,
+}
+
+/// <summary>
+/// One request's way through admission. Used again for the next request of its connection. All but the wait itself belongs to
+/// <see cref="AdmissionDesk"/> and is touched only under its lock.
+/// </summary>
+internal sealed class Ticket : IValueTaskSource<WaitOutcome>
+{
+    private const int MostAttempts = 5;
+
+    private readonly ReplicaLoad[] _tried = new ReplicaLoad[MostAttempts];
+    private int _triedCount;
+    private ManualResetValueTaskSourceCore<WaitOutcome> _wait = new() { RunContinuationsAsynchronously = true };
+
+    /// <summary>Class of the request.</summary>
+    public QueueClass Class { get; private set; }
+
+    /// <summary>Where it may go.</summary>
+    public ModelRoute Route { get; set; } = null!;
+
+    /// <summary>The replica whose slot it holds, or held last.</summary>
+    public Replica? Replica { get; set; }
+
+    /// <summary>Whether it holds a slot.</summary>
+    public bool HoldsLease { get; set; }
+
+    /// <summary>Why it was refused; set when it was.</summary>
+    public Problem? Refusal { get; set; }
+
+    /// <summary>Wait the client accepts before the start, in milliseconds; null = any.</summary>
+    public double? DeadlineMs { get; private set; }
+
+    /// <summary>Wait that was predicted on joining the queue; null when it never waited.</summary>
+    public WaitEstimate? Predicted { get; set; }
+
+    internal long Rank { get; set; }
+
+    internal long Arrived { get; private set; }
+
+    internal long GrantedAt { get; set; }
+
+    internal QueueEntry<Ticket>? Entry { get; set; }
+
+    internal ReadOnlySpan<ReplicaLoad> Tried => _tried.AsSpan(0, _triedCount);
+
+    /// <summary>Makes the ticket ready for a new request.</summary>
+    public void Reset(ModelRoute route, QueueClass queueClass, double? deadlineMs, long now)
+    {
+        Route = route;
+        Class = queueClass;
+        DeadlineMs = deadlineMs;
+        Arrived = now;
+        Replica = null;
+        HoldsLease = false;
+        Refusal = null;
+        Predicted = null;
+        Rank = -1;
+        Entry = null;
+        Array.Clear(_tried, 0, _triedCount);
+        _triedCount = 0;
+    }
+
+    /// <summary>Ends when the wait does. To be awaited once per <see cref="Admittance.Waiting"/>.</summary>
+    public ValueTask<WaitOutcome> WaitAsync() => new(this, _wait.Version);
+
+    internal void BeginWait() => _wait.Reset();
+
+    internal void EndWait(WaitOutcome outcome) => _wait.SetResult(outcome);
+
+    internal void MarkTried(ReplicaLoad load) => _tried[_triedCount++] = load;
+
+    WaitOutcome IValueTaskSource<WaitOutcome>.GetResult(short token) => _wait.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource<WaitOutcome>.GetStatus(short token) => _wait.GetStatus(token);
+
+    void IValueTaskSource<WaitOutcome>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _wait.OnCompleted(continuation, state, token, flags);
+}

@@ -1,0 +1,55 @@
+using System.Collections.Concurrent;
+using Loom.Control.Gateway;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Abstractions;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Loom.Control.Api;
+
+/// <summary>Connects the web server to the router: one context a connection, no middleware and no container on the way.</summary>
+internal sealed class ApiApplication(ApiRouter router, GatewayServices services) : IHttpApplication<ApiContext>
+{
+    private readonly ConcurrentDictionary<ApiContext, bool> _open = new();
+    private int _running;
+
+    /// <summary>Requests being served.</summary>
+    public int Running => Volatile.Read(ref _running);
+
+    /// <summary>Ends all inference calls that run.</summary>
+    public void Shutdown()
+    {
+        foreach (var (context, _) in _open)
+        {
+            context.Shutdown();
+        }
+    }
+
+    public ApiContext CreateContext(IFeatureCollection contextFeatures)
+    {
+        Interlocked.Increment(ref _running);
+        if (contextFeatures is not IHostContextContainer<ApiContext> connection)
+        {
+            throw new NotSupportedException("the web server keeps no context by connection");
+        }
+
+        if (connection.HostContext is { } known)
+        {
+            known.Http.Initialize(contextFeatures);
+            return known;
+        }
+
+        var context = new ApiContext(contextFeatures, services);
+        connection.HostContext = context;
+        _open.TryAdd(context, true);
+        context.Closed += closed => _open.TryRemove(closed, out _);
+        return context;
+    }
+
+    public Task ProcessRequestAsync(ApiContext context) => router.HandleAsync(context);
+
+    public void DisposeContext(ApiContext context, Exception? exception)
+    {
+        context.Http.Uninitialize();
+        Interlocked.Decrement(ref _running);
+    }
+}

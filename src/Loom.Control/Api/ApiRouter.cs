@@ -1,0 +1,155 @@
+using System.Buffers;
+using Loom.Control.Catalog;
+using Loom.Core.Telemetry;
+using Loom.Wire;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Control.Api;
+
+/// <summary>Finds the route of a request by plain comparison, checks who asks, and hands over.</summary>
+internal sealed partial class ApiRouter(
+    Gatekeeper gatekeeper, ModelRoutes models, HealthRoutes health, MetaRoutes meta, PrometheusExporter metrics, ILogger log)
+{
+    private const string ModelPrefix = "/v1/models/";
+    private const string ReadMethods = "GET, HEAD";
+
+    /// <summary>What a path leads to.</summary>
+    internal enum Target
+    {
+        Unknown,
+        UnknownInference,
+        UnknownTask,
+        Chat,
+        Completions,
+        Embeddings,
+        Models,
+        Model,
+        Live,
+        Ready,
+        Detail,
+        Version,
+        Capabilities,
+        Metrics,
+    }
+
+    /// <summary>Serves one request of the API.</summary>
+    public Task HandleAsync(ApiContext context)
+    {
+        var target = Find(context.Http.Request.Path.Value ?? "");
+        return Guard(context.Http, target, out var id) ?? RunAsync(context, target, id);
+    }
+
+    /// <summary>Serves one request of the metrics port.</summary>
+    public Task HandleMetricsAsync(HttpContext http)
+    {
+        var target = Find(http.Request.Path.Value ?? "") == Target.Metrics ? Target.Metrics : Target.Unknown;
+        return Guard(http, target, out var id) ?? (target == Target.Metrics ? MetricsAsync(http) : NothingThereAsync(http, id));
+    }
+
+    // Null when the request may go on; else its answer.
+    private Task? Guard(HttpContext http, Target target, out string id)
+    {
+        id = RequestIds.Of(http.Request.Headers, out var replaced);
+        var headers = http.Response.Headers;
+        headers["x-request-id"] = id;
+        headers["X-Correlation-Id"] = id;
+        if (replaced)
+        {
+            LogReplacedId(log, id);
+        }
+
+        if (gatekeeper.CheckSource(http.Request) is { } foreign)
+        {
+            return ErrorWriter.WriteAsync(http, foreign, id);
+        }
+
+        // A browser sends no token with this question.
+        if (gatekeeper.IsPreflight(http))
+        {
+            return Gatekeeper.AnswerPreflightAsync(http);
+        }
+
+        if (gatekeeper.CheckToken(http, ScopeOf(target)) is { } refused)
+        {
+            return ErrorWriter.WriteAsync(http, refused, id);
+        }
+
+        var allowed = target is Target.Chat or Target.Completions or Target.Embeddings ? "POST" : ReadMethods;
+        if (target <= Target.UnknownTask || allowed.Contains(http.Request.Method, StringComparison.Ordinal))
+        {
+            return null;
+        }
+
+        headers.Allow = allowed;
+        var text = $"{http.Request.Method} {http.Request.Path} is not allowed; use {allowed}";
+        return ErrorWriter.WriteAsync(http, new Problem(ProblemCode.MethodNotAllowed, text), id);
+    }
+
+    internal static Target Find(string path) => path switch
+    {
+        "/v1/chat/completions" => Target.Chat,
+        "/v1/completions" => Target.Completions,
+        "/v1/embeddings" => Target.Embeddings,
+        "/v1/models" => Target.Models,
+        "/health" or "/health/live" => Target.Live,
+        "/health/ready" => Target.Ready,
+        "/health/detail" => Target.Detail,
+        "/v2/meta/version" => Target.Version,
+        "/v2/meta/capabilities" => Target.Capabilities,
+        "/metrics" => Target.Metrics,
+        _ when path.StartsWith(ModelPrefix, StringComparison.Ordinal) && path.Length > ModelPrefix.Length => Target.Model,
+        _ when path.StartsWith("/v1/", StringComparison.Ordinal) || path is "/v1" or "/tokenize" => Target.UnknownInference,
+        _ when path.StartsWith("/v2/", StringComparison.Ordinal) || path is "/v2" => Target.UnknownTask,
+        _ => Target.Unknown,
+    };
+
+    internal static Scopes ScopeOf(Target target) => target switch
+    {
+        Target.Live or Target.Ready or Target.Version or Target.Capabilities or Target.Unknown => Scopes.None,
+        Target.Detail or Target.UnknownTask => Scopes.Manage,
+        Target.Metrics => Scopes.Metrics,
+        _ => Scopes.Inference,
+    };
+
+    private Task RunAsync(ApiContext context, Target target, string id)
+    {
+        var http = context.Http;
+        return target switch
+        {
+            Target.Chat => context.Call.RunAsync(http, InferenceRoute.Chat, id),
+            Target.Completions => context.Call.RunAsync(http, InferenceRoute.Completions, id),
+            Target.Embeddings => context.Call.RunAsync(http, InferenceRoute.Embeddings, id),
+            Target.Models => models.ListAsync(http),
+            Target.Model => models.OneAsync(http, http.Request.Path.Value![ModelPrefix.Length..], id),
+            Target.Live => health.LiveAsync(http),
+            Target.Ready => health.ReadyAsync(http),
+            Target.Detail => health.DetailAsync(http),
+            Target.Version => meta.VersionAsync(http),
+            Target.Capabilities => meta.CapabilitiesAsync(http),
+            Target.Metrics => MetricsAsync(http),
+            Target.UnknownInference => ErrorWriter.WriteAsync(http, new Problem(ProblemCode.UnsupportedRoute, $"no engine here offers {http.Request.Path}"), id),
+            _ => NothingThereAsync(http, id),
+        };
+    }
+
+    private async Task MetricsAsync(HttpContext http)
+    {
+        var text = new ArrayBufferWriter<byte>(16 * 1024);
+        metrics.Write(text);
+        http.Response.ContentType = PrometheusExporter.ContentType;
+        http.Response.ContentLength = text.WrittenCount;
+        if (HttpMethods.IsGet(http.Request.Method))
+        {
+            http.Response.BodyWriter.Append(text.WrittenSpan);
+        }
+
+        await http.Response.BodyWriter.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private static Task NothingThereAsync(HttpContext http, string id) =>
+        ErrorWriter.WriteAsync(http, new Problem(ProblemCode.NotFound, $"there is nothing at {http.Request.Path}"), id);
+
+    [LoggerMessage(EventId = 310, Level = LogLevel.Debug, Message = "the client's request id is not 1 to 128 visible ASCII characters; using {RequestId}")]
+    private static partial void LogReplacedId(ILogger logger, string requestId);
+}

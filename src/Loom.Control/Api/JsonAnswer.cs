@@ -1,0 +1,35 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace Loom.Control.Api;
+
+/// <summary>Writes small JSON answers.</summary>
+internal static class JsonAnswer
+{
+    private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Answers with what <paramref name="write"/> writes.</summary>
+    public static async Task WriteAsync<TState>(HttpContext http, int status, TState state, Action<Utf8JsonWriter, TState> write)
+    {
+        var body = Build(state, write);
+        http.Response.StatusCode = status;
+        http.Response.Headers.ContentType = "application/json";
+        http.Response.Headers.ContentLength = body.WrittenCount;
+        if (!HttpMethods.IsHead(http.Request.Method))
+        {
+            http.Response.BodyWriter.Append(body.WrittenSpan);
+        }
+
+        await http.Response.BodyWriter.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private static ArrayBufferWriter<byte> Build<TState>(TState state, Action<Utf8JsonWriter, TState> write)
+    {
+        var buffer = new ArrayBufferWriter<byte>(512);
+        using var json = new Utf8JsonWriter(buffer, s_options);
+        write(json, state);
+        return buffer;
+    }
+}

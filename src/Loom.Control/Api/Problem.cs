@@ -1,0 +1,22 @@
+using Loom.Control.Admission;
+using Loom.Wire;
+
+namespace Loom.Control.Api;
+
+/// <summary>An error on its way to a client.</summary>
+/// <param name="Code">What kind of error; chooses status, type and code.</param>
+/// <param name="Message">What was asked, what was found, what to do.</param>
+/// <param name="Param">Path of the field at fault, for example <c>messages[2].content</c>.</param>
+/// <param name="Backoff">When to come back; only for errors that a retry can cure.</param>
+/// <param name="Status">Status, where the same code has another one here.</param>
+/// <param name="SubCode">Finer code, five digits; only for refused logins.</param>
+internal sealed record Problem(ProblemCode Code, string Message, string? Param = null, Backoff? Backoff = null, int? Status = null, int? SubCode = null)
+{
+    /// <summary>The row of its code.</summary>
+    public ProblemRow Row => ProblemRow.Of(Code);
+
+    /// <summary>Status of the answer.</summary>
+    public int HttpStatus => Status ?? Row.Status;
+
+    public static Problem Invalid(string param, string message) => new(ProblemCode.InvalidParams, message, param);
+}

@@ -1,0 +1,149 @@
+using System.Diagnostics.Metrics;
+using System.Net;
+using Loom.Control.Admission;
+using Loom.Control.Api;
+using Loom.Control.Catalog;
+using Loom.Control.Gateway;
+using Loom.Control.Nodes;
+using Loom.Control.Placement;
+using Loom.Core.Telemetry;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Control;
+
+/// <summary>
+/// The control plane: one address that answers for all pools. Single use: constructed, started, stopped. Replicas may be published at any time between
+/// construction and disposal.
+/// </summary>
+public sealed partial class ControlPlane : IAsyncDisposable
+{
+    private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(2);
+
+    private readonly ControlOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly Meter _meter = new("Loom.Control");
+    private readonly ControlMetrics _metrics;
+    private readonly AdmissionDesk _desk;
+    private readonly UpstreamClient _upstream = new();
+    private readonly HealthRoutes _health;
+    private readonly ApiApplication _application;
+    private readonly ApiServer _api;
+    private readonly ApiServer? _metricsServer;
+    private readonly MetricsApplication _metricsApplication;
+
+    /// <param name="options">Settings.</param>
+    /// <param name="nodes">Who is told about faults of replicas.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="random">Source of chance for placement and jitter; used by this instance alone.</param>
+    /// <param name="loggers">Where to log.</param>
+    /// <param name="credentials">Secrets of remote providers; null = none.</param>
+    public ControlPlane(
+        ControlOptions options, INodeLink nodes, TimeProvider time, Random random, ILoggerFactory loggers, IUpstreamCredentials? credentials = null)
+    {
+        _options = options;
+        _time = time;
+        _log = loggers.CreateLogger("queen-rbee");
+        Metrics = new PrometheusExporter(meter => ReferenceEquals(meter, _meter));
+        _metrics = new ControlMetrics(_meter);
+        _desk = new AdmissionDesk(options.Admission, PlacementStrategies.Create(options.Admission.Strategy, random), time, random);
+        Replicas.Changed += _desk.Apply;
+        _metrics.Observe(_desk, Replicas);
+        var services = new GatewayServices(
+            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), nodes, _metrics, time, _log);
+        var gatekeeper = new Gatekeeper(options.Api, time);
+        _health = new HealthRoutes(Replicas, _desk);
+        var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
+        var router = new ApiRouter(gatekeeper, new ModelRoutes(Replicas), _health, meta, Metrics, _log);
+        _application = new ApiApplication(router, services);
+        var serverLoggers = new ServerLoggers(loggers);
+        _api = new ApiServer(options.Api.Bind, serverLoggers);
+        _metricsApplication = new MetricsApplication(router);
+        _metricsServer = options.Api.MetricsPort is { } port ? new ApiServer(new IPEndPoint(options.Api.Bind.Address, port), serverLoggers) : null;
+    }
+
+    /// <summary>What the nodes say about their replicas; publish here.</summary>
+    public ReplicaTable Replicas { get; } = new();
+
+    /// <summary>The control plane's metrics as Prometheus text.</summary>
+    public PrometheusExporter Metrics { get; }
+
+    /// <summary>Address of the API, once started.</summary>
+    public Uri ApiAddress => _api.Address;
+
+    /// <summary>Address of the metrics listener, once started; null when it is off.</summary>
+    public Uri? MetricsAddress => _metricsServer?.Address;
+
+    /// <summary>Opens the listeners.</summary>
+    /// <exception cref="PortTakenException">A port is in use or an address is not ours; nothing is left open.</exception>
+    public async Task StartAsync(CancellationToken cancel)
+    {
+        await OpenAsync(_api, _application, "serving.bind", cancel).ConfigureAwait(false);
+        if (_metricsServer is not null)
+        {
+            await OpenAsync(_metricsServer, _metricsApplication, "telemetry.metrics_port", cancel).ConfigureAwait(false);
+        }
+
+        LogStarted(_log, ApiAddress, MetricsAddress);
+    }
+
+    /// <summary>
+    /// Stops admitting work (503), lets running and waiting requests finish until the deadline, then ends them with an error and closes the listeners.
+    /// </summary>
+    /// <param name="drain">How long requests may take to finish.</param>
+    /// <param name="hurry">Ends the draining at once.</param>
+    public async Task StopAsync(TimeSpan drain, CancellationToken hurry)
+    {
+        _health.Stopping = true;
+        _desk.Close();
+        await DrainAsync(drain, hurry).ConfigureAwait(false);
+        _desk.DismissWaiting();
+        _application.Shutdown();
+        using var lastWords = new CancellationTokenSource(s_lastWords, _time);
+        await _api.StopAsync(lastWords.Token).ConfigureAwait(false);
+        if (_metricsServer is not null)
+        {
+            await _metricsServer.StopAsync(lastWords.Token).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);
+        Replicas.Changed -= _desk.Apply;
+        _api.Dispose();
+        _metricsServer?.Dispose();
+        _upstream.Dispose();
+        _desk.Dispose();
+        Metrics.Dispose();
+        _metrics.Dispose();
+    }
+
+    private async Task DrainAsync(TimeSpan drain, CancellationToken hurry)
+    {
+        var until = _time.GetTimestamp() + (long)(drain.TotalSeconds * _time.TimestampFrequency);
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(20), _time);
+        while (_application.Running > 0 && _time.GetTimestamp() < until && !hurry.IsCancellationRequested)
+        {
+            await tick.WaitForNextTickAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    private async Task OpenAsync<TContext>(ApiServer server, Microsoft.AspNetCore.Hosting.Server.IHttpApplication<TContext> application, string setting, CancellationToken cancel)
+        where TContext : notnull
+    {
+        try
+        {
+            await server.StartAsync(application, cancel).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
+        {
+            await DisposeAsync().ConfigureAwait(false);
+            throw new PortTakenException(server.Bind, setting, e);
+        }
+    }
+
+    [LoggerMessage(EventId = 320, Level = LogLevel.Information, Message = "API on {Api}, metrics on {Metrics}")]
+    private static partial void LogStarted(ILogger logger, Uri api, Uri? metrics);
+}

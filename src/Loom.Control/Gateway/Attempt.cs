@@ -1,0 +1,265 @@
+using System.Net.Http.Headers;
+using System.Text;
+using Loom.Control.Admission;
+using Loom.Control.Api;
+using Loom.Control.Catalog;
+using Loom.Wire;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Control.Gateway;
+
+/// <summary>What one attempt needs to know of its request.</summary>
+internal readonly record struct AttemptPlan(
+    InferenceRoute Route, string RequestId, ScannedRequest Request, ReadOnlyMemory<byte> Body, Ticket Ticket, int Number, double QueueMs);
+
+/// <summary>
+/// Sends a request to the replica its ticket holds and forwards the answer. Before the first byte of the answer a failure asks for another replica;
+/// after it a failure is final. Used again for the next request of the connection.
+/// </summary>
+internal sealed partial class Attempt
+{
+    private readonly GatewayServices _services;
+    private readonly CallWatch _watch;
+    private readonly WaitingStream _waiting;
+    private readonly StreamRelay _streamRelay;
+    private readonly WholeRelay _wholeRelay;
+    private readonly Action _beginStream;
+    private readonly Action<long?> _beginWhole;
+    private HttpContext _http = null!;
+    private AttemptPlan _plan;
+    private HttpResponseMessage? _answer;
+    private long _sentAt;
+
+    public Attempt(GatewayServices services, CallWatch watch, ClientWriter client, WaitingStream waiting)
+    {
+        _services = services;
+        _watch = watch;
+        _waiting = waiting;
+        _streamRelay = new StreamRelay(watch, client, services.Options, services.Time);
+        _wholeRelay = new WholeRelay(watch, client, services.Options, services.Time);
+        _beginStream = BeginStream;
+        _beginWhole = BeginWhole;
+    }
+
+    /// <summary>What was seen of the answer.</summary>
+    public RelayRecord Record { get; } = new();
+
+    /// <summary>The engine's own refusal as a stream event, when it came after the client had its headers.</summary>
+    public byte[]? EngineRefusal { get; private set; }
+
+    private Replica Replica => _plan.Ticket.Replica!;
+
+    public void Reset()
+    {
+        Record.Reset();
+        EngineRefusal = null;
+    }
+
+    /// <summary>Runs the attempt to its end.</summary>
+    public async ValueTask<AttemptResult> RunAsync(HttpContext http, AttemptPlan plan)
+    {
+        _http = http;
+        _plan = plan;
+        _sentAt = _services.Time.GetTimestamp();
+        _watch.Expect(EndCause.FirstTokenTimeout, _services.Options.FirstTokenTimeout);
+        try
+        {
+            using var answer = await SendAsync().ConfigureAwait(false);
+            _answer = answer;
+            return await ForwardAsync(answer).ConfigureAwait(false);
+        }
+        catch (Exception) when (_watch.Cause != EndCause.None)
+        {
+            if (_watch.Cause is EndCause.FirstTokenTimeout or EndCause.StreamIdle)
+            {
+                _services.Nodes.ReportFault(Replica.Status.Id, "the engine is silent");
+            }
+
+            return AttemptResult.Failed(EndProblems.Of(_watch.Cause, _services.Options, queued: false));
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            return Broken(e);
+        }
+        finally
+        {
+            _answer = null;
+        }
+    }
+
+    /// <summary>Reports tokens and times of a finished answer; returns the seconds the engine took.</summary>
+    public double Settle(Replica replica, string model)
+    {
+        var time = _services.Time;
+        var firstByte = Record.FirstByteAt == 0 ? time.GetTimestamp() : Record.FirstByteAt;
+        var prefill = time.GetElapsedTime(_sentAt, firstByte).TotalSeconds;
+        var decode = time.GetElapsedTime(firstByte).TotalSeconds;
+        var pool = replica.Status.Id.PoolId;
+        _services.Metrics.Answered(pool, model, prefill, decode);
+        var usage = Record.Usage ?? new TokenUsage(0, 0, Record.Events);
+        _services.Metrics.Tokens(pool, model, replica.Status.Mock, usage.Prompt, usage.Cached, usage.Completion);
+        return prefill + (_plan.Request.Stream ? decode : 0);
+    }
+
+    private async ValueTask<HttpResponseMessage> SendAsync()
+    {
+        var target = Replica.TargetOf(_plan.Route);
+        var connects = _services.Upstream.ConnectsTo(target);
+        try
+        {
+            return await SendOnceAsync(target).ConfigureAwait(false);
+        }
+        catch (HttpRequestException e) when (_watch.Cause == EndCause.None && DiedBeforeAnswer(e) && _services.Upstream.ConnectsTo(target) == connects)
+        {
+            // An engine may close an idle connection at any moment; that says nothing about its health.
+            LogReconnect(_services.Log, Replica.Status.Id, e.Message);
+            return await SendOnceAsync(target).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<HttpResponseMessage> SendOnceAsync(Uri target)
+    {
+        var splices = Splices.Of(_plan.Request, Replica.UpstreamModelJson, Replica.Status.StreamUsage);
+        var message = new HttpRequestMessage(HttpMethod.Post, target) { Content = new UpstreamBody(_plan.Body, splices) };
+        message.Headers.TryAddWithoutValidation("X-Request-Id", _plan.RequestId);
+        CopyHeaders(message.Headers);
+        var sending = _services.Upstream.SendAsync(Replica, message, _watch.Token);
+        if (_plan.Request.Stream && !sending.IsCompleted)
+        {
+            await _waiting.WaitAsync(sending, _plan.Ticket, _watch.Token).ConfigureAwait(false);
+        }
+
+        return await sending.ConfigureAwait(false);
+    }
+
+    private async ValueTask<AttemptResult> ForwardAsync(HttpResponseMessage answer)
+    {
+        var status = (int)answer.StatusCode;
+        if (status >= StatusCodes.Status500InternalServerError && !Replica.IsRemote)
+        {
+            return await RefusedByEngineAsync(answer, status).ConfigureAwait(false);
+        }
+
+        var body = await answer.Content.ReadAsStreamAsync(_watch.Token).ConfigureAwait(false);
+        if (_plan.Request.Stream && answer.IsSuccessStatusCode && IsEventStream(answer.Content.Headers))
+        {
+            var hideUsage = _plan.Request.Usage != UsageAsk.Asked && Replica.Status.StreamUsage;
+            await _streamRelay.RunAsync(body, hideUsage, _beginStream, Record).ConfigureAwait(false);
+        }
+        else if (_waiting.HeadersSent)
+        {
+            return await LateRefusalAsync(body, status).ConfigureAwait(false);
+        }
+        else
+        {
+            await _wholeRelay.RunAsync(body, _beginWhole, Record).ConfigureAwait(false);
+        }
+
+        return AttemptResult.Done;
+    }
+
+    private async ValueTask<AttemptResult> RefusedByEngineAsync(HttpResponseMessage answer, int status)
+    {
+        const int Shown = 300;
+        var text = await answer.Content.ReadAsStringAsync(_watch.Token).ConfigureAwait(false);
+        text = text.Length > Shown ? text[..Shown] : text;
+        if (status != StatusCodes.Status503ServiceUnavailable)
+        {
+            _services.Nodes.ReportFault(Replica.Status.Id, $"status {status}");
+        }
+
+        LogRefused(_services.Log, Replica.Status.Id, status);
+        return AttemptResult.TryAgain(new Problem(ProblemCode.WorkerReset, $"'{Replica.Status.Id}' answered with status {status}: {text.ReplaceLineEndings(" ")}"));
+    }
+
+    // The client has a 200 and comments already, so the engine's answer becomes the last event of the stream.
+    private async ValueTask<AttemptResult> LateRefusalAsync(Stream body, int status)
+    {
+        const int Longest = 64 * 1024;
+        var buffer = new byte[Longest];
+        var length = await body.ReadAtLeastAsync(buffer, Longest, throwOnEndOfStream: false, _watch.Token).ConfigureAwait(false);
+        var text = Encoding.UTF8.GetString(buffer, 0, length).ReplaceLineEndings(" ");
+        EngineRefusal = Encoding.UTF8.GetBytes($"data: {text}\n\n");
+        return AttemptResult.Failed(new Problem(ProblemCode.WorkerReset, $"the engine answered with status {status}", Status: status));
+    }
+
+    private AttemptResult Broken(Exception error)
+    {
+        var id = Replica.Status.Id;
+        LogBroken(_services.Log, id, error.Message);
+        _services.Nodes.ReportFault(id, error.Message);
+        if (error is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError })
+        {
+            _services.Desk.Suspect(Replica);
+        }
+
+        var text = $"the connection to '{id}' broke: {error.Message}";
+        if (Record.FirstByteAt != 0 || Replica.IsRemote)
+        {
+            return AttemptResult.Failed(new Problem(ProblemCode.WorkerReset, text, Backoff: new Backoff(1000)));
+        }
+
+        return AttemptResult.TryAgain(new Problem(ProblemCode.WorkerReset, text));
+    }
+
+    private void BeginStream()
+    {
+        if (_waiting.HeadersSent)
+        {
+            return;
+        }
+
+        var response = _http.Response;
+        response.StatusCode = (int)_answer!.StatusCode;
+        LoomHeaders.CopyFrom(_answer, response.Headers);
+        LoomHeaders.Stream(response.Headers);
+        LoomHeaders.Describe(response.Headers, Replica, _plan.QueueMs, _plan.Number);
+    }
+
+    private void BeginWhole(long? length)
+    {
+        var response = _http.Response;
+        var content = _answer!.Content.Headers;
+        response.StatusCode = (int)_answer.StatusCode;
+        LoomHeaders.CopyFrom(_answer, response.Headers);
+        response.Headers.ContentType = content.NonValidated.TryGetValues("Content-Type", out var type) ? type.ToString() : "application/json";
+        response.Headers.ContentLength = length ?? content.ContentLength;
+        LoomHeaders.Describe(response.Headers, Replica, _plan.QueueMs, _plan.Number);
+    }
+
+    private void CopyHeaders(HttpRequestHeaders headers)
+    {
+        var from = _http.Request.Headers;
+        if (from.TraceParent is { Count: > 0 } parent)
+        {
+            headers.TryAddWithoutValidation("traceparent", (IEnumerable<string?>)parent);
+            headers.TryAddWithoutValidation("tracestate", (IEnumerable<string?>)from.TraceState);
+        }
+
+        if (Replica.Status.Mock && from.TryGetValue("x-mock-fault", out var fault))
+        {
+            headers.TryAddWithoutValidation("x-mock-fault", (IEnumerable<string?>)fault);
+        }
+
+        if (Replica.IsRemote && _services.Credentials.TryGet(Replica.Status.Id.PoolId, out var name, out var value))
+        {
+            headers.TryAddWithoutValidation(name, value);
+        }
+    }
+
+    private static bool IsEventStream(HttpContentHeaders headers) =>
+        headers.NonValidated.TryGetValues("Content-Type", out var type) && type.ToString().StartsWith("text/event-stream", StringComparison.OrdinalIgnoreCase);
+
+    private static bool DiedBeforeAnswer(HttpRequestException error) =>
+        error.HttpRequestError == HttpRequestError.ResponseEnded || (error.HttpRequestError == HttpRequestError.Unknown && error.InnerException is IOException);
+
+    [LoggerMessage(EventId = 300, Level = LogLevel.Warning, Message = "connection to replica {Replica} broke: {Reason}")]
+    private static partial void LogBroken(ILogger logger, ReplicaId replica, string reason);
+
+    [LoggerMessage(EventId = 301, Level = LogLevel.Warning, Message = "replica {Replica} answered with status {Status}")]
+    private static partial void LogRefused(ILogger logger, ReplicaId replica, int status);
+
+    [LoggerMessage(EventId = 302, Level = LogLevel.Debug, Message = "reused connection to replica {Replica} had died, connecting again: {Reason}")]
+    private static partial void LogReconnect(ILogger logger, ReplicaId replica, string reason);
+}

@@ -1,0 +1,334 @@
+using Loom.Control.Admission;
+using Loom.Control.Api;
+using Loom.Control.Catalog;
+using Loom.Wire;
+using Microsoft.AspNetCore.Http;
+
+namespace Loom.Control.Gateway;
+
+/// <summary>
+/// One request for inference from its first byte to its last: read, check, admit, dispatch, forward, settle. One instance serves all requests of a
+/// connection, one after the other.
+/// </summary>
+internal sealed class InferenceCall : IDisposable
+{
+    private static readonly string[] s_routeNames = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"];
+
+    private readonly GatewayServices _services;
+    private readonly CallWatch _watch;
+    private readonly RequestBody _body = new();
+    private readonly Ticket _ticket = new();
+    private readonly WaitingStream _waiting;
+    private readonly ClientWriter _client;
+    private readonly Attempt _attempt;
+    private HttpContext _http = null!;
+    private InferenceRoute _inference;
+    private string _requestId = "";
+    private ScannedRequest _request;
+    private ModelRoute? _route;
+    private TimeSpan? _deadline;
+    private long _started;
+    private bool _waitedForSlot;
+    private int _attempts;
+
+    public InferenceCall(GatewayServices services)
+    {
+        _services = services;
+        _watch = new CallWatch(services.Time);
+        _waiting = new WaitingStream(services.Options, services.Desk, services.Time);
+        _client = new ClientWriter(_watch, services.Options.ClientStallTimeout);
+        _attempt = new Attempt(services, _watch, _client, _waiting);
+    }
+
+    /// <summary>The connection is gone: ends the call that runs.</summary>
+    public void ClientGone() => _watch.ClientGone();
+
+    /// <summary>The drain deadline has passed: ends the call that runs.</summary>
+    public void Shutdown() => _watch.End(EndCause.Shutdown);
+
+    public void Dispose() => _watch.Dispose();
+
+    /// <summary>Serves one request.</summary>
+    /// <exception cref="ResponseCutException">The answer failed after it had begun; the connection must be closed without its proper end.</exception>
+    public async Task RunAsync(HttpContext http, InferenceRoute inference, string requestId)
+    {
+        _http = http;
+        _inference = inference;
+        _requestId = requestId;
+        _route = null;
+        _attempts = 0;
+        _waitedForSlot = false;
+        _started = _services.Time.GetTimestamp();
+        _waiting.Reset(http, _started);
+        _client.Reset(http);
+        _attempt.Reset();
+        _watch.Begin();
+        Problem? problem = null;
+        try
+        {
+            problem = await PrepareAsync().ConfigureAwait(false) ?? await ServeAsync().ConfigureAwait(false);
+            Release(measured: problem is null);
+            if (problem is not null)
+            {
+                await RefuseAsync(problem).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            Release(measured: false);
+            _watch.Finish();
+            _body.Release();
+            Record(problem);
+        }
+    }
+
+    private async ValueTask<Problem?> PrepareAsync()
+    {
+        var http = _http.Request;
+        if (CallChecks.ContentType(http.ContentType) is { } wrongType)
+        {
+            return wrongType;
+        }
+
+        if (await ReadBodyAsync().ConfigureAwait(false) is { } unread)
+        {
+            _http.Response.Headers.Connection = "close";
+            return unread;
+        }
+
+        return RequestScan.Check(_body.Span, _inference, out _request)
+            ?? CallChecks.Model(_services.Replicas.Current, _body.Span, _request, out _route)
+            ?? CallChecks.Deadline(CallChecks.Header(http, "x-loom-deadline-ms"), out _deadline)
+            ?? Admit();
+    }
+
+    private async ValueTask<Problem?> ReadBodyAsync()
+    {
+        _watch.Expect(EndCause.SlowBody, _services.Options.BodyTimeout);
+        try
+        {
+            return await _body.ReadAsync(_http.Request, _services.Options.MaxBodyBytes, _watch.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_watch.Cause != EndCause.None)
+        {
+            return EndProblems.Of(_watch.Cause, _services.Options, queued: true);
+        }
+        catch (BadHttpRequestException e)
+        {
+            return new Problem(ProblemCode.InvalidParams, $"the request body cannot be read: {e.Message}", Status: e.StatusCode);
+        }
+        catch (IOException)
+        {
+            _watch.ClientGone();
+            return EndProblems.Of(EndCause.ClientGone, _services.Options, queued: true);
+        }
+    }
+
+    private Problem? Admit()
+    {
+        if (CallChecks.Priority(CallChecks.Header(_http.Request, "x-loom-priority"), _request.Flex, out var queueClass) is { } wrong)
+        {
+            return wrong;
+        }
+
+        if (_deadline is { } deadline)
+        {
+            _watch.LimitTo(deadline);
+        }
+
+        _ticket.Reset(_route!, queueClass, _deadline?.TotalMilliseconds, _started);
+        _services.Metrics.Enqueued(Engine, queueClass);
+        return null;
+    }
+
+    private async ValueTask<Problem?> ServeAsync()
+    {
+        var admittance = _services.Desk.Enter(_ticket);
+        Problem? last = null;
+        while (true)
+        {
+            if (admittance == Admittance.Refused)
+            {
+                return last is null ? Rejected(_ticket.Refusal!) : Exhausted(last);
+            }
+
+            if (admittance == Admittance.Waiting && await AwaitSlotAsync().ConfigureAwait(false) is { } lost)
+            {
+                return lost;
+            }
+
+            Started();
+            var result = await _attempt.RunAsync(_http, new AttemptPlan(_inference, _requestId, _request, _body.Memory, _ticket, _attempts, QueueMs)).ConfigureAwait(false);
+            if (result.End != AttemptEnd.TryAgain)
+            {
+                return result.Problem;
+            }
+
+            last = result.Problem!;
+            if (_attempts >= _services.Admission.DispatchAttempts)
+            {
+                return Exhausted(last);
+            }
+
+            admittance = _services.Desk.TryAgain(_ticket);
+            _services.Metrics.Retried(admittance == Admittance.Refused ? "exhausted" : "retried");
+        }
+    }
+
+    private async ValueTask<Problem?> AwaitSlotAsync()
+    {
+        _waitedForSlot = true;
+        if (_deadline is null)
+        {
+            _watch.Expect(EndCause.QueueTimeout, _services.Options.QueueTimeout);
+        }
+
+        var wait = _ticket.WaitAsync();
+        WaitOutcome outcome;
+        await using (_watch.Token.UnsafeRegister(static call => ((InferenceCall)call!).LeaveQueue(), this).ConfigureAwait(false))
+        {
+            if (_request.Stream)
+            {
+                var pending = wait.AsTask();
+                await _waiting.WaitAsync(pending, _ticket, CancellationToken.None).ConfigureAwait(false);
+                outcome = await pending.ConfigureAwait(false);
+            }
+            else
+            {
+                outcome = await wait.ConfigureAwait(false);
+            }
+        }
+
+        return outcome switch
+        {
+            WaitOutcome.Granted when _watch.Cause == EndCause.None => null,
+            WaitOutcome.Evicted => Rejected(Evicted()),
+            WaitOutcome.Unavailable => Unavailable(),
+            WaitOutcome.Closed => EndProblems.Of(EndCause.Shutdown, _services.Options, queued: true),
+            _ => EndProblems.Of(_watch.Cause, _services.Options, queued: true),
+        };
+    }
+
+    private void LeaveQueue() => _services.Desk.Leave(_ticket);
+
+    private Problem Evicted()
+    {
+        var text = $"a newer request took this one's place in a full queue of {_services.Admission.Capacity} (policy {_services.Admission.PolicyName})";
+        return new Problem(ProblemCode.QueueFullDropLru, text, Backoff: _services.Desk.BackoffFor(_route!, leastMs: 1));
+    }
+
+    private Problem Unavailable()
+    {
+        if (_ticket.Route.Replicas.Length == 0 || !_ticket.Route.CanWait)
+        {
+            var (code, reason) = _ticket.Route.Unavailability();
+            return new Problem(code, reason, Backoff: _services.Desk.BackoffFor(_ticket.Route, leastMs: 1000));
+        }
+
+        var text = $"every replica that could serve model '{_route!.Model}' has gone while the request waited";
+        return new Problem(ProblemCode.ReplicaExhausted, text, Backoff: _services.Desk.BackoffFor(_ticket.Route, leastMs: 1000));
+    }
+
+    private Problem Rejected(Problem problem)
+    {
+        _services.Metrics.Rejected(Engine, _ticket.Class, problem.Code, _services.Admission.PolicyName);
+        return problem;
+    }
+
+    private Problem Exhausted(Problem last)
+    {
+        var text = $"{_attempts} of at most {_services.Admission.DispatchAttempts} attempts failed and no other replica of model '{_route!.Model}' is left; last: {last.Message}";
+        return new Problem(ProblemCode.ReplicaExhausted, text, Backoff: _services.Desk.BackoffFor(_ticket.Route, leastMs: 1000));
+    }
+
+    private void Started()
+    {
+        _attempts++;
+        _services.Metrics.Placed(_services.Desk.StrategyName, "placed");
+        if (_attempts == 1)
+        {
+            _services.Metrics.Started(Engine, _ticket.Class, QueueMs / 1000);
+            if (_ticket.Predicted is { } predicted)
+            {
+                _services.Metrics.Predicted(_ticket.Class, Math.Abs(predicted.Milliseconds - QueueMs) / 1000);
+            }
+        }
+    }
+
+    private async Task RefuseAsync(Problem problem)
+    {
+        if (_watch.Cause is EndCause.ClientGone or EndCause.ClientStall)
+        {
+            // Nobody listens.
+            _http.Abort();
+            return;
+        }
+
+        if (!_http.Response.HasStarted)
+        {
+            if (_ticket.Replica is { } replica && _attempts > 0)
+            {
+                LoomHeaders.Describe(_http.Response.Headers, replica, QueueMs, _attempts);
+            }
+
+            await ErrorWriter.WriteAsync(_http, problem, _requestId).ConfigureAwait(false);
+            return;
+        }
+
+        if (_request.Stream)
+        {
+            _client.Write(_attempt.EngineRefusal ?? ErrorWriter.AsEvent(problem, _requestId));
+            await _client.FlushAsync().ConfigureAwait(false);
+        }
+
+        throw new ResponseCutException();
+    }
+
+    private void Release(bool measured)
+    {
+        if (!_ticket.HoldsLease)
+        {
+            return;
+        }
+
+        _services.Desk.Release(_ticket, measured);
+        if (_watch.Cause == EndCause.ClientGone)
+        {
+            var phase = _attempt.Record.FirstByteAt == 0 ? "prefill" : _request.Stream ? "streaming" : "non-streaming";
+            _services.Metrics.Cut(phase, _services.Time.GetElapsedTime(_watch.EndedAt).TotalSeconds);
+        }
+    }
+
+    private void Record(Problem? problem)
+    {
+        var seconds = _services.Time.GetElapsedTime(_started).TotalSeconds;
+        var model = _route?.Model ?? "";
+        var name = s_routeNames[(int)_inference];
+        var gone = _watch.Cause == EndCause.ClientGone;
+        var status = gone ? StatusCodes.Status499ClientClosedRequest : problem?.HttpStatus ?? _http.Response.StatusCode;
+        _services.Metrics.Requested(name, model, status, seconds);
+        if (_route is null)
+        {
+            return;
+        }
+
+        if (gone)
+        {
+            _services.Metrics.Canceled(Engine, _ticket.Class);
+        }
+        else if (_watch.Cause == EndCause.ClientStall)
+        {
+            _services.Metrics.ClientStalled();
+        }
+
+        if (problem is null && _attempts > 0)
+        {
+            var engine = _attempt.Settle(_ticket.Replica!, model);
+            _services.Metrics.Overhead(name, model, Math.Max(0, seconds - engine - (_waitedForSlot ? QueueMs / 1000 : 0)));
+        }
+    }
+
+    private string Engine => (_ticket.Replica ?? _route!.Offering[0]).Status.EngineKind;
+
+    private double QueueMs => _waitedForSlot ? _services.Time.GetElapsedTime(_started, _ticket.GrantedAt).TotalMilliseconds : 0;
+}

@@ -1,0 +1,99 @@
+using System.Buffers;
+
+namespace Loom.Control.Gateway;
+
+/// <summary>
+/// Forwards an event stream: whole events, as they came, sent at once. Only an event that carries usage nobody asked for is left out.
+/// </summary>
+internal sealed class StreamRelay(CallWatch watch, ClientWriter client, GatewayOptions options, TimeProvider time)
+{
+    private const int Buffer = 16 * 1024;
+
+    // An event of this size is forwarded in parts.
+    private const int LargestEvent = 1024 * 1024;
+
+    /// <summary>Forwards to the end of the stream.</summary>
+    /// <param name="upstream">The engine's answer.</param>
+    /// <param name="hideUsage">Whether usage was asked for by us and not by the client.</param>
+    /// <param name="begin">Called once, before the first byte goes out.</param>
+    /// <param name="record">What was seen so far, also when this throws.</param>
+    /// <exception cref="IOException">The engine broke off.</exception>
+    /// <exception cref="OperationCanceledException">The watch ended the call.</exception>
+    public async Task RunAsync(Stream upstream, bool hideUsage, Action begin, RelayRecord record)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(Buffer);
+        var filled = 0;
+        try
+        {
+            while (true)
+            {
+                var read = await upstream.ReadAsync(buffer.AsMemory(filled), watch.Token).ConfigureAwait(false);
+                if (record.FirstByteAt == 0)
+                {
+                    record.FirstByteAt = time.GetTimestamp();
+                    begin();
+                }
+
+                if (read == 0)
+                {
+                    client.Write(buffer.AsSpan(0, filled));
+                    await client.FlushAsync().ConfigureAwait(false);
+                    return;
+                }
+
+                filled += read;
+                var taken = Forward(buffer.AsSpan(0, filled), hideUsage, record);
+                filled -= taken;
+                buffer.AsSpan(taken, filled).CopyTo(buffer);
+                if (filled == buffer.Length)
+                {
+                    filled = MakeRoom(ref buffer, filled);
+                }
+
+                await client.FlushAsync().ConfigureAwait(false);
+                watch.Token.ThrowIfCancellationRequested();
+                watch.Expect(EndCause.StreamIdle, options.StreamIdleTimeout);
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private int Forward(ReadOnlySpan<byte> bytes, bool hideUsage, RelayRecord record)
+    {
+        var sent = 0;
+        var seen = 0;
+        while (SseScanner.FirstEvent(bytes[seen..]) is > 0 and var length)
+        {
+            var kind = SseScanner.Classify(bytes.Slice(seen, length), ref record.Usage);
+            record.Events += kind == SseEventKind.Data ? 1 : 0;
+            if (kind == SseEventKind.UsageOnly && hideUsage)
+            {
+                client.Write(bytes[sent..seen]);
+                sent = seen + length;
+            }
+
+            seen += length;
+        }
+
+        client.Write(bytes[sent..seen]);
+        return seen;
+    }
+
+    private int MakeRoom(ref byte[] buffer, int filled)
+    {
+        if (filled >= LargestEvent)
+        {
+            client.Write(buffer.AsSpan(0, filled));
+            return 0;
+        }
+
+        var larger = ArrayPool<byte>.Shared.Rent(buffer.Length * 2);
+        buffer.AsSpan(0, filled).CopyTo(larger);
+        ArrayPool<byte>.Shared.Return(buffer);
+        buffer = larger;
+        return filled;
+    }
+}
