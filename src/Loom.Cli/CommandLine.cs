@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using Loom.Cli.Composition;
+using Loom.Cli.Config;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 
@@ -39,6 +41,7 @@ internal static class CommandLine
             StatusVerb.Create(),
             ChatVerb.Create(),
             LogsVerb.Create(),
+            ConfigCommand.Create(LoomRegistry.Instance),
             VersionVerb.Create(),
             CompletionVerb.Create(),
             DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")),
