@@ -301,7 +301,7 @@ public sealed partial class Supervisor : ISupervisor
 
     private void Arm()
     {
-        var next = _children.Select(c => c.State.Deadline).Append(_effects.NextLook(_children)).Min();
+        var next = _children.Select(c => c.State.Deadline).Append(_effects.NextLook).Min();
         if (next is { } due)
         {
             var wait = due - _clock.Now;

@@ -101,9 +101,8 @@ public sealed partial class Down(RunDirectory directory, TimeProvider time, ILog
     private async Task<FileLock> StopRuntimeAsync(TimeSpan timeout, bool force, CancellationToken cancellationToken)
     {
         var start = time.GetTimestamp();
-        var limit = timeout + AnswerWithin;
         var asked = false;
-        var killed = false;
+        TimeSpan? killedAt = null;
         while (true)
         {
             if (FileLock.TryAcquire(directory.Lock) is { } taken)
@@ -111,14 +110,15 @@ public sealed partial class Down(RunDirectory directory, TimeProvider time, ILog
                 return taken;
             }
 
-            asked = asked || await AskAsync(force, cancellationToken).ConfigureAwait(false);
+            asked = asked || (killedAt is null && await AskAsync(force, cancellationToken).ConfigureAwait(false));
             var waited = time.GetElapsedTime(start);
-            if (!killed && waited > (asked ? limit : AnswerWithin))
+            if (killedAt is null && waited > (asked ? timeout + AnswerWithin : AnswerWithin))
             {
-                killed = KillRuntime();
-                limit = waited + AnswerWithin + (killed ? TimeSpan.Zero : timeout);
+                // Without a living supervisor in the state file, the holder may be another 'down' at its work: it gets its time, too.
+                var killed = KillRuntime();
+                killedAt = killed ? waited : waited + timeout;
             }
-            else if (waited > limit)
+            else if (waited > killedAt + AnswerWithin)
             {
                 throw new ProjectBusyException(
                     $"the lock '{directory.Lock}' is held, but its holder does not answer and the state file does not name a living process; find it with 'fuser {directory.Lock}' and end it");
