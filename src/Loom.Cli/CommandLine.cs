@@ -39,6 +39,7 @@ internal static class CommandLine
             StatusVerb.Create(),
             ChatVerb.Create(),
             LogsVerb.Create(),
+            ModelVerb.Create(),
             VersionVerb.Create(),
             CompletionVerb.Create(),
             DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")),

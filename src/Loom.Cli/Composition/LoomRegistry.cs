@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using Loom.Agents.Project;
 using Loom.Control;
 using Loom.Core.Settings;
+using Loom.Core.Settings.Rules;
 using Loom.Node.Settings;
 
 namespace Loom.Cli.Composition;
@@ -10,4 +12,7 @@ public static class LoomRegistry
 {
     /// <summary>The one registry of the process.</summary>
     public static SettingRegistry Instance { get; } = new([.. SharedSettings.All, .. ControlSettings.All, .. NodeSettings.All, .. RuntimeSettings.All]);
+
+    /// <summary>All cross rules of this build.</summary>
+    public static ImmutableArray<Action<Draft>> Rules { get; } = [.. CrossRules.All, .. NodeRules.All];
 }

@@ -76,6 +76,7 @@ public static class ProcessConfiguration
             HomeFolder = context.Environment.GetValueOrDefault("HOME") is { Length: > 0 } home ? home : "/",
             HostName = Environment.MachineName,
             Files = new DiskFiles(),
+            CrossRules = LoomRegistry.Rules,
             IsKnownVariable = name => twins.Value.Contains(name),
         };
     }
