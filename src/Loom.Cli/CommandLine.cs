@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using Loom.Cli.Composition;
+using Loom.Cli.Config;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 
@@ -40,6 +42,7 @@ internal static class CommandLine
             ChatVerb.Create(),
             LogsVerb.Create(),
             ModelVerb.Create(),
+            ConfigCommand.Create(LoomRegistry.Instance),
             VersionVerb.Create(),
             CompletionVerb.Create(),
             DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")),

@@ -3,6 +3,7 @@ using System.CommandLine;
 using Loom.Agents.Project;
 using Loom.Cli.Terminal;
 using Loom.Processes;
+using Loom.Processes.Spawning;
 
 namespace Loom.Cli.Verbs;
 

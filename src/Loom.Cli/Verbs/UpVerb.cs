@@ -267,7 +267,7 @@ internal static class UpVerb
     }
 
     private static string NamesOf(string key) =>
-        LoomRegistry.Instance.OfKey(key) is { Variables: [var variable, ..] } ? $"{key}, {variable}" : key;
+        LoomRegistry.Instance.Find(key.Split('.')) is { Variables: [var variable, ..] } ? $"{key}, {variable}" : key;
 
     private static IDisposable Follow(Terminal.Terminal terminal, ISupervisor supervisor)
     {
