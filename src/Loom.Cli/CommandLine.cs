@@ -42,6 +42,7 @@ internal static class CommandLine
             ChatVerb.Create(),
             LogsVerb.Create(),
             DoctorVerb.Create(),
+            ModelVerb.Create(),
             ConfigCommand.Create(LoomRegistry.Instance),
             VersionVerb.Create(),
             CompletionVerb.Create(),
