@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using Loom.Cli.Composition;
+using Loom.Cli.Config;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 
@@ -34,7 +36,12 @@ internal static class CommandLine
         var root = new RootCommand("Loom runs AI workloads on machines you own.")
         {
             InitVerb.Create(),
+            UpVerb.Create(signals),
+            DownVerb.Create(),
+            StatusVerb.Create(),
+            ChatVerb.Create(),
             LogsVerb.Create(),
+            ConfigCommand.Create(LoomRegistry.Instance),
             VersionVerb.Create(),
             CompletionVerb.Create(),
             DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")),

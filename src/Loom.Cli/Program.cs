@@ -1,3 +1,6 @@
 using Loom.Cli;
+using Loom.Cli.Internal;
 
-return await CommandLine.RunAsync(args).ConfigureAwait(false);
+return args is ["internal", ..]
+    ? await InternalVerbs.RunAsync([.. args]).ConfigureAwait(false)
+    : await CommandLine.RunAsync(args).ConfigureAwait(false);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Core.Settings;
 using Loom.Node.Engines;
 using Loom.Node.Plans;
 
@@ -45,6 +46,9 @@ public sealed record NodeOptions
     /// <summary>Turns every pool into kind <c>mock</c>.</summary>
     public bool MockMode { get; init; }
 
+    /// <summary>Time an engine has between TERM and KILL. Default 5 s.</summary>
+    public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How crashed engines come back.</summary>
     public EngineRestartPolicy Restart { get; init; } = new();
 
@@ -56,4 +60,7 @@ public sealed record NodeOptions
 
     /// <summary>Providers by name.</summary>
     public ImmutableDictionary<string, ProviderPlan> Providers { get; init; } = ImmutableDictionary<string, ProviderPlan>.Empty;
+
+    /// <summary>Reads the options out of settings that were judged (<see cref="Settings.NodeRules"/> among the rules) and found without error.</summary>
+    public static NodeOptions From(SettingsSnapshot settings, NodeSurroundings surroundings) => NodeOptionsReader.Read(settings, surroundings);
 }

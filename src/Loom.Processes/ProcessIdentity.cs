@@ -6,3 +6,13 @@ namespace Loom.Processes;
 /// <param name="Pid">Process id.</param>
 /// <param name="StartTicks">Field 22 of <c>/proc/PID/stat</c>, clock ticks since boot.</param>
 public readonly record struct ProcessIdentity(int Pid, long StartTicks);
+
+/// <summary>Where identities come from.</summary>
+public static class ProcessIdentities
+{
+    /// <summary>This very process.</summary>
+    public static ProcessIdentity Self() => Of(Environment.ProcessId) ?? throw new InvalidOperationException("/proc is not mounted: Loom needs it to tell processes apart");
+
+    /// <summary>The process that has this pid now; null when there is none.</summary>
+    public static ProcessIdentity? Of(int pid) => Table.ProcessTable.ReadEntry(pid)?.Identity;
+}

@@ -56,4 +56,7 @@ public sealed record ProcessSnapshot
     public string? ErrorLogPath { get; init; }
 
     public required TimeSpan Grace { get; init; }
+
+    /// <summary>Fingerprint of the plan, environment included: differs when the configuration asks for something else.</summary>
+    public string? PlanSha256 { get; init; }
 }

@@ -34,7 +34,7 @@ public sealed partial class Supervisor : ISupervisor
     {
         _options = options;
         _clock = new SteadyClock(options.Time);
-        _effects = new ChildEffects(options, _clock, (child, news) => Post(() => Apply(child, news)));
+        _effects = new ChildEffects(options, _clock, action => Post(action), (child, news) => Post(() => Apply(child, news)));
         _alarm = options.Time.CreateTimer(_ => Post(static () => { }), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _loop = BackgroundLoop.Start("supervisor", RunAsync, options.Logger);
     }

@@ -5,7 +5,7 @@ using Loom.Cli.Terminal;
 namespace Loom.Cli.Verbs;
 
 /// <summary>What a verb gets besides its own options.</summary>
-public sealed class VerbContext
+public sealed record VerbContext
 {
     public required Terminal.Terminal Terminal { get; init; }
 
@@ -48,6 +48,13 @@ public sealed class VerbContext
 
         throw new CliError(ExitCode.Usage, "NO_PROJECT", $"there is no loom.toml in {WorkingDirectory} or above it", "loom init, or name a project with -C DIR");
     }
+
+    /// <summary>The same verb writing to a file instead of a terminal, as a detached run does.</summary>
+    /// <param name="writer">Takes data and messages alike.</param>
+    public VerbContext WritingTo(TextWriter writer) => this with
+    {
+        Terminal = new Terminal.Terminal { Out = writer, Err = writer, In = TextReader.Null, Json = Terminal.Json, Quiet = Terminal.Quiet, Verbose = Terminal.Verbose },
+    };
 
     /// <summary>Reads the process's surroundings; the only place that does.</summary>
     public static VerbContext FromProcess(ParseResult parse)

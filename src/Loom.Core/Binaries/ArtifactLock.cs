@@ -1,5 +1,7 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace Loom.Core.Binaries;
 
@@ -7,7 +9,7 @@ namespace Loom.Core.Binaries;
 /// One lock per artifact, so that two processes fetch it once: <c>flock</c> on a file beside it, freed by the kernel when its holder dies. The file is never
 /// deleted: deleting it would let two holders lock two files of one name.
 /// </summary>
-public sealed class ArtifactLock : IDisposable
+public sealed partial class ArtifactLock : IDisposable
 {
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(100);
     private readonly FileStream _file;
@@ -49,8 +51,14 @@ public sealed class ArtifactLock : IDisposable
     {
         try
         {
-            // Shared access takes no lock, so the holder's note can be read.
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            // Opened past .NET, whose every way to open a file asks for a lock that the holder's excludes.
+            using var handle = Open(path, 0x80000 /* O_RDONLY | O_CLOEXEC */);
+            if (handle.IsInvalid)
+            {
+                return "another process";
+            }
+
+            using var file = new FileStream(handle, FileAccess.Read);
             using var reader = new StreamReader(file);
             return reader.ReadToEnd() is { Length: > 0 } pid ? $"process {pid}" : "another process";
         }
@@ -59,4 +67,7 @@ public sealed class ArtifactLock : IDisposable
             return "another process";
         }
     }
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial SafeFileHandle Open(string path, int flags);
 }

@@ -106,10 +106,6 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         {
             throw new RetryException(e.Message, e);
         }
-        catch (HttpIOException e)
-        {
-            throw new RetryException($"the connection was cut: {e.Message}", e);
-        }
     }
 
     private async Task CopyAsync(TransferRequest request, HttpResponseMessage response, string part, long offset, IProgress<TransferProgress> progress, StallGuard stall)
@@ -126,7 +122,7 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         await using var file = disk.Open(part, append: offset > 0, request.Mode);
         await using var body = await response.Content.ReadAsStreamAsync(stall.Token).ConfigureAwait(false);
         var done = offset;
-        for (int read; (read = await body.ReadAsync(buffer, stall.Token).ConfigureAwait(false)) > 0; stall.Reset())
+        for (int read; (read = await ReadAsync(body, buffer, stall.Token).ConfigureAwait(false)) > 0; stall.Reset())
         {
             if (done == 0 && LooksLikeWebPage(buffer.AsSpan(0, read)))
             {
@@ -142,6 +138,19 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         if (total is { } all && done != all)
         {
             throw new RetryException($"{done} of {all} bytes arrived");
+        }
+    }
+
+    /// <summary>Reads the body; a fault of the network must not pass for one of the disk.</summary>
+    private static async ValueTask<int> ReadAsync(Stream body, byte[] buffer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await body.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException e)
+        {
+            throw new RetryException($"the connection was cut: {e.Message}", e);
         }
     }
 

@@ -6,9 +6,13 @@ namespace Loom.Core.Settings;
 // One factory per kind of value. Arguments are the columns of the settings list, as text. `variables` left out = the mechanical name; [] = none.
 public abstract partial class Setting
 {
-    /// <summary>A switch: <c>1 true yes on</c> / <c>0 false no off</c>.</summary>
-    public static Setting<bool> Bool(string key, string description, string @default = "", string cloud = "", string[]? variables = null, string source = "decision") =>
-        new(SettingKind.Bool, key, description, new(variables, @default, cloud, "", "", "", "", source, false), ScalarParsers.Bool, v => v ? "true" : "false");
+    /// <summary>A switch: <c>1 true yes on</c> / <c>0 false no off</c>; <paramref name="inverted"/>: its variable means the opposite of the key.</summary>
+    public static Setting<bool> Bool(string key, string description, string @default = "", string cloud = "", string[]? variables = null, string source = "decision",
+        bool inverted = false) =>
+        new(SettingKind.Bool, key, description, new(variables, @default, cloud, "", "", "", "", source, false), ScalarParsers.Bool, v => v ? "true" : "false")
+        {
+            VariableIsInverted = inverted,
+        };
 
     /// <summary>A whole number of 64 bits, in <paramref name="unit"/>.</summary>
     public static Setting<long> Int(string key, string description, string @default = "", string cloud = "", string min = "", string max = "",
@@ -40,7 +44,7 @@ public abstract partial class Setting
 
     /// <summary>Text with a grammar of its own, which <paramref name="allowed"/> describes and <paramref name="read"/> decides (null = refused).</summary>
     public static Setting<T> Grammar<T>(string key, string description, string allowed, Func<string, T?> read, Func<T, string> text, string @default = "", string cloud = "",
-        string min = "", string max = "", string unit = "", string[]? variables = null, string source = "decision")
+        string min = "", string max = "", string unit = "", string[]? variables = null, string source = "decision", bool firstVariableWins = false)
         where T : class =>
         new(SettingKind.String, key, description, new(variables, @default, cloud, min, max, allowed, unit, source, false),
             (Setting setting, in RawValue raw, in ParseContext context) =>
@@ -48,7 +52,10 @@ public abstract partial class Setting
                 var plain = ScalarParsers.Text(setting, raw, context);
                 return !plain.Ok ? new Misread(plain.Code, plain.Message) : read(plain.Value) is { } value ? value : ScalarParsers.Type(setting);
             },
-            text);
+            text)
+        {
+            FirstVariableWins = firstVariableWins,
+        };
 
     /// <summary>Text that is never shown. A line break or another control character in it is a fault.</summary>
     public static Setting<Secret> Hidden(string key, string description, string @default = "", string cloud = "", string min = "", string max = "", string allowed = "",

@@ -87,6 +87,12 @@ public abstract partial class Setting
     /// <summary>Whether the key must be given once its table exists.</summary>
     public bool IsRequired => string.Equals(Default, "required", StringComparison.Ordinal);
 
+    /// <summary>Whether its variable means the opposite of the key (<c>LOOM_PREFER_DEBUG</c> is <c>runtime.prefer_release</c> turned round).</summary>
+    internal bool VariableIsInverted { get; init; }
+
+    /// <summary>Whether the first variable wins over the others without a conflict, because other programs read those too.</summary>
+    internal bool FirstVariableWins { get; init; }
+
     internal decimal? LowerBound { get; }
 
     internal decimal? UpperBound { get; }

@@ -24,6 +24,9 @@ public sealed class SettingsSnapshot
     /// <summary>Absolute project folder.</summary>
     public string ProjectFolder { get; internal init; } = "/";
 
+    /// <summary>Environment and env files merged by name, the environment first: what children inherit. Values may be secret.</summary>
+    public ImmutableDictionary<string, string> Environment { get; internal set; } = ImmutableDictionary<string, string>.Empty;
+
     /// <summary>Keys of declared settings that were read so far; only kept when a test asked for it.</summary>
     internal IReadOnlySet<string> Reads => _reads ?? throw new InvalidOperationException("this snapshot does not track reads");
 

@@ -24,6 +24,13 @@ public static class SharedSettings
         "Prometheus port; 9091 in loom pool-managerd, 0 = off; host as the part's bind address.", "9090", min: "0", max: "65535", unit: "port",
         variables: ["PROMETHEUS_METRICS_PORT"], source: "seeds/001");
 
+    public static readonly Setting<LogDirective> Log = Setting.Grammar("telemetry.log", "Log level, then optional target=level pairs; LOOM_LOG wins over the legacy alias RUST_LOG.",
+        "trace;debug;info;warn;error;off", LogDirective.TryParse, v => v.Text, "info", unit: "log directive", variables: ["LOOM_LOG", "RUST_LOG"], source: "seeds/001",
+        firstVariableWins: true);
+
+    public static readonly Setting<ImmutableArray<string>> EnvFile = Setting.List("runtime.env_file",
+        "Env files read in order, later ones win; a listed file must exist (.env need not).", ".env", unit: "path");
+
     public static readonly Setting<string> DataRoot = Setting.Path("paths.data_root",
         "Wall for large files: caches and temp files go below it, guarded writes elsewhere are refused.", "/mnt/raid0?|.loom/data",
         variables: ["ORCHESTRATOR_PATHS__DATA_ROOT", "LOOM_DATA_ROOT"]);
@@ -48,6 +55,6 @@ public static class SharedSettings
     /// <summary>Every row of this room.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
-        Name, Version, Description, ProjectDir, Token, TokenFile, MetricsPort, DataRoot, ModelsDir, CacheDir, TmpDir, CacheHome, GraceAgents, GraceRuntime, GraceEngines,
+        Name, Version, Description, ProjectDir, Token, TokenFile, MetricsPort, Log, EnvFile, DataRoot, ModelsDir, CacheDir, TmpDir, CacheHome, GraceAgents, GraceRuntime, GraceEngines,
     ];
 }

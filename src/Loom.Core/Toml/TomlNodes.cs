@@ -77,6 +77,9 @@ public sealed class TomlTable : TomlValue
     /// <summary>The entries, in the order of their first definition.</summary>
     public IReadOnlyList<TomlEntry> Entries => _entries;
 
+    /// <summary>Written in braces on one line.</summary>
+    public bool IsInline => Origin == TomlTableOrigin.Inline;
+
     internal TomlTableOrigin Origin { get; set; }
 
     /// <summary>The entry of a key, or null.</summary>

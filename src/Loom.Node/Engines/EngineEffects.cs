@@ -116,6 +116,7 @@ public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, st
             Restart = Policy,
             Ready = new ProbePlan { Check = check, Every = s_probeStarting, Within = pool.Engine.ReadyTimeout ?? ReadyWithin(bytes) },
             Live = new ProbePlan { Check = check, Every = s_probeRunning },
+            Grace = options.Grace,
             LogPath = LogPath,
             Log = new LogOptions { Secrets = Secrets(pool.Engine.Env) },
         };

@@ -74,7 +74,8 @@ public sealed record LaunchRequest
     /// <summary>The mask as engines read it: <c>0,1</c>, or empty for the CPU.</summary>
     public string GpuMask => UsesGpu ? string.Join(',', Pool.DeviceMask) : "";
 
-    private const int DefaultCtx = 8192;
+    /// <summary>Most tokens per slot unless a pool asks for more.</summary>
+    public const int DefaultCtx = 8192;
 }
 
 /// <summary>Facts of the machine that shape a command line.</summary>

@@ -49,7 +49,8 @@ public abstract record ModelReference
     {
         var hash = text.LastIndexOf("#sha256=", StringComparison.Ordinal);
         var plain = hash < 0 ? text : text[..hash];
-        return s_prefixes.Any(p => plain.StartsWith(p, StringComparison.Ordinal)) ? IdOf(Uri.UnescapeDataString(plain.Split('?')[0])) : text;
+        var prefix = s_prefixes.FirstOrDefault(p => plain.StartsWith(p, StringComparison.Ordinal));
+        return prefix is null ? text : IdOf(Uri.UnescapeDataString(plain[prefix.Length..].Split('?')[0]));
     }
 
     private static readonly string[] s_prefixes = ["file:", "hf:", "https://", "http://"];

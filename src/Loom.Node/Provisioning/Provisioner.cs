@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Loom.Core.Binaries;
 using Loom.Node.Engines;
+using Loom.Node.Gguf;
 using Loom.Node.Plans;
 using Loom.Processes;
 
@@ -17,15 +18,21 @@ public sealed class Provisioner : IProvisioner, IDisposable
     private readonly NodeRuntime _node;
     private readonly EmbeddedInstaller _embedded;
     private readonly ModelFetcher _models;
+    private readonly LaunchMachine _machine;
+    private readonly Func<long> _freeMemory;
     private readonly SemaphoreSlim _engineStep = new(1, 1); // helpers share a log; replicas of one pool want the same engine
 
     /// <summary>Makes it.</summary>
     /// <param name="options">Folders and rules.</param>
     /// <param name="supervisor">Runs helpers such as npm.</param>
     /// <param name="transfer">Fetches files.</param>
+    /// <param name="machine">Whether there is a GPU.</param>
+    /// <param name="freeMemory">Memory that engines on the CPU may take now, bytes.</param>
     /// <param name="time">Clock.</param>
-    public Provisioner(NodeOptions options, ISupervisor supervisor, Transfer transfer, TimeProvider time)
+    public Provisioner(NodeOptions options, ISupervisor supervisor, Transfer transfer, LaunchMachine machine, Func<long> freeMemory, TimeProvider time)
     {
+        _machine = machine;
+        _freeMemory = freeMemory;
         _options = options;
         _time = time;
         var oneShot = new OneShot(supervisor, options, time);
@@ -40,7 +47,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
         if (ReferenceOf(pool) is { } reference)
         {
             var model = await _models.FetchAsync(reference, progress, pool.Id, cancellationToken).ConfigureAwait(false);
-            engine = engine with { Model = model };
+            engine = engine with { Model = await FitAsync(pool, model, progress).ConfigureAwait(false) };
         }
 
         return engine;
@@ -86,6 +93,42 @@ public sealed class Provisioner : IProvisioner, IDisposable
         return ToolPath.Find("llama-server", _options.Environment) is { } found
             ? new PreparedEngine { Program = found, Version = pool.Engine.Version }
             : throw new ProvisionException(ProvisionExit.NotFound, $"engine \"{pool.Engine.Name}\": llama-server is not in PATH; install it, or set serving.engines.{pool.Engine.Name}.binary");
+    }
+
+    /// <summary>Reads the header, so that a broken or oversized model is told in words instead of by a crash loop.</summary>
+    private Task<PreparedModel> FitAsync(PoolPlan pool, PreparedModel model, IProgress<ProvisionProgress> progress)
+    {
+        if (pool.Engine.Kind == EngineKinds.Command && !model.Path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
+        {
+            return Task.FromResult(model); // such engines read formats of their own
+        }
+
+        var step = new StepReporter(progress, _time, "fit", "pool_warmup", pool.Id);
+        return step.RunAsync($"model {model.Id}: reading its header", () =>
+        {
+            var header = Header(model);
+            var known = model with
+            {
+                Ctx = _options.Models.GetValueOrDefault(pool.Models[0])?.Ctx ?? header.ContextLength,
+                Description = header.Description,
+            };
+            var usesGpu = _machine.HasGpu && pool.Engine.Kind != EngineKinds.Embedded && !pool.DeviceMask.Contains("none", StringComparer.OrdinalIgnoreCase);
+            var ctx = pool.Ctx ?? Math.Min(known.Ctx ?? LaunchRequest.DefaultCtx, LaunchRequest.DefaultCtx);
+            var trouble = usesGpu ? null : ModelFit.Of(header, ctx, pool.EffectiveSlots).Trouble(model.Id, pool.Id, ctx, pool.EffectiveSlots, _freeMemory());
+            return trouble is null ? Task.FromResult(known) : throw new ProvisionException(ProvisionExit.DoesNotFit, trouble);
+        });
+    }
+
+    private static GgufModel Header(PreparedModel model)
+    {
+        try
+        {
+            return GgufReader.Read(model.Path);
+        }
+        catch (GgufException e)
+        {
+            throw new ProvisionException(ProvisionExit.BadModel, $"model '{model.Id}': {e.Message}", e);
+        }
     }
 
     private ModelReference? ReferenceOf(PoolPlan pool)

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
+using Loom.Processes.Guarding;
 using Loom.Processes.Native;
 using Loom.Processes.Probes;
 using Loom.Processes.Spawning;
@@ -19,6 +20,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     private readonly Action<SupervisedChild, ChildEvent> _report;
     private readonly DescriptorLoop _descriptors;
     private readonly ProbeRunner _probes;
+    private readonly GuardianLink _guardian;
     private readonly long _oldest;
     private readonly Census _census;
     private readonly CancellationTokenSource _end = new();
@@ -26,13 +28,14 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     private List<(SupervisedChild Child, int Incarnation, int Signal)> _counts = [];
     private DateTimeOffset _nextLook;
 
-    internal ChildEffects(SupervisorOptions options, SteadyClock clock, Action<SupervisedChild, ChildEvent> report)
+    internal ChildEffects(SupervisorOptions options, SteadyClock clock, Action<Action> post, Action<SupervisedChild, ChildEvent> report)
     {
         _options = options;
         _clock = clock;
         _report = report;
         _descriptors = new DescriptorLoop(options.Logger);
         _probes = new ProbeRunner(_descriptors, options.Time);
+        _guardian = new GuardianLink(options, clock, _descriptors, post);
         _oldest = ProcessTable.ReadEntry(Environment.ProcessId)?.StartTicks ?? 0;
         _census = new Census(options.RunId, _oldest);
         _nextLook = clock.Now + s_lookEvery;
@@ -43,7 +46,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         }
     }
 
-    internal ProcessIdentity? GuardianIdentity => null;
+    internal ProcessIdentity? GuardianIdentity => _guardian.Identity;
 
     /// <summary>Carries out one action.</summary>
     /// <returns>News that is known at once, or null.</returns>
@@ -103,11 +106,17 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     }
 
     /// <summary>When <see cref="LookForStrays"/> is due; null while nothing runs.</summary>
-    internal DateTimeOffset? NextLook(List<SupervisedChild> children) => children.Exists(c => c.Live is not null) || _adopted.Count > 0 ? _nextLook : null;
+    internal DateTimeOffset? NextLook(List<SupervisedChild> children) =>
+        children.Exists(c => c.Live is not null) || _adopted.Count > 0 || _guardian.RetryAt is not null ? _nextLook : null;
 
-    /// <summary>Once a second: remembers what left its session, ends what outlived its child, reaps adopted zombies.</summary>
+    /// <summary>Once a second: remembers what left its session, ends what outlived its child, reaps adopted zombies, sees to the guardian.</summary>
     internal void LookForStrays(List<SupervisedChild> children)
     {
+        if (_clock.Now >= _guardian.RetryAt)
+        {
+            _guardian.Ensure();
+        }
+
         if (_clock.Now < _nextLook || NextLook(children) is null)
         {
             return;
@@ -134,6 +143,8 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         {
             Adopt(children);
         }
+
+        _guardian.SetStrays([.. children.SelectMany(c => c.Strays), .. _adopted]);
     }
 
     /// <summary>Ends what no child accounts for; the last step of stopping everything.</summary>
@@ -178,6 +189,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _end.CancelAsync().ConfigureAwait(false);
+        await _guardian.DismissAsync().ConfigureAwait(false);
         _probes.Dispose();
         _descriptors.Dispose();
         _end.Dispose();
@@ -213,6 +225,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
                 () => _report(child, new ChildEvent.Probed(incarnation, true, "the line has come"))));
         }
 
+        _guardian.Ensure();
         SpawnedChild spawned;
         try
         {
@@ -223,6 +236,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             return new ChildEvent.SpawnRefused(incarnation, e.Message, e.Permanent);
         }
 
+        _guardian.Register(spawned.Identity, child.State.Grace, plan.Name);
         child.Live = new Incarnation(incarnation, spawned, child.Log, _descriptors, _options.Time,
             (code, signal) => _report(child, new ChildEvent.Exited(incarnation, code, signal)));
         return new ChildEvent.Spawned(incarnation, spawned.Identity);
@@ -233,6 +247,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         if (child.Live is { } live)
         {
             Children.Reap(live.Identity.Pid);
+            _guardian.Forget(live.Identity);
             child.Live = null;
         }
     }

@@ -30,7 +30,7 @@ internal sealed class ChildMachine
     }
 
     /// <summary>A process that has not been started yet.</summary>
-    internal static ChildState New(ProcessPlan plan, DateTimeOffset now) => new() { Plan = plan, Phase = new Phase.Idle(ProcessState.Pending), Since = now };
+    internal static ChildState New(ProcessPlan plan, DateTimeOffset now) => new() { Plan = plan, PlanSha256 = PlanHash.Of(plan), Phase = new Phase.Idle(ProcessState.Pending), Since = now };
 
     /// <summary>Answers one event.</summary>
     /// <param name="state">Where the process stands.</param>

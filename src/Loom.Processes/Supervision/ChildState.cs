@@ -75,6 +75,8 @@ internal sealed record ChildState
 {
     internal required ProcessPlan Plan { get; init; }
 
+    internal string? PlanSha256 { get; init; }
+
     internal required Phase Phase { get; init; }
 
     internal required DateTimeOffset Since { get; init; }
@@ -147,6 +149,7 @@ internal sealed record ChildState
         LogPath = Plan.LogPath,
         ErrorLogPath = Plan.ErrorLogPath,
         Grace = Grace,
+        PlanSha256 = PlanSha256,
     };
 
     private static TimeSpan DefaultGrace(ProcessKind kind) => kind switch

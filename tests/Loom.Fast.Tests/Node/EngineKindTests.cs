@@ -53,7 +53,7 @@ public sealed class EngineKindTests
 
     [Fact]
     public void Mock_Plan_RunsLoomItself() =>
-        Line(Fixtures.Request(Fixtures.Pool(EngineKinds.Mock))).ShouldBe("/usr/bin/engine dev mock-engine --port 28080 --model demo --slots 4");
+        Line(Fixtures.Request(Fixtures.Pool(EngineKinds.Mock))).ShouldBe("/usr/bin/engine dev mock-engine --port 28080 --model demo --slots 4 --ctx 2048");
 
     [Fact]
     public void Environment_Tokens_NeverReachAnEngineUnlessItsEnvNamesThem()

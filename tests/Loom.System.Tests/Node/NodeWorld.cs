@@ -29,13 +29,20 @@ internal sealed class NodeWorld : IAsyncDisposable
 
     public NodeAgent Agent => _agent ?? throw new InvalidOperationException("not started");
 
+    public LaunchMachine Machine { get; } = new(1, null, false);
+
+    public long FreeBytes { get; set; } = long.MaxValue;
+
     public string Folder => _folder.Path;
 
     public ReplicaStatus Replica => Agent.Snapshot[0];
 
-    public Provisioner Provisioner => _provisioner ??= new Provisioner(Options, Supervisor, NewTransfer(_http), TimeProvider.System);
+    public Provisioner Provisioner => _provisioner ??= NewProvisioner();
 
-    public static Transfer NewTransfer(HttpMessageInvoker http) => new(http, new TransferDisk(), TimeProvider.System, new Random(1));
+    public Provisioner NewProvisioner(Func<NodeOptions, NodeOptions>? change = null) =>
+        new(change?.Invoke(Options) ?? Options, Supervisor, NewTransfer(_http), Machine, () => FreeBytes, TimeProvider.System);
+
+    private static Transfer NewTransfer(HttpMessageInvoker http) => new(http, new TransferDisk(), TimeProvider.System, new Random(1));
 
     /// <summary>An engine of kind <c>command</c>: a web server of Python's, which is enough for a health check.</summary>
     public static PoolPlan WebPool(params string[] command) => new()
@@ -52,7 +59,7 @@ internal sealed class NodeWorld : IAsyncDisposable
             Options = Options with { Pools = [.. pools] };
         }
 
-        _agent = new NodeAgent(Options, Supervisor, Provisioner, new LaunchMachine(1, null, false), new CpuFacts(2, null), TimeProvider.System, NullLoggerFactory.Instance);
+        _agent = new NodeAgent(Options, Supervisor, Provisioner, Machine, new CpuFacts(2, null), TimeProvider.System, NullLoggerFactory.Instance);
         _agent.Start();
     }
 

@@ -221,7 +221,7 @@ internal static class ScalarParsers
         RawKind.Integer => raw.ToString(),
 
         // A double prints its shortest digits, which are what the user wrote.
-        RawKind.Float when double.IsFinite(raw.Float) && Math.Abs(raw.Float) < 1e15 => raw.Float.ToString("0.###############", CultureInfo.InvariantCulture),
+        RawKind.Float when double.IsFinite(raw.Float) && Math.Abs(raw.Float) < 1e15 => raw.Float.ToString("0.####################", CultureInfo.InvariantCulture),
         _ => null,
     };
 }

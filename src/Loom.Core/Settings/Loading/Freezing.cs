@@ -11,6 +11,12 @@ internal sealed class Freezing(SettingRegistry registry, DefaultWorld world)
 
     public IReadOnlyDictionary<string, SettingValue> Values => _values;
 
+    /// <summary>Rows by their key, stars and all.</summary>
+    public Dictionary<string, Setting> ByKey => _byKey;
+
+    /// <summary>Names of the tables under a key so far.</summary>
+    public ImmutableArray<string> Names(string table) => _names.TryGetValue(table, out var names) ? names : [];
+
     /// <summary>Sets a concrete key and notes the names in it.</summary>
     public void Give(Setting setting, ReadOnlySpan<string> parts, object? value, SettingSource source)
     {
@@ -103,7 +109,8 @@ internal sealed class Freezing(SettingRegistry registry, DefaultWorld world)
         return result.Value ?? throw new InvalidOperationException($"the default '{text}' of '{setting.Key}' does not pass its own rule: {result.Message}");
     }
 
-    private void NoteNames(Setting setting, ReadOnlySpan<string> parts)
+    /// <summary>Notes the names in a concrete key without giving it a value.</summary>
+    public void NoteNames(Setting setting, ReadOnlySpan<string> parts)
     {
         for (var i = 0; i < setting.Segments.Length; i++)
         {

@@ -1,0 +1,192 @@
+using System.Collections.Immutable;
+using Loom.Core.Storage;
+using Loom.Processes;
+using Loom.Processes.Guarding;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Loom.Agents.Project;
+
+/// <summary>What a run needs to know.</summary>
+public sealed record ProjectRunOptions
+{
+    /// <summary>Folder that holds <c>loom.toml</c>.</summary>
+    public required string ProjectFolder { get; init; }
+
+    /// <summary>Absolute path of the <c>loom</c> executable, which is also the guardian; null = no guardian.</summary>
+    public required string? Executable { get; init; }
+
+    public required string LoomVersion { get; init; }
+
+    /// <summary><c>full</c> or <c>bridge-only</c>.</summary>
+    public string Mode { get; init; } = "full";
+
+    /// <summary>SHA-256 of the configuration, to tell drift.</summary>
+    public string? ConfigSha256 { get; init; }
+
+    /// <summary>See <see cref="SupervisorOptions.AdoptStrays"/>.</summary>
+    public bool AdoptStrays { get; init; } = true;
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    public Random Random { get; init; } = new();
+
+    public ILogger Logger { get; init; } = NullLogger.Instance;
+}
+
+/// <summary>
+/// One run of a project: holds its lock, its state file, its control socket and its supervisor, from the first moment to the last. Exactly one at a time per
+/// project folder.
+/// </summary>
+public sealed class ProjectRun : IAsyncDisposable
+{
+    private readonly FileLock _lock;
+    private readonly ProjectRunOptions _options;
+    private readonly Supervisor _supervisor;
+    private readonly StateFile _file;
+    private readonly ControlSocket _socket;
+    private readonly IDisposable _changes;
+    private readonly CancellationTokenSource _down = new();
+    private readonly RunState _state;
+    private ImmutableSortedDictionary<string, string> _addresses = ImmutableSortedDictionary<string, string>.Empty;
+    private volatile bool _ready;
+    private int _disposed;
+
+    private ProjectRun(FileLock held, RunDirectory directory, ProjectRunOptions options)
+    {
+        _lock = held;
+        _options = options;
+        Directory = directory;
+        RunId = Project.RunId.New(options.Time, options.Random);
+        Token = directory.CreateToken();
+        var self = ProcessIdentities.Self();
+        _state = new RunState
+        {
+            RunId = RunId,
+            BootId = RunState.CurrentBoot(),
+            Mode = options.Mode,
+            StartedAt = options.Time.GetUtcNow(),
+            LoomVersion = options.LoomVersion,
+            Supervisor = new ProcessRef(self.Pid, self.StartTicks),
+            Socket = directory.Socket,
+            ConfigSha256 = options.ConfigSha256,
+        };
+        _state.Write(directory.State); // the run id is on disk before anything is spawned
+        _supervisor = new Supervisor(new SupervisorOptions
+        {
+            RunId = RunId,
+            GuardianCommand = options.Executable is { } loom ? Guardian.CommandLine(loom, directory.Path) : [],
+            AdoptStrays = options.AdoptStrays,
+            Time = options.Time,
+            Random = options.Random,
+            Logger = options.Logger,
+        });
+        _file = new StateFile(directory.State, () => State, options.Time, options.Logger);
+        _changes = _supervisor.Subscribe(_file.Changed);
+        _socket = new ControlSocket(directory.Socket, _supervisor, () => State, RequestDown, options.Logger);
+    }
+
+    public RunDirectory Directory { get; }
+
+    /// <summary>Unique and sortable by time.</summary>
+    public string RunId { get; }
+
+    /// <summary>The runtime token of this run, 64 hexadecimal digits.</summary>
+    public string Token { get; }
+
+    public ISupervisor Supervisor => _supervisor;
+
+    /// <summary>Fires when somebody asks this run to stop over the control socket.</summary>
+    public CancellationToken DownRequested => _down.Token;
+
+    /// <summary>The state as of now; what the file says, or will say within 200 ms.</summary>
+    public RunState State => _state with
+    {
+        Addresses = _addresses,
+        Ready = _ready,
+        Guardian = _supervisor.Guardian is { } guardian ? new ProcessRef(guardian.Pid, guardian.StartTicks) : null,
+        Processes = [.. _supervisor.Processes.Select(ProcessRecord.From)],
+    };
+
+    /// <summary>Begins a run: takes the lock, waits for a guardian still at work, cleans up after a run that died.</summary>
+    /// <returns>Null when a runtime of this project is alive; then speak to it with <see cref="ControlClient"/>.</returns>
+    /// <exception cref="IOException">The run directory cannot be used; the message says why.</exception>
+    /// <exception cref="SurvivorsException">Processes of an earlier run cannot be ended.</exception>
+    public static async Task<ProjectRun?> StartAsync(ProjectRunOptions options, CancellationToken cancellationToken)
+    {
+        var directory = RunDirectory.Prepare(options.ProjectFolder);
+        var held = FileLock.TryAcquire(directory.Lock);
+        if (held is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            var survivors = await new Down(directory, options.Time, options.Logger).CleanAsync(cancellationToken).ConfigureAwait(false);
+            return survivors.IsEmpty ? new ProjectRun(held, directory, options) : throw new SurvivorsException(survivors);
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Publishes an address that was really bound.</summary>
+    /// <param name="part"><c>api</c>, <c>node</c>, <c>bridge</c> or <c>dashboard</c>.</param>
+    /// <param name="address">Host and port, or a URL.</param>
+    public void SetAddress(string part, string address)
+    {
+        ImmutableInterlocked.Update(ref _addresses, a => a.SetItem(part, address));
+        _file.Touch(urgent: true);
+    }
+
+    /// <summary>Says that the start is over; <c>up --detach</c> waits for it.</summary>
+    public void SetReady()
+    {
+        _ready = true;
+        _file.Touch(urgent: true);
+    }
+
+    /// <summary>Stops everything, removes the run's files and gives the lock back. Files stay when something survived, so that <c>down</c> can try again.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        var clean = true;
+        try
+        {
+            await _supervisor.StopAllAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SurvivorsException or ObjectDisposedException)
+        {
+            clean = false;
+        }
+
+        await _socket.DisposeAsync().ConfigureAwait(false);
+        _changes.Dispose();
+        await _supervisor.DisposeAsync().ConfigureAwait(false);
+        await _file.DisposeAsync().ConfigureAwait(false);
+        if (clean)
+        {
+            Directory.RemoveRunFiles();
+        }
+
+        _lock.Dispose();
+        _down.Dispose();
+    }
+
+    private void RequestDown(bool force)
+    {
+        if (force)
+        {
+            _supervisor.Hurry();
+        }
+
+        _down.Cancel();
+    }
+}

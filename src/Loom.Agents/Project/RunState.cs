@@ -1,0 +1,147 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Loom.Core.Storage;
+using Loom.Processes;
+
+namespace Loom.Agents.Project;
+
+/// <summary>What <c>state.json</c> says of a running project. No environment values, ever.</summary>
+public sealed record RunState
+{
+    public int Schema { get; init; } = 1;
+
+    public required string RunId { get; init; }
+
+    /// <summary>Generation of the configuration; each <c>up --apply</c> raises it.</summary>
+    public int Generation { get; init; } = 1;
+
+    /// <summary>Pids of another boot mean nothing.</summary>
+    public required string BootId { get; init; }
+
+    public required string Mode { get; init; }
+
+    public required DateTimeOffset StartedAt { get; init; }
+
+    public required string LoomVersion { get; init; }
+
+    public required ProcessRef Supervisor { get; init; }
+
+    public ProcessRef? Guardian { get; init; }
+
+    /// <summary>Addresses really bound, by part: <c>api</c>, <c>node</c>, <c>bridge</c>, <c>dashboard</c>.</summary>
+    public ImmutableSortedDictionary<string, string> Addresses { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
+    public required string Socket { get; init; }
+
+    /// <summary>Whether the start is over: everything that was to come up has, or has failed.</summary>
+    public bool Ready { get; init; }
+
+    public string? ConfigSha256 { get; init; }
+
+    public ImmutableArray<ProcessRecord> Processes { get; init; } = [];
+
+    /// <summary>Id of the present boot.</summary>
+    public static string CurrentBoot() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+
+    /// <summary>Reads a state file.</summary>
+    /// <returns>Null when there is none.</returns>
+    /// <exception cref="InvalidDataException">It is damaged or of a newer schema.</exception>
+    public static RunState? Read(string path)
+    {
+        byte[] content;
+        try
+        {
+            content = File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+
+        try
+        {
+            var state = JsonSerializer.Deserialize(content, RunStateJson.Default.RunState);
+            return state is { Schema: 1 } ? state : throw new InvalidDataException($"'{path}' has schema {state?.Schema}, this loom knows schema 1");
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"'{path}' is not a state file of loom: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Replaces a state file, mode 0600; a reader sees the old one or the new one.</summary>
+    public void Write(string path) => DurableFile.Write(path, JsonSerializer.SerializeToUtf8Bytes(this, RunStateJson.Default.RunState));
+}
+
+/// <summary>A process and the proof that it is still the same one.</summary>
+public sealed record ProcessRef(int Pid, long StartTicks)
+{
+    [JsonIgnore]
+    public ProcessIdentity Identity => new(Pid, StartTicks);
+}
+
+/// <summary>One supervised process in the state file.</summary>
+public sealed record ProcessRecord
+{
+    public required string Name { get; init; }
+
+    public required string Kind { get; init; }
+
+    public int Replica { get; init; }
+
+    public required string State { get; init; }
+
+    public int? Pid { get; init; }
+
+    public long? StartTicks { get; init; }
+
+    public int? Pgid { get; init; }
+
+    /// <summary>Path of its cgroup; always null until Loom makes cgroups.</summary>
+    public string? Cgroup { get; init; }
+
+    public int Spawn { get; init; }
+
+    public int Restarts { get; init; }
+
+    public long GraceMs { get; init; }
+
+    public string? SpecSha256 { get; init; }
+
+    public required string Log { get; init; }
+
+    public required string Err { get; init; }
+
+    public ExitRecord? LastExit { get; init; }
+
+    public string? Reason { get; init; }
+
+    public DateTimeOffset Since { get; init; }
+
+    public static ProcessRecord From(ProcessSnapshot s) => new()
+    {
+        Name = s.Name,
+        Kind = s.Kind.ToString().ToLowerInvariant(),
+        State = s.State.ToString().ToLowerInvariant(),
+        Pid = s.Pid,
+        StartTicks = s.StartTicks,
+        Pgid = s.Pid,
+        Spawn = s.Spawns,
+        Restarts = s.Restarts,
+        GraceMs = (long)s.Grace.TotalMilliseconds,
+        SpecSha256 = s.PlanSha256,
+        Log = s.LogPath,
+        Err = s.ErrorLogPath ?? s.LogPath,
+        LastExit = s.LastExit is { } exit ? new ExitRecord(exit.Code, exit.Signal, exit.At) : null,
+        Reason = s.Reason,
+        Since = s.Since,
+    };
+}
+
+/// <summary>How a process ended: by code or by signal.</summary>
+public sealed record ExitRecord(int? Code, int? Signal, DateTimeOffset At);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true)]
+[JsonSerializable(typeof(RunState))]
+internal sealed partial class RunStateJson : JsonSerializerContext;

@@ -1,0 +1,175 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using Loom.Agents.Project;
+using Loom.Control;
+using Loom.Control.Gateway;
+using Loom.Control.Nodes;
+using Loom.Core.Binaries;
+using Loom.Core.Loops;
+using Loom.Node;
+using Loom.Node.Engines;
+using Loom.Node.Plans;
+using Loom.Node.Provisioning;
+using Loom.Node.Threads;
+using Loom.Wire;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Cli.Composition;
+
+/// <summary>
+/// The runtime of one machine: control plane and node agent in one process, joined in memory. Started once; parts stop in the reverse order of their
+/// start, whatever fails.
+/// </summary>
+internal sealed class HomeRuntime : IAsyncDisposable
+{
+    private readonly ProjectRun _run;
+    private readonly TimeSpan _drain;
+    private readonly NodeAgent _node;
+    private readonly Provisioner _provisioner;
+    private readonly HttpMessageInvoker _transfers;
+    private readonly ControlPlane _control;
+    private readonly BackgroundLoop _publishing;
+    private bool _stopped;
+
+    private HomeRuntime(
+        ProjectRun run, TimeSpan drain, NodeAgent node, Provisioner provisioner, HttpMessageInvoker transfers, ControlPlane control, ILogger logger)
+    {
+        _run = run;
+        _drain = drain;
+        _node = node;
+        _provisioner = provisioner;
+        _transfers = transfers;
+        _control = control;
+        _publishing = BackgroundLoop.Start("publish replicas", PublishAsync, logger);
+    }
+
+    /// <summary>Address of the API without path.</summary>
+    public Uri Api => _control.ApiAddress;
+
+    /// <summary>Address of the metrics listener; null when it is off.</summary>
+    public Uri? Metrics => _control.MetricsAddress;
+
+    /// <summary>How all replicas are now.</summary>
+    public ImmutableArray<ReplicaStatus> Replicas => _node.Snapshot;
+
+    /// <summary>Opens the listeners, then begins to start the pools; returns while those still load.</summary>
+    /// <exception cref="PortTakenException">A port is in use; nothing was started.</exception>
+    public static async Task<HomeRuntime> StartAsync(
+        HomePlan plan, ProjectRun run, IProgress<ProvisionProgress> progress, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        var machine = MachineProbe.Launch(plan.Node.Environment);
+        var transfers = Transfer.CreateClient();
+        var provisioner = new Provisioner(plan.Node, run.Supervisor, new Transfer(transfers, new TransferDisk(), time, new Random()), machine, MachineProbe.FreeMemory, time);
+        var node = new NodeAgent(plan.Node, run.Supervisor, new WatchedProvisioner(provisioner, progress), machine, CpuFacts.OfThisMachine(), time, loggers);
+        var api = plan.Control.Api with { RunToken = run.Token };
+        var control = new ControlPlane(plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node));
+        try
+        {
+            await control.StartAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await node.DisposeAsync().ConfigureAwait(false);
+            provisioner.Dispose();
+            transfers.Dispose();
+            throw;
+        }
+
+        run.SetAddress("api", control.ApiAddress.GetLeftPart(UriPartial.Authority));
+        if (control.MetricsAddress is { } metrics)
+        {
+            run.SetAddress("metrics", metrics.GetLeftPart(UriPartial.Authority) + "/metrics");
+        }
+
+        var runtime = new HomeRuntime(run, plan.Control.DrainDeadline, node, provisioner, transfers, control, loggers.CreateLogger("loom"));
+        node.Start();
+        return runtime;
+    }
+
+    /// <summary>Waits until every pool is ready or has failed for good.</summary>
+    /// <param name="onChange">Called with each snapshot on the way.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task<ImmutableArray<ReplicaStatus>> SettledAsync(Action<ImmutableArray<ReplicaStatus>> onChange, CancellationToken cancellationToken)
+    {
+        await foreach (var snapshot in _node.WatchAsync(cancellationToken).ConfigureAwait(false))
+        {
+            onChange(snapshot);
+            if (snapshot.All(r => r.State is ReplicaState.Ready or ReplicaState.Failed))
+            {
+                return snapshot;
+            }
+        }
+
+        throw new OperationCanceledException(cancellationToken);
+    }
+
+    /// <summary>Ordered stop: no new requests, running ones drain, then engines. A second call does nothing.</summary>
+    /// <param name="hurry">Ends all patience.</param>
+    public async Task StopAsync(CancellationToken hurry)
+    {
+        if (_stopped)
+        {
+            return;
+        }
+
+        _stopped = true;
+        using var registration = hurry.Register(_run.Supervisor.Hurry);
+        await _control.StopAsync(_drain, hurry).ConfigureAwait(false);
+        await _node.StopAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
+        await _publishing.DisposeAsync().ConfigureAwait(false);
+        await _control.DisposeAsync().ConfigureAwait(false);
+        await _node.DisposeAsync().ConfigureAwait(false);
+        _provisioner.Dispose();
+        _transfers.Dispose();
+    }
+
+    private async Task PublishAsync(CancellationToken cancellationToken)
+    {
+        await foreach (var snapshot in _node.WatchAsync(cancellationToken).ConfigureAwait(false))
+        {
+            _control.Replicas.Publish(snapshot);
+        }
+    }
+
+    /// <summary>Control to node, in memory.</summary>
+    private sealed class MemoryLink(NodeAgent node) : INodeLink
+    {
+        public void ReportFault(ReplicaId replica, string reason) => node.ReportFault(replica, reason);
+    }
+
+    /// <summary>Keys of remote providers, handed from node to control in memory; they are in no snapshot.</summary>
+    private sealed class ProviderCredentials(NodeAgent node) : IUpstreamCredentials
+    {
+        public bool TryGet(string poolId, [NotNullWhen(true)] out string? header, [NotNullWhen(true)] out string? value)
+        {
+            var replica = node.Snapshot.FirstOrDefault(r => string.Equals(r.Id.PoolId, poolId, StringComparison.Ordinal));
+            var credentials = replica is null ? UpstreamCredentials.None : node.CredentialsOf(replica.Id);
+            (header, value) = credentials.ApiKey is { } key ? ("Authorization", "Bearer " + key) : (null, null);
+            return header is not null;
+        }
+    }
+
+    /// <summary>Shows the work of a provisioner to whoever watches the start.</summary>
+    private sealed class WatchedProvisioner(IProvisioner inner, IProgress<ProvisionProgress> watcher) : IProvisioner
+    {
+        public Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
+            inner.PrepareAsync(pool, new Both(progress, watcher), cancellationToken);
+
+        private sealed class Both(IProgress<ProvisionProgress> first, IProgress<ProvisionProgress> second) : IProgress<ProvisionProgress>
+        {
+            public void Report(ProvisionProgress value)
+            {
+                first.Report(value);
+                second.Report(value);
+            }
+        }
+    }
+}
+
+/// <summary>Everything <c>loom up</c> runs, read from the settings once.</summary>
+internal sealed record HomePlan(ControlOptions Control, NodeOptions Node, RuntimeOptions Runtime);

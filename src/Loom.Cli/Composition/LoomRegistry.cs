@@ -1,0 +1,13 @@
+using Loom.Agents.Project;
+using Loom.Control;
+using Loom.Core.Settings;
+using Loom.Node.Settings;
+
+namespace Loom.Cli.Composition;
+
+/// <summary>All settings of this build: each room declares its own, here they are joined.</summary>
+public static class LoomRegistry
+{
+    /// <summary>The one registry of the process.</summary>
+    public static SettingRegistry Instance { get; } = new([.. SharedSettings.All, .. ControlSettings.All, .. NodeSettings.All, .. RuntimeSettings.All]);
+}

@@ -1,0 +1,49 @@
+using Loom.Core.Settings;
+using Loom.Core.Toml;
+
+namespace Loom.Cli.Config;
+
+/// <summary>The files of a load, on disk.</summary>
+internal sealed class DiskFiles : ISettingsFiles
+{
+    public SettingsFile? Read(string path)
+    {
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 1);
+
+            // One byte more than any reader accepts tells it that the file is too large, without reading a disk image into memory.
+            var content = new byte[(int)Math.Min(Math.Max(stream.Length, 4096), TomlParser.MaxBytes + 1)];
+            var read = stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
+            return new SettingsFile(content.AsMemory(0, read), OthersCanRead: (File.GetUnixFileMode(stream.SafeFileHandle) & UnixFileMode.OtherRead) != 0);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+        catch (UnauthorizedAccessException) when (Directory.Exists(path))
+        {
+            return new SettingsFile(default, Error: "is a folder, not a file");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return new SettingsFile(default, Error: $"cannot be read: {e.Message}");
+        }
+    }
+
+    public bool Exists(string path) => Path.Exists(path);
+
+    public string RealPath(string path)
+    {
+        var real = "/";
+        foreach (var part in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            real = Path.Combine(real, part);
+            real = new FileInfo(real).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? real;
+        }
+
+        return real;
+    }
+
+    public bool OthersCanWrite(string path) => (File.GetUnixFileMode(path) & UnixFileMode.OtherWrite) != 0;
+}

@@ -1,0 +1,51 @@
+using System.Globalization;
+using System.Text;
+using Loom.Core.Settings;
+
+namespace Loom.Cli.Config;
+
+/// <summary>One variable Loom reads.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Key">The setting it sets.</param>
+/// <param name="Source">Where it is set; null when it is not.</param>
+/// <param name="Value">Its value, redacted; null when it is not set.</param>
+internal sealed record EnvLine(string Name, string Key, SettingSource? Source, string? Value);
+
+/// <summary>The variables of the registry: what is set, and a template to set more.</summary>
+internal static class EnvListing
+{
+    public static IEnumerable<EnvLine> Lines(LoadResult result, SettingRegistry registry, bool all)
+    {
+        foreach (var setting in registry.All)
+        {
+            foreach (var name in setting.Variables)
+            {
+                if (result.Variables.TryGetValue(name, out var variable))
+                {
+                    yield return new EnvLine(name, setting.Key, variable.Source, Redaction.Shown(setting, variable.Text, name));
+                }
+                else if (all)
+                {
+                    yield return new EnvLine(name, setting.Key, null, null);
+                }
+            }
+        }
+    }
+
+    /// <summary>An env file in which every variable is a comment without value.</summary>
+    public static string Template(SettingRegistry registry)
+    {
+        var text = new StringBuilder("# Variables Loom reads. Take the # away from a line and give it a value; `loom config explain NAME` tells more.\n");
+        foreach (var system in registry.All.GroupBy(s => s.System, StringComparer.Ordinal))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"\n# ---- {system.Key}\n");
+            foreach (var setting in system.Where(s => s.Variables.Length > 0))
+            {
+                text.Append(CultureInfo.InvariantCulture, $"# {setting.Description} {ExplainText.TypeOf(setting)}; default {(setting.Default.Length == 0 ? "unset" : setting.Default)}\n");
+                text.Append(CultureInfo.InvariantCulture, $"#{setting.Variables[0]}=\n");
+            }
+        }
+
+        return text.ToString();
+    }
+}

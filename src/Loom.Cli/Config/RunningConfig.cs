@@ -1,0 +1,71 @@
+using System.Text;
+using System.Text.Json;
+using Loom.Cli.Terminal;
+using Loom.Cli.Verbs;
+using Loom.Core.Settings;
+using Loom.Core.Storage;
+
+namespace Loom.Cli.Config;
+
+/// <summary>The configuration a running Loom was started with, redacted, in <c>.loom/run/config.json</c>.</summary>
+public static class RunningConfig
+{
+    /// <summary>Place of the file in a project.</summary>
+    public static string PathIn(string projectFolder) => Path.Combine(projectFolder, ".loom", "run", "config.json");
+
+    /// <summary>Keeps the configuration of this start, readable by its owner only; the folder must exist.</summary>
+    public static void Write(LoadResult result, SettingRegistry registry) =>
+        DurableFile.Write(PathIn(result.ProjectFolder), Encoding.UTF8.GetBytes(ConfigJson.Show(result, ShownSetting.All(result, registry)) + "\n"));
+
+    /// <summary>Prints what differs between the running configuration and that of a start now.</summary>
+    internal static int Compare(VerbContext context, LoadResult result, SettingRegistry registry)
+    {
+        var path = PathIn(result.ProjectFolder);
+        if (!File.Exists(path))
+        {
+            throw new CliError(ExitCode.Usage, "NOT_RUNNING", $"nothing was started in {result.ProjectFolder}", "loom up");
+        }
+
+        var running = Values(File.ReadAllText(path));
+        var now = Values(ConfigJson.Show(result, ShownSetting.All(result, registry)));
+        var changes = running.Keys.Union(now.Keys, StringComparer.Ordinal).Order(StringComparer.Ordinal)
+            .Select(k => (Key: k, Running: running.GetValueOrDefault(k, "null"), Now: now.GetValueOrDefault(k, "null")))
+            .Where(c => !string.Equals(c.Running, c.Now, StringComparison.Ordinal)).ToList();
+        if (context.Terminal.Json)
+        {
+            context.Terminal.Out.WriteLine(ConfigJson.Document(json =>
+            {
+                json.WriteStartArray("changes");
+                foreach (var (key, before, after) in changes)
+                {
+                    json.WriteStartObject();
+                    json.WriteString("key", key);
+                    json.WritePropertyName("running");
+                    json.WriteRawValue(before);
+                    json.WritePropertyName("now");
+                    json.WriteRawValue(after);
+                    json.WriteEndObject();
+                }
+
+                json.WriteEndArray();
+            }));
+        }
+        else if (changes.Count == 0)
+        {
+            context.Terminal.Note("nothing has changed since the start");
+        }
+        else
+        {
+            context.Terminal.Table([["KEY", "RUNNING", "NOW"], .. changes.Select(c => new[] { c.Key, c.Running, c.Now })]);
+        }
+
+        return ExitCode.Ok;
+    }
+
+    private static Dictionary<string, string> Values(string text)
+    {
+        using var document = JsonDocument.Parse(text);
+        return document.RootElement.GetProperty("settings").EnumerateArray()
+            .ToDictionary(s => s.GetProperty("key").GetString()!, s => s.GetProperty("value").GetRawText(), StringComparer.Ordinal);
+    }
+}

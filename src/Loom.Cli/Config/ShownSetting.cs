@@ -1,0 +1,75 @@
+using Loom.Core.Settings;
+
+namespace Loom.Cli.Config;
+
+/// <summary>One setting with its value, ready to be shown.</summary>
+/// <param name="Key">Concrete key.</param>
+/// <param name="Parts">Its parts.</param>
+/// <param name="Setting">Its row.</param>
+/// <param name="Value">Value and source.</param>
+internal sealed record ShownSetting(string Key, string[] Parts, Setting Setting, SettingValue Value)
+{
+    /// <summary>Every value in force, starred keys once for each of their names, in the order of the registry.</summary>
+    public static IEnumerable<ShownSetting> All(LoadResult result, SettingRegistry registry)
+    {
+        foreach (var setting in registry.All)
+        {
+            foreach (var parts in Concrete(result.Snapshot, [.. setting.Segments], 0))
+            {
+                yield return Of(result, setting, parts);
+            }
+        }
+    }
+
+    /// <summary>One setting at a concrete key, or the defaults of a starred one.</summary>
+    public static ShownSetting Of(LoadResult result, Setting setting, string[] parts)
+    {
+        var key = KeyText.Join(parts);
+        var value = result.Snapshot.Values.TryGetValue(key, out var found) ? found : result.Snapshot.Values[setting.Key];
+        return new ShownSetting(key, parts, setting, value);
+    }
+
+    /// <summary>The value as text, redacted; null when unset.</summary>
+    public string? Text => Value.Value is null ? null : Redaction.WithoutUserParts(Setting.Text(Value.Value));
+
+    /// <summary>What every layer gave, the winner first; below the given ones the default.</summary>
+    public IEnumerable<(SettingSource Source, string? Value, bool Wins)> Layers(LoadResult result)
+    {
+        var won = false;
+        foreach (var given in result.Given.GetValueOrDefault(Key) ?? [])
+        {
+            var wins = !won && given.Value is not null;
+            won |= wins;
+            yield return (given.Source, Redaction.Shown(Setting, given.Raw.ToString(), given.SecretName), wins);
+        }
+
+        if (!won)
+        {
+            yield return (Value.Source, Text, true);
+        }
+        else if (Setting.Default.Length > 0)
+        {
+            yield return (SettingSource.Default, Setting.Default, false);
+        }
+    }
+
+    private static IEnumerable<string[]> Concrete(SettingsSnapshot snapshot, string[] parts, int from)
+    {
+        var star = Array.IndexOf(parts, "*", from);
+        if (star < 0)
+        {
+            yield return parts;
+            yield break;
+        }
+
+        foreach (var name in snapshot.Names(KeyText.Join(parts.AsSpan(0, star))))
+        {
+            string[] filled = [.. parts];
+            filled[star] = name;
+            foreach (var concrete in Concrete(snapshot, filled, star + 1))
+            {
+                yield return concrete;
+            }
+        }
+    }
+}

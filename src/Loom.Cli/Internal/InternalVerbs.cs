@@ -1,0 +1,24 @@
+using System.Collections.Immutable;
+using Loom.Cli.Terminal;
+using Loom.Processes.Guarding;
+
+namespace Loom.Cli.Internal;
+
+/// <summary>Verbs that Loom starts itself with; they pass by the command line's parser, so that a guardian stays small and starts fast.</summary>
+internal static class InternalVerbs
+{
+    /// <summary>Runs <c>loom internal VERB ..</c>.</summary>
+    public static async Task<int> RunAsync(ImmutableArray<string> arguments)
+    {
+        switch (arguments is [_, var verb, ..] ? verb : null)
+        {
+            case "guardian":
+                return await Guardian.RunAsync(arguments[2..], TimeProvider.System).ConfigureAwait(false);
+            case "supervise":
+                return await SuperviseVerb.RunAsync(arguments[2..]).ConfigureAwait(false);
+            default:
+                await Console.Error.WriteLineAsync("loom internal: these verbs are for Loom itself; see 'loom --help'").ConfigureAwait(false);
+                return ExitCode.Usage;
+        }
+    }
+}

@@ -1,0 +1,78 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Loom.Agents.Project;
+using Loom.Cli.Terminal;
+using Loom.Processes;
+
+namespace Loom.Cli.Internal;
+
+/// <summary>
+/// <c>loom internal supervise PLAN.json</c>: a project run with nothing but children, as the failure drills need it. Prints <c>up</c> once all are started,
+/// stops in order on a signal or on <c>down</c>, exits 1 when something survived.
+/// </summary>
+internal static class SuperviseVerb
+{
+    public static async Task<int> RunAsync(ImmutableArray<string> arguments)
+    {
+        if (arguments is not [var file])
+        {
+            await Console.Error.WriteLineAsync("loom internal supervise: one argument is needed, a plan file").ConfigureAwait(false);
+            return ExitCode.Usage;
+        }
+
+        var plan = JsonSerializer.Deserialize(await File.ReadAllBytesAsync(file).ConfigureAwait(false), SupervisePlanJson.Default.SupervisePlan)!;
+        using var signals = new ProcessSignals();
+        var run = await ProjectRun.StartAsync(
+            new ProjectRunOptions { ProjectFolder = plan.Project, Executable = plan.Guarded ? Environment.ProcessPath : null, LoomVersion = "internal" },
+            signals.Stop).ConfigureAwait(false);
+        if (run is null)
+        {
+            await Console.Error.WriteLineAsync($"loom internal supervise: a runtime of '{plan.Project}' is alive").ConfigureAwait(false);
+            return ExitCode.Conflict;
+        }
+
+        await using (run.ConfigureAwait(false))
+        {
+            foreach (var child in plan.Children)
+            {
+                await run.Supervisor.AddAsync(Plan(plan, child), signals.Stop).ConfigureAwait(false);
+            }
+
+            await Console.Out.WriteLineAsync("up").ConfigureAwait(false);
+            using var hurry = signals.Kill.Register(run.Supervisor.Hurry);
+            using var end = CancellationTokenSource.CreateLinkedTokenSource(signals.Stop, run.DownRequested);
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            try
+            {
+                await run.Supervisor.StopAllAsync(CancellationToken.None).ConfigureAwait(false);
+            }
+            catch (SurvivorsException e)
+            {
+                await Console.Error.WriteLineAsync(e.Message).ConfigureAwait(false);
+                return ExitCode.Failed;
+            }
+        }
+
+        return signals.Kill.IsCancellationRequested ? ExitCode.Interrupted : ExitCode.Ok;
+    }
+
+    private static ProcessPlan Plan(SupervisePlan plan, SupervisedChildPlan child) => new()
+    {
+        Name = child.Name,
+        Kind = ProcessKind.Agent,
+        Command = child.Command,
+        WorkingDirectory = plan.Project,
+        Environment = ImmutableDictionary<string, string>.Empty.Add("PATH", Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin"),
+        Grace = TimeSpan.FromMilliseconds(child.GraceMs),
+        LogPath = Path.Combine(plan.Project, ".loom", "logs", child.Name + ".log"),
+    };
+}
+
+internal sealed record SupervisePlan(string Project, bool Guarded, ImmutableArray<SupervisedChildPlan> Children);
+
+internal sealed record SupervisedChildPlan(string Name, ImmutableArray<string> Command, int GraceMs);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(SupervisePlan))]
+internal sealed partial class SupervisePlanJson : JsonSerializerContext;

@@ -1,0 +1,50 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+
+namespace Loom.Core.Settings;
+
+/// <summary>Values as TOML writes them.</summary>
+internal static class TomlLiteral
+{
+    /// <summary>A text of a setting, for a suggestion.</summary>
+    public static string Of(SettingKind kind, string text) => kind switch
+    {
+        SettingKind.Bool or SettingKind.Int or SettingKind.Float => text,
+        SettingKind.Duration or SettingKind.Size when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out _) => text,
+        SettingKind.List or SettingKind.Set => Array(text.Split(',', StringSplitOptions.RemoveEmptyEntries)),
+        _ => Text(text),
+    };
+
+    /// <summary>A parsed value; <c>loom.toml</c> reads it back to the same value.</summary>
+    public static string OfValue(Setting setting, object value) => value switch
+    {
+        ImmutableArray<string> items => Array(items),
+        ImmutableArray<long> items => "[" + string.Join(", ", items.Select(i => i.ToString(CultureInfo.InvariantCulture))) + "]",
+        ImmutableArray<Uri> items => Array(items.Select(i => i.OriginalString)),
+        bool or long or double or TimeSpan => setting.Text(value),
+        _ => Text(setting.Text(value)),
+    };
+
+    private static string Array(IEnumerable<string> items) => "[" + string.Join(", ", items.Select(Text)) + "]";
+
+    private static string Text(string text)
+    {
+        // A literal ${ would be read as a reference.
+        var built = new StringBuilder(text.Length + 2).Append('"');
+        foreach (var c in text.Replace("${", "$${", StringComparison.Ordinal))
+        {
+            _ = c switch
+            {
+                '"' => built.Append("\\\""),
+                '\\' => built.Append("\\\\"),
+                '\n' => built.Append("\\n"),
+                '\t' => built.Append("\\t"),
+                < ' ' or '\u007F' => built.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:X4}"),
+                _ => built.Append(c),
+            };
+        }
+
+        return built.Append('"').ToString();
+    }
+}

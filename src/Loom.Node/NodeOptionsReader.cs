@@ -1,0 +1,140 @@
+using System.Collections.Immutable;
+using Loom.Core.Settings;
+using Loom.Node.Engines;
+using Loom.Node.Plans;
+using Loom.Node.Settings;
+
+namespace Loom.Node;
+
+/// <summary>What a node is told that stands in no setting.</summary>
+/// <param name="LoomProgram">Path of the running <c>loom</c>.</param>
+/// <param name="LogsDir">Absolute folder of captured output.</param>
+/// <param name="EmbeddedSources">Folder of the embedded adapter; null = not shipped.</param>
+/// <param name="Environment">Variables engines inherit: process environment and env files, merged.</param>
+public sealed record NodeSurroundings(string LoomProgram, string LogsDir, string? EmbeddedSources, ImmutableDictionary<string, string> Environment);
+
+/// <summary>Reads the options of a node out of the settings.</summary>
+internal static class NodeOptionsReader
+{
+    private const int ProviderSlots = 16;
+
+    public static NodeOptions Read(SettingsSnapshot settings, NodeSurroundings surroundings)
+    {
+        var providers = Providers(settings, surroundings.Environment);
+        var ports = settings.Get(NodeSettings.EnginePorts);
+        var mock = settings.Get(NodeSettings.MockMode);
+        return new NodeOptions
+        {
+            NodeId = settings.Get(NodeSettings.NodeId),
+            WorkingDirectory = settings.ProjectFolder,
+            LogsDir = surroundings.LogsDir,
+            CacheDir = settings.Get(NodeSettings.CacheDir),
+            ModelsDir = settings.Get(NodeSettings.ModelsDir),
+            Folders = new DataFolders(settings.Get(SharedSettings.DataRoot), settings.Get(SharedSettings.CacheDir), settings.Get(SharedSettings.TmpDir)),
+            Environment = surroundings.Environment,
+            LoomProgram = surroundings.LoomProgram,
+            EmbeddedSources = surroundings.EmbeddedSources,
+            EnginePorts = (ports.First, ports.Last),
+            Offline = settings.Get(NodeSettings.Offline),
+            Grace = settings.Get(SharedSettings.GraceEngines),
+            MockMode = mock,
+            Models = settings.Names("models").ToImmutableDictionary(id => id, id => Model(settings, id), StringComparer.Ordinal),
+            Providers = providers,
+            Pools = [.. Pools(settings, providers).Select(p => mock ? Mocked(p) : p)],
+        };
+    }
+
+    private static IEnumerable<PoolPlan> Pools(SettingsSnapshot settings, ImmutableDictionary<string, ProviderPlan> providers)
+    {
+        foreach (var id in settings.Get(NodeSettings.Pools).Distinct(StringComparer.Ordinal))
+        {
+            yield return Pool(settings, id, providers);
+        }
+
+        foreach (var name in settings.Names("llm").Where(providers.ContainsKey))
+        {
+            yield return new PoolPlan
+            {
+                Id = $"llm-{name}",
+                Engine = new EnginePlan { Name = $"llm-{name}", Kind = EngineKinds.OpenAI, Provider = name },
+                Models = [providers[name].Model ?? name],
+                Slots = ProviderSlots,
+            };
+        }
+    }
+
+    private static PoolPlan Pool(SettingsSnapshot settings, string id, ImmutableDictionary<string, ProviderPlan> providers)
+    {
+        var engine = Engine(settings, settings.Get(PoolSettings.Engine, id));
+        var remote = engine.Kind == EngineKinds.OpenAI;
+        return new PoolPlan
+        {
+            Id = id,
+            Engine = engine,
+            Models = remote && IsDefault(settings, PoolSettings.Models, id) ? [providers[engine.Provider!].Model ?? engine.Provider!] : settings.Get(PoolSettings.Models, id),
+            Aliases = settings.Get(PoolSettings.Aliases, id),
+            Replicas = (int)settings.Get(PoolSettings.Replicas, id),
+            Slots = remote && IsDefault(settings, PoolSettings.Slots, id) ? ProviderSlots : (int)settings.Get(PoolSettings.Slots, id),
+            Ctx = (int?)settings.GetOrNull(PoolSettings.Ctx, id),
+            GpuLayers = (int?)settings.GetOrNull(PoolSettings.GpuLayers, id),
+            Deterministic = settings.Get(PoolSettings.Deterministic, id),
+            DeviceMask = settings.Get(PoolSettings.DeviceMask, id),
+        };
+    }
+
+    private static EnginePlan Engine(SettingsSnapshot settings, string name)
+    {
+        if (!settings.Names("serving.engines").Contains(name, StringComparer.Ordinal))
+        {
+            return EnginePlan.Embedded; // R11 has seen to it that no other name comes here
+        }
+
+        return new EnginePlan
+        {
+            Name = name,
+            Kind = PoolSettings.NameOf(settings.Get(PoolSettings.Kind, name)),
+            Binary = settings.GetOrNull(PoolSettings.Binary, name),
+            Version = settings.GetOrNull(PoolSettings.Version, name),
+            Url = settings.GetOrNull(PoolSettings.Url, name),
+            Sha256 = settings.GetOrNull(PoolSettings.EngineSha256, name),
+            Command = settings.Get(PoolSettings.Command, name),
+            Args = settings.Get(PoolSettings.Args, name),
+            Env = settings.Names("serving.engines.*.env", name).ToImmutableDictionary(v => v, v => settings.Get(PoolSettings.Env, name, v).Reveal(), StringComparer.Ordinal),
+            Threads = (int)settings.Get(PoolSettings.Threads, name),
+            Numa = settings.Get(PoolSettings.Numa, name),
+            Provider = settings.GetOrNull(PoolSettings.Provider, name),
+            HealthPath = settings.Get(PoolSettings.HealthPath, name),
+            ReadyTimeout = settings.GetOrNull(PoolSettings.ReadyTimeout, name) is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+            StreamUsage = settings.Get(PoolSettings.StreamUsage, name),
+        };
+    }
+
+    private static ModelPlan Model(SettingsSnapshot settings, string id) => new(id, settings.Get(PoolSettings.Source, id))
+    {
+        Sha256 = settings.GetOrNull(PoolSettings.ModelSha256, id)?.ToLowerInvariant(),
+        Ctx = (int?)settings.GetOrNull(PoolSettings.ModelCtx, id),
+    };
+
+    private static ImmutableDictionary<string, ProviderPlan> Providers(SettingsSnapshot settings, ImmutableDictionary<string, string> environment)
+    {
+        var providers = ImmutableDictionary.CreateBuilder<string, ProviderPlan>(StringComparer.Ordinal);
+        foreach (var name in settings.Names("llm"))
+        {
+            if (settings.Get(NodeSettings.LlmType, name) != ProviderType.Http || settings.GetOrNull(NodeSettings.LlmBaseUrl, name) is not { } url)
+            {
+                continue;
+            }
+
+            var key = settings.GetOrNull(NodeSettings.LlmApiKey, name)?.Reveal()
+                ?? (settings.GetOrNull(NodeSettings.LlmApiKeyEnv, name) is { } variable ? environment.GetValueOrDefault(variable) : null);
+            var headers = settings.Names("llm.*.headers", name).ToImmutableDictionary(h => h, h => settings.Get(NodeSettings.LlmHeaders, name, h).Reveal(), StringComparer.OrdinalIgnoreCase);
+            providers[name] = new ProviderPlan(name, url) { Model = settings.GetOrNull(NodeSettings.LlmModel, name), Credentials = new UpstreamCredentials(key, headers) };
+        }
+
+        return providers.ToImmutable();
+    }
+
+    private static PoolPlan Mocked(PoolPlan pool) => pool with { Engine = new EnginePlan { Name = pool.Engine.Name, Kind = EngineKinds.Mock } };
+
+    private static bool IsDefault(SettingsSnapshot settings, Setting setting, string pool) => settings.SourceOf(setting, pool).Layer == SettingLayer.Default;
+}

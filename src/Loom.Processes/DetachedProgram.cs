@@ -1,0 +1,38 @@
+using System.Collections.Immutable;
+using Loom.Processes.Spawning;
+
+namespace Loom.Processes;
+
+/// <summary>A program that shall outlive us: its own session, no terminal, no pipe to us. Nobody supervises it; whoever launches it may watch it for a while.</summary>
+public sealed class DetachedProgram : IDisposable
+{
+    private readonly SpawnedChild _child;
+    private ExitInfo? _exit;
+
+    private DetachedProgram(SpawnedChild child) => _child = child;
+
+    public int Pid => _child.Pid;
+
+    /// <summary>Launches a program.</summary>
+    /// <param name="command">Argument vector.</param>
+    /// <param name="workingDirectory">Absolute folder.</param>
+    /// <param name="environment">Its whole environment.</param>
+    /// <exception cref="SpawnException">It cannot be started.</exception>
+    public static DetachedProgram Launch(ImmutableArray<string> command, string workingDirectory, IReadOnlyDictionary<string, string> environment) =>
+        new(Spawner.Spawn(new SpawnRequest { Command = command, WorkingDirectory = workingDirectory, Environment = environment, PipeOutput = false }));
+
+    /// <summary>How it ended; null while it runs.</summary>
+    public ExitInfo? Exit(TimeProvider time)
+    {
+        if (_exit is null && Children.PeekExit((int)_child.Exit.DangerousGetHandle()) is { } end)
+        {
+            _exit = new ExitInfo(end.Code, end.Signal, time.GetUtcNow());
+            Children.Reap(_child.Pid);
+        }
+
+        return _exit;
+    }
+
+    /// <summary>Stops watching; the program goes on.</summary>
+    public void Dispose() => _child.Dispose();
+}

@@ -1,0 +1,204 @@
+using System.Collections.Immutable;
+using System.Text;
+using Loom.Processes.Native;
+using Loom.Processes.Probes;
+using Loom.Processes.Spawning;
+using Loom.Processes.Supervision;
+using Loom.Processes.Watching;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Processes.Guarding;
+
+/// <summary>
+/// The supervisor's side of its guardian: starts it before the first child, tells it everything, replaces it when it dies or no longer listens.
+/// Called by the owner loop only.
+/// </summary>
+internal sealed partial class GuardianLink(SupervisorOptions options, SteadyClock clock, DescriptorLoop descriptors, Action<Action> post)
+{
+    private static readonly TimeSpan s_retry = TimeSpan.FromMilliseconds(500);
+
+    private readonly Dictionary<ProcessIdentity, GuardianMessage.Child> _children = [];
+    private readonly HashSet<ProcessIdentity> _strays = [];
+    private SpawnedChild? _guardian;
+    private DateTimeOffset? _retryAt;
+    private DateTimeOffset _startedAt;
+
+    /// <summary>The guardian that listens now.</summary>
+    internal ProcessIdentity? Identity => _guardian?.Identity;
+
+    /// <summary>When a replacement is due; null = none is wanted.</summary>
+    internal DateTimeOffset? RetryAt => _retryAt;
+
+    /// <summary>Sees to it that there is one; nothing happens without a command line.</summary>
+    internal void Ensure()
+    {
+        if (_guardian is not null || options.GuardianCommand.IsDefaultOrEmpty || clock.Now < _retryAt)
+        {
+            return;
+        }
+
+        _retryAt = null;
+        try
+        {
+            var guardian = Spawner.Spawn(new SpawnRequest
+            {
+                Command = options.GuardianCommand.AddRange("--run", options.RunId),
+                WorkingDirectory = "/",
+                Environment = OwnEnvironment(),
+                PipeInput = true,
+                PipeOutput = false,
+            });
+            Started(guardian);
+        }
+        catch (SpawnException e)
+        {
+            LogNoGuardian(options.Logger, e.Message);
+            _retryAt = clock.Now + s_retry;
+        }
+    }
+
+    internal void Register(ProcessIdentity identity, TimeSpan grace, string name)
+    {
+        var message = new GuardianMessage.Child(identity, grace, name);
+        _children[identity] = message;
+        Tell([message]);
+    }
+
+    internal void Forget(ProcessIdentity identity)
+    {
+        if (_children.Remove(identity))
+        {
+            Tell([new GuardianMessage.Gone(identity)]);
+        }
+    }
+
+    /// <summary>Tells what is new and what is gone among the processes outside their sessions.</summary>
+    internal void SetStrays(HashSet<ProcessIdentity> strays)
+    {
+        var news = new List<GuardianMessage>();
+        news.AddRange(strays.Except(_strays).Select(s => new GuardianMessage.Stray(s)));
+        news.AddRange(_strays.Except(strays).Select(s => new GuardianMessage.Gone(s)));
+        if (news.Count > 0)
+        {
+            _strays.Clear();
+            _strays.UnionWith(strays);
+            Tell(news);
+        }
+    }
+
+    /// <summary>A clean end: the guardian goes without doing anything. Waits for it, at most two seconds.</summary>
+    internal async Task DismissAsync()
+    {
+        if (_guardian is not { } guardian)
+        {
+            return;
+        }
+
+        _guardian = null;
+        _ = Write(guardian, new GuardianMessage.Bye() + "\n");
+        guardian.Input!.Dispose();
+        var deadline = options.Time.GetTimestamp();
+        while (Leftovers.IsAlive(guardian.Identity))
+        {
+            if (options.Time.GetElapsedTime(deadline) > TimeSpan.FromSeconds(2))
+            {
+                _ = Libc.Kill(guardian.Pid, Linux.SigKill);
+                Children.ReapBlocking(guardian.Pid);
+                return;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(5), options.Time).ConfigureAwait(false);
+        }
+
+        Children.Reap(guardian.Pid);
+    }
+
+    private void Started(SpawnedChild guardian)
+    {
+        const int SetFlags = 4;
+        _guardian = guardian;
+        _startedAt = clock.Now;
+        _ = Libc.FileControl((int)guardian.Input!.DangerousGetHandle(), SetFlags, Linux.NonBlock);
+        var exit = new ExitSignal();
+        descriptors.Add(guardian.Exit, exit);
+        _ = exit.Ended.ContinueWith(t => post(() => Lost(guardian)), CancellationToken.None, TaskContinuationOptions.NotOnCanceled, TaskScheduler.Default);
+        LogStarted(options.Logger, guardian.Pid);
+        Tell([.. _children.Values, .. _strays.Select(s => new GuardianMessage.Stray(s))]);
+    }
+
+    private void Lost(SpawnedChild guardian)
+    {
+        if (!ReferenceEquals(_guardian, guardian))
+        {
+            return; // dismissed
+        }
+
+        _guardian = null;
+        guardian.Input!.Dispose();
+        Children.Reap(guardian.Pid);
+        LogLost(options.Logger, guardian.Pid);
+
+        // At once if it had lived a while; a guardian that cannot live is not tried in a tight loop.
+        _retryAt = clock.Now - _startedAt > s_retry ? null : clock.Now + s_retry;
+        Ensure();
+    }
+
+    private void Tell(IReadOnlyCollection<GuardianMessage> messages)
+    {
+        if (_guardian is { } guardian && messages.Count > 0 && !Write(guardian, string.Concat(messages.Select(m => m + "\n"))))
+        {
+            // Full or broken pipe: it does not listen. Its successor is told everything.
+            _ = Libc.Kill(guardian.Pid, Linux.SigKill);
+        }
+    }
+
+    private static unsafe bool Write(SpawnedChild guardian, string text)
+    {
+        var bytes = Encoding.UTF8.GetBytes(text);
+        fixed (byte* p = bytes)
+        {
+            var written = 0;
+            while (written < bytes.Length)
+            {
+                var count = (int)Libc.Write((int)guardian.Input!.DangerousGetHandle(), p + written, (nuint)(bytes.Length - written));
+                if (count <= 0)
+                {
+                    return false;
+                }
+
+                written += count;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Only what the runtime needs to start, and settings that keep it small; above all none of our secrets and no run id.</summary>
+    private static ImmutableDictionary<string, string> OwnEnvironment()
+    {
+        var environment = ImmutableDictionary.CreateBuilder<string, string>();
+        foreach (System.Collections.DictionaryEntry variable in Environment.GetEnvironmentVariables())
+        {
+            var name = (string)variable.Key;
+            if (name is "PATH" or "HOME" or "LANG" or "TMPDIR" || name.StartsWith("DOTNET_ROOT", StringComparison.Ordinal))
+            {
+                environment[name] = (string?)variable.Value ?? string.Empty;
+            }
+        }
+
+        environment["DOTNET_EnableDiagnostics"] = "0";
+        environment["DOTNET_GCHeapHardLimit"] = "0x2000000";
+        environment["DOTNET_gcConcurrent"] = "0";
+        environment["DOTNET_TieredPGO"] = "0";
+        return environment.ToImmutable();
+    }
+
+    [LoggerMessage(EventId = 2040, Level = LogLevel.Debug, Message = "guardian started, pid {Pid}")]
+    private static partial void LogStarted(ILogger logger, int pid);
+
+    [LoggerMessage(EventId = 2041, Level = LogLevel.Warning, Message = "guardian (pid {Pid}) died; a new one is started")]
+    private static partial void LogLost(ILogger logger, int pid);
+
+    [LoggerMessage(EventId = 2042, Level = LogLevel.Error, Message = "no guardian: {Reason}. Until one runs, a kill -9 of loom would leave its children behind")]
+    private static partial void LogNoGuardian(ILogger logger, string reason);
+}

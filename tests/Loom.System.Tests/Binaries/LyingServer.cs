@@ -1,0 +1,88 @@
+using System.Collections.Concurrent;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Loom.SystemTests.Binaries;
+
+/// <summary>A web server that gives a file honestly, or cuts, lies and changes it as told.</summary>
+internal sealed class LyingServer : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private LyingServer(WebApplication app) => _app = app;
+
+    public Uri Root { get; private set; } = new("http://127.0.0.1/");
+
+    public byte[] Content { get; set; } = [];
+
+    public string? ETag { get; set; } = "\"one\"";
+
+    /// <summary>Answers ranges.</summary>
+    public bool Ranges { get; set; } = true;
+
+    /// <summary>Each entry cuts one request after so many bytes of body.</summary>
+    public ConcurrentQueue<int> Cuts { get; } = new();
+
+    /// <summary>Answers that come before the file, in order.</summary>
+    public ConcurrentQueue<Func<HttpContext, Task>> Instead { get; } = new();
+
+    /// <summary>Called before each answer.</summary>
+    public Action<int> BeforeAnswer { get; set; } = _ => { };
+
+    public ConcurrentQueue<string> Requests { get; } = new();
+
+    public static async Task<LyingServer> StartAsync(byte[] content)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
+        builder.Services.AddLogging();
+        var server = new LyingServer(builder.Build()) { Content = content };
+        server._app.Run(server.AnswerAsync);
+        await server._app.StartAsync();
+        server.Root = new Uri(server._app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First() + "/");
+        return server;
+    }
+
+    public async ValueTask DisposeAsync() => await _app.DisposeAsync();
+
+    private async Task AnswerAsync(HttpContext context)
+    {
+        var range = context.Request.Headers.Range.ToString();
+        Requests.Enqueue(range);
+        BeforeAnswer(Requests.Count);
+        if (Instead.TryDequeue(out var instead))
+        {
+            await instead(context);
+            return;
+        }
+
+        var from = 0;
+        if (Ranges && range.StartsWith("bytes=", StringComparison.Ordinal) && context.Request.Headers.IfRange.ToString() == ETag)
+        {
+            from = int.Parse(range["bytes=".Length..].TrimEnd('-'));
+            context.Response.StatusCode = 206;
+            context.Response.Headers.ContentRange = $"bytes {from}-{Content.Length - 1}/{Content.Length}";
+        }
+
+        context.Response.ContentType = "application/octet-stream";
+        context.Response.ContentLength = Content.Length - from;
+        if (ETag is not null)
+        {
+            context.Response.Headers.ETag = ETag;
+        }
+
+        if (Cuts.TryDequeue(out var cut))
+        {
+            await context.Response.Body.WriteAsync(Content.AsMemory(from, cut));
+            await context.Response.Body.FlushAsync();
+            context.Abort();
+            return;
+        }
+
+        await context.Response.Body.WriteAsync(Content.AsMemory(from));
+    }
+}
