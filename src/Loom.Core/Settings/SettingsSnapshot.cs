@@ -21,6 +21,9 @@ public sealed class SettingsSnapshot
     /// <summary>HOME or CLOUD.</summary>
     public SettingsProfile Profile { get; internal init; }
 
+    /// <summary>Whether the defaults of test mode hold.</summary>
+    public bool TestMode { get; internal init; }
+
     /// <summary>Absolute project folder.</summary>
     public string ProjectFolder { get; internal init; } = "/";
 

@@ -42,7 +42,7 @@ internal sealed class Freezing(SettingRegistry registry, DefaultWorld world)
             Resolve(setting);
         }
 
-        return new SettingsSnapshot(_values, _names, trackReads) { Profile = world.Profile, ProjectFolder = world.Paths.Folder };
+        return new SettingsSnapshot(_values, _names, trackReads) { Profile = world.Profile, TestMode = world.TestMode, ProjectFolder = world.Paths.Folder };
     }
 
     /// <summary>The value of a setting without stars (or the default of a starred one), settled now if it was not.</summary>

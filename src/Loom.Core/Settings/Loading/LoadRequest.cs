@@ -98,13 +98,6 @@ public sealed record LoadResult
     /// <summary>Lines to say once a start that are no faults.</summary>
     public required ImmutableArray<string> Notes { get; init; }
 
-    public required SettingsProfile Profile { get; init; }
-
-    public required bool TestMode { get; init; }
-
-    /// <summary>Absolute project folder.</summary>
-    public required string ProjectFolder { get; init; }
-
     /// <summary>Whether there is a <c>loom.toml</c>.</summary>
     public required bool HasProjectFile { get; init; }
 
