@@ -62,7 +62,7 @@ public sealed record LoadRequest
 /// <param name="Option">What the user wrote, for example <c>--set</c> or <c>--mode</c>.</param>
 /// <param name="Key">Dotted key.</param>
 /// <param name="Value">Text.</param>
-public readonly record struct CommandLineValue(string Option, string Key, string Value);
+public sealed record CommandLineValue(string Option, string Key, string Value);
 
 /// <summary>The questions a load asks the disk.</summary>
 public interface ISettingsFiles

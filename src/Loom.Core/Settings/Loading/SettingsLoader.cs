@@ -165,8 +165,9 @@ public static class SettingsLoader
     {
         var setting = SharedSettings.EnvFile;
         var context = new ParseContext(folder, request.HomeFolder);
-        foreach (var item in request.CommandLine.Reverse())
+        for (var i = request.CommandLine.Length - 1; i >= 0; i--)
         {
+            var item = request.CommandLine[i];
             if (string.Equals(item.Key, setting.Key, StringComparison.Ordinal) && Read(RawValue.Of(item.Value), new SettingSource(SettingLayer.CommandLine, item.Option), null) is { } fromLine)
             {
                 return fromLine;
