@@ -86,6 +86,7 @@ internal static class UpVerb
 
         await using (run.ConfigureAwait(false))
         {
+            RunningConfig.Write(settings, LoomRegistry.Instance);
             var exit = await RunProjectAsync(context, parse, plan, run, board, loggers, signals, started).ConfigureAwait(false);
             board.Dispose();
             return exit;
