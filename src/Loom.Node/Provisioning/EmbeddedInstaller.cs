@@ -35,7 +35,7 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
 
         Directory.CreateDirectory(options.CacheDir, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-        using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"engine embedded: {holder} is installing it"), time, cancellationToken).ConfigureAwait(false);
+        using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"{holder} is installing it"), time, cancellationToken).ConfigureAwait(false);
         if (!InstallMarker.IsWhole(target, sources))
         {
             await InstallAsync(sources, target, step, cancellationToken).ConfigureAwait(false);
@@ -56,9 +56,9 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
         {
             Directory.CreateDirectory(temp);
             sources.CopyTo(temp);
-            step.Phase("install", "engine embedded: installing its packages with npm ci (about 85 MB, once)");
+            step.Phase("install", "installing its packages with npm ci (about 85 MB, once)");
             await NpmAsync(temp, cancellationToken).ConfigureAwait(false);
-            step.Phase("verify", "engine embedded: checking what was installed");
+            step.Phase("verify", "checking what was installed");
             InstallMarker.Of(temp, sources).Write(temp);
             if (Directory.Exists(target))
             {

@@ -63,7 +63,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
         await _engineStep.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            return await step.RunAsync($"engine {pool.Engine.Kind}: looking for it", () => pool.Engine.Kind switch
+            return await step.RunAsync("looking for it", () => pool.Engine.Kind switch
             {
                 EngineKinds.Embedded => EmbeddedAsync(pool, step, cancellationToken),
                 EngineKinds.LlamaServer => _llamaServer.FindAsync(pool, step, cancellationToken),
@@ -92,7 +92,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
         }
 
         var step = new StepReporter(progress, _time, "fit", "pool_warmup", pool.Id);
-        return step.RunAsync($"model {model.Id}: reading its header", () =>
+        return step.RunAsync("reading the model's header", () =>
         {
             var header = Header(model);
             var known = model with

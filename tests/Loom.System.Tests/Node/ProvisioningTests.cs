@@ -142,6 +142,21 @@ public sealed class ProvisioningTests : IAsyncLifetime
         (model.Id, model.Ctx).ShouldBe(("coder", 512));
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task Model_HubReferenceWithoutChecksum_IsCheckedAgainstTheHubsOwn()
+    {
+        var content = Demo();
+        await using var server = await LyingServer.StartAsync(content);
+        using var provisioner = _world.NewProvisioner(o => o with { Environment = o.Environment.SetItem("HF_ENDPOINT", server.Root.ToString()) });
+        (await FailAsync(provisioner, Llama("hf:org/repo/file.gguf"))).Exit.ShouldBe(ProvisionExit.Checksum); // this hub publishes none
+
+        server.Headers["X-Linked-ETag"] = $"\"{Checksum.Of(content)}\"";
+        (await provisioner.PrepareAsync(Llama("hf:org/repo/file.gguf"), _steps, default)).Model!.Verified.ShouldBeTrue();
+
+        server.Headers["X-Linked-ETag"] = $"\"{new string('b', 64)}\"";
+        (await FailAsync(provisioner, Llama("hf:org/repo/other.gguf"))).Exit.ShouldBe(ProvisionExit.Checksum);
+    }
+
     // An engine that is there on every machine: provisioning does not start it.
     private static PoolPlan Llama(string model) => new() { Id = "chat", Models = [model], Engine = new EnginePlan { Name = "cpu", Kind = EngineKinds.LlamaServer, Binary = "/bin/true" } };
 
