@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using Loom.Agents.Project;
 using Loom.Control;
 using Loom.Core.Settings;
-using Loom.Core.Settings.Rules;
 using Loom.Node.Settings;
 
 namespace Loom.Cli.Composition;
@@ -13,6 +12,6 @@ public static class LoomRegistry
     /// <summary>The one registry of the process.</summary>
     public static SettingRegistry Instance { get; } = new([.. SharedSettings.All, .. ControlSettings.All, .. NodeSettings.All, .. RuntimeSettings.All]);
 
-    /// <summary>All cross rules of this build.</summary>
-    public static ImmutableArray<Action<Draft>> Rules { get; } = [.. CrossRules.All, .. NodeRules.All];
+    /// <summary>The cross rules: those over several rooms, and those that need a room's own knowledge.</summary>
+    public static ImmutableArray<Action<Draft>> CrossRules { get; } = [.. Loom.Core.Settings.Rules.CrossRules.All, .. NodeRules.All];
 }

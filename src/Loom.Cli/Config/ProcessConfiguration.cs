@@ -69,6 +69,7 @@ public static class ProcessConfiguration
         return new LoadRequest
         {
             Registry = LoomRegistry.Instance,
+            CrossRules = LoomRegistry.CrossRules,
             Part = part,
             CommandLine = values.ToImmutable(),
             Environment = context.Environment,
@@ -76,7 +77,6 @@ public static class ProcessConfiguration
             HomeFolder = context.Environment.GetValueOrDefault("HOME") is { Length: > 0 } home ? home : "/",
             HostName = Environment.MachineName,
             Files = new DiskFiles(),
-            CrossRules = LoomRegistry.Rules,
             IsKnownVariable = name => twins.Value.Contains(name),
         };
     }

@@ -145,16 +145,19 @@ internal sealed class RawClient(Socket socket) : IDisposable
     {
         var seen = new StringBuilder();
         using var deadline = new CancellationTokenSource(GatewayHarness.Deadline);
-        while (true)
+        try
         {
-            var read = await socket.ReceiveAsync(_buffer, deadline.Token);
-            if (read == 0)
+            while (await socket.ReceiveAsync(_buffer, deadline.Token) is > 0 and var read)
             {
-                return seen.ToString();
+                seen.Append(Encoding.UTF8.GetString(_buffer, 0, read));
             }
-
-            seen.Append(Encoding.UTF8.GetString(_buffer, 0, read));
         }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            // Closing while the client still sends looks like this, after all that was sent to it has arrived.
+        }
+
+        return seen.ToString();
     }
 
     public void Dispose() => socket.Dispose();
