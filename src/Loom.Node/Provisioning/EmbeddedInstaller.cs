@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using Loom.Core.Binaries;
 
 namespace Loom.Node.Provisioning;
@@ -42,6 +43,21 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
         }
 
         return target;
+    }
+
+    /// <summary>Version of the llama.cpp package in an installed adapter, as <c>node-llama-cpp 3.22.1</c>; null when it does not say.</summary>
+    public static string? VersionOf(string folder)
+    {
+        const string Package = "node-llama-cpp";
+        try
+        {
+            using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "node_modules", Package, "package.json")));
+            return json.RootElement.TryGetProperty("version", out var version) ? $"{Package} {version}" : null;
+        }
+        catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     private async Task InstallAsync(EmbeddedSources sources, string target, StepReporter step, CancellationToken cancellationToken)

@@ -80,7 +80,8 @@ public sealed class Provisioner : IProvisioner, IDisposable
     private async Task<PreparedEngine> EmbeddedAsync(PoolPlan pool, StepReporter step, CancellationToken cancellationToken)
     {
         var (node, _) = await _node.FindAsync(pool, cancellationToken).ConfigureAwait(false);
-        return new PreparedEngine { Program = node, Folder = await _embedded.InstallAsync(step, cancellationToken).ConfigureAwait(false) };
+        var folder = await _embedded.InstallAsync(step, cancellationToken).ConfigureAwait(false);
+        return new PreparedEngine { Program = node, Folder = folder, Version = EmbeddedInstaller.VersionOf(folder) };
     }
 
     /// <summary>Reads the header, so that a broken or oversized model is told in words instead of by a crash loop.</summary>

@@ -27,6 +27,9 @@ public sealed class ProvisioningTests : IAsyncLifetime
         _world.Replica.Model.ShouldBe("demo");
         _world.Replica.Ctx.ShouldBe(2048);
         _world.Replica.Description!.ShouldContain("word-bigram demo");
+        _world.Replica.EngineVersion!.ShouldStartWith("node-llama-cpp 3.");
+        _world.Replica.Capabilities.ShouldContain("embeddings");
+        _world.Replica.Capabilities.ShouldContain("logprobs:post_sampling");
         using var http = new HttpClient();
         using var answer = await http.PostAsync(_world.Replica.Url + "/completions", new StringContent("""{"prompt":"the weaver","max_tokens":5}"""));
         answer.IsSuccessStatusCode.ShouldBeTrue(await answer.Content.ReadAsStringAsync());
