@@ -25,6 +25,9 @@ internal sealed class ApiContext
     /// <summary>The request that runs.</summary>
     public DefaultHttpContext Http { get; }
 
+    /// <summary>The credentials it has shown.</summary>
+    public Gatekeeper.Pass Pass { get; } = new();
+
     /// <summary>The inference call of this connection; made when it is first needed.</summary>
     public InferenceCall Call => _call ??= new InferenceCall(_services);
 

@@ -31,7 +31,8 @@ internal sealed class ApiServer : IDisposable
         options.Limits.MinRequestBodyDataRate = null;
         options.Limits.MinResponseDataRate = null;
         options.Listen(bind, listen => listen.Protocols = HttpProtocols.Http1);
-        var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions()), loggers);
+        // Nothing here blocks, so a request may run on the thread that received it: one thread switch less.
+        var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions { UnsafePreferInlineScheduling = true }), loggers);
         _server = new KestrelServer(Options.Create(options), transport, loggers);
     }
 
