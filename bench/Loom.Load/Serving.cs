@@ -19,11 +19,11 @@ internal sealed class Serving(Stage stage, int rounds, TimeSpan length, Report r
         report.Memory("loom after all of this", stage.LoomProcess.Resident());
     }
 
-    private static byte[] Chat(string model, int promptBytes, int tokens, bool stream, params string[] headers)
+    private static byte[] Chat(string model, int promptBytes, int tokens, bool stream)
     {
         var words = string.Concat(Enumerable.Repeat("weave ", (promptBytes / 6) + 1))[..promptBytes];
         var body = $$"""{"model":"{{model}}","messages":[{"role":"user","content":"{{words}}"}],"max_tokens":{{tokens}},"stream":{{(stream ? "true" : "false")}}}""";
-        return Http1Connection.Request("POST", "/v1/chat/completions", body, [s_auth, .. headers]);
+        return Http1Connection.Request("POST", "/v1/chat/completions", body, s_auth);
     }
 
     private async Task RequestsAsync(string title, int bytes, int connections, CancellationToken cancellationToken)
@@ -61,27 +61,27 @@ internal sealed class Serving(Stage stage, int rounds, TimeSpan length, Report r
     // The client's socket is closed at a known point; the time until the engine's slot is idle again is what is measured.
     private async Task CancelAsync(CancellationToken cancellationToken)
     {
-        foreach (var (phase, stream, headers) in new (string, bool, string[])[]
+        foreach (var (phase, model, engine, stream) in new[]
         {
-            ("prefill", true, ["x-mock-fault: hang-in-prefill"]),
-            ("streaming", true, ["x-mock-fault: stall:3"]),
-            ("non-streaming", false, ["x-mock-fault: stall:3"]),
+            ("prefill", "hang", stage.HangEngine, true),
+            ("streaming", "stall", stage.StallEngine, true),
+            ("non-streaming", "stall", stage.StallEngine, false),
         })
         {
-            var request = Chat("mock", 100, 10, stream, headers);
+            var request = Chat(model, 100, 10, stream);
             var times = new List<double>();
             for (var i = 0; i < 50; i++)
             {
-                times.Add(await CancelOnceAsync(request, cancellationToken).ConfigureAwait(false));
+                times.Add(await CancelOnceAsync(request, engine, cancellationToken).ConfigureAwait(false));
             }
 
             report.Cancel(phase, new Sample(times.Count, times.Count, 1, times));
         }
     }
 
-    private async Task<double> CancelOnceAsync(byte[] request, CancellationToken cancellationToken)
+    private async Task<double> CancelOnceAsync(byte[] request, IPEndPoint engine, CancellationToken cancellationToken)
     {
-        using var watch = await Http1Connection.OpenAsync(stage.Engine, cancellationToken).ConfigureAwait(false);
+        using var watch = await Http1Connection.OpenAsync(engine, cancellationToken).ConfigureAwait(false);
         var connection = await Http1Connection.OpenAsync(stage.Contenders["loom"], cancellationToken).ConfigureAwait(false);
         var pending = connection.SendAsync(request, null, cancellationToken).AsTask();
         await BusyAsync(watch, busy: true, cancellationToken).ConfigureAwait(false);

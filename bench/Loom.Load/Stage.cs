@@ -22,6 +22,12 @@ internal sealed class Stage : IDisposable
 
     public IPEndPoint PacedEngine { get; private set; } = null!;
 
+    /// <summary>Never leaves prefill.</summary>
+    public IPEndPoint HangEngine { get; private set; } = null!;
+
+    /// <summary>Stops after three tokens and keeps the connection.</summary>
+    public IPEndPoint StallEngine { get; private set; } = null!;
+
     /// <summary>Address of the unpaced engine through each contender.</summary>
     public Dictionary<string, IPEndPoint> Contenders { get; } = new(StringComparer.Ordinal);
 
@@ -39,6 +45,8 @@ internal sealed class Stage : IDisposable
         {
             stage.Engine = await stage.EngineAsync("").ConfigureAwait(false);
             stage.PacedEngine = await stage.EngineAsync("--tokens-per-second 100").ConfigureAwait(false);
+            stage.HangEngine = await stage.EngineAsync("--fault hang-in-prefill").ConfigureAwait(false);
+            stage.StallEngine = await stage.EngineAsync("--fault stall:3").ConfigureAwait(false);
             stage.Contenders["direct"] = stage.Engine;
             stage.Paced["direct"] = stage.PacedEngine;
             await stage.NginxAsync().ConfigureAwait(false);
@@ -66,7 +74,7 @@ internal sealed class Stage : IDisposable
     private async Task<IPEndPoint> EngineAsync(string pace)
     {
         var port = Child.FreePort();
-        await AddAsync(Child.Start(Loom, $"dev mock-engine --model mock --slots 256 --port {port} {pace}", Folder), port).ConfigureAwait(false);
+        await AddAsync(Child.Start(Loom, $"dev mock-engine --model mock --slots 256 --ctx 1000000 --port {port} {pace}", Folder), port).ConfigureAwait(false);
         return At(port);
     }
 
@@ -104,6 +112,7 @@ internal sealed class Stage : IDisposable
               timeout connect 5s
               timeout client 60s
               timeout server 60s
+              option http-no-delay
               http-reuse always
             listen fast
               bind 127.0.0.1:{fast}
@@ -129,20 +138,19 @@ internal sealed class Stage : IDisposable
             model = "mock"
             [llm.paced]
             base_url = "http://{PacedEngine}/v1"
-            model = "mock"
+            model = "paced"
+            [llm.hang]
+            base_url = "http://{HangEngine}/v1"
+            model = "hang"
+            [llm.stall]
+            base_url = "http://{StallEngine}/v1"
+            model = "stall"
             [serving.engines.fast]
             kind = "openai"
             provider = "fast"
-            [serving.engines.paced]
-            kind = "openai"
-            provider = "paced"
             [serving.pools.default]
             engine = "fast"
             models = ["mock"]
-            slots = 256
-            [serving.pools.paced]
-            engine = "paced"
-            models = ["paced"]
             slots = 256
 
             """).ConfigureAwait(false);

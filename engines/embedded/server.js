@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // OpenAI-compatible HTTP around one llama.cpp model. The port opens first, so that a probe can tell loading from dead.
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { LlamaLogLevel } from 'node-llama-cpp';
 import { Engine } from './lib/engine.js';
@@ -10,7 +11,10 @@ import { createRoutes } from './lib/routes.js';
 const options = readOptions();
 const log = new Log(options.logLevel);
 const state = { engine: null, progress: 0 };
-const server = serve(createRoutes(() => state), (error) => log.write(LlamaLogLevel.error, error.stack));
+const server = serve(
+  createRoutes(() => state),
+  (error) => log.write(LlamaLogLevel.error, error.stack),
+);
 
 process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
@@ -21,9 +25,12 @@ async function load() {
   process.stdout.write(`listening on http://${options.host}:${server.address().port}\n`);
   try {
     state.engine = await Engine.load(options, (progress) => (state.progress = progress), log);
-    process.stdout.write(`ready: model '${state.engine.id}', ${options.slots} slots of ${state.engine.contextLength} tokens, ${state.engine.threads} threads\n`);
+    process.stdout.write(
+      `ready: model '${state.engine.id}', ${options.slots} slots of ${state.engine.contextLength} tokens, ${state.engine.threads} threads\n`,
+    );
   } catch (error) {
-    end(1, `cannot load the model '${options.model}': ${error.message}`);
+    await setTimeout(20); // the library's own lines, which say why, arrive later
+    end(1, `cannot load the model '${options.model}': ${[error.message, ...log.errors].join('; ')}`);
   }
 }
 
@@ -40,11 +47,14 @@ function end(code, message) {
 }
 
 function readOptions() {
-  const usage = 'usage: server.js --model FILE [--port N] [--host ADDRESS] [--slots N] [--ctx N] [--threads N] [--id NAME] [--deterministic] [--log-level LEVEL]';
+  const usage =
+    'usage: server.js --model FILE [--port N] [--host ADDRESS] [--slots N] [--ctx N] [--threads N] [--id NAME] [--deterministic] [--log-level LEVEL]';
   const text = { type: 'string' };
   let values;
   try {
-    values = parseArgs({ options: { model: text, port: text, host: text, slots: text, ctx: text, threads: text, id: text, 'log-level': text, deterministic: { type: 'boolean' } } }).values;
+    values = parseArgs({
+      options: { model: text, port: text, host: text, slots: text, ctx: text, threads: text, id: text, 'log-level': text, deterministic: { type: 'boolean' } },
+    }).values;
   } catch (error) {
     end(2, `${error.message}; ${usage}`);
   }
@@ -66,6 +76,7 @@ function readOptions() {
 function number(values, name, min, max) {
   const value = values[name];
   if (value === undefined) return undefined;
-  if (!/^\d{1,9}$/.test(value) || Number(value) < min || Number(value) > max) end(2, `--${name} is '${value}', but must be a whole number from ${min} to ${max}`);
+  if (!/^\d{1,9}$/.test(value) || Number(value) < min || Number(value) > max)
+    end(2, `--${name} is '${value}', but must be a whole number from ${min} to ${max}`);
   return Number(value);
 }

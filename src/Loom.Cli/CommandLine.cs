@@ -41,6 +41,8 @@ internal static class CommandLine
             StatusVerb.Create(),
             ChatVerb.Create(),
             LogsVerb.Create(),
+            DoctorVerb.Create(),
+            ModelVerb.Create(),
             ConfigCommand.Create(LoomRegistry.Instance),
             VersionVerb.Create(),
             CompletionVerb.Create(),

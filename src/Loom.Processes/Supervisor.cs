@@ -34,7 +34,7 @@ public sealed partial class Supervisor : ISupervisor
     {
         _options = options;
         _clock = new SteadyClock(options.Time);
-        _effects = new ChildEffects(options, _clock, action => Post(action), (child, news) => Post(() => Apply(child, news)));
+        _effects = new ChildEffects(options, _clock, action => Post(action), (child, news) => Post(() => Apply(child, news)), TakeStrays);
         _alarm = options.Time.CreateTimer(_ => Post(static () => { }), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _loop = BackgroundLoop.Start("supervisor", RunAsync, options.Logger);
     }
@@ -43,6 +43,12 @@ public sealed partial class Supervisor : ISupervisor
 
     /// <summary>The error that ended the owner loop, or null; with one, nothing is supervised any more.</summary>
     public Exception? Fault => _loop.Fault;
+
+    /// <summary>Processes of ours seen outside their parents' sessions, at most a second old.</summary>
+    public ImmutableArray<ProcessIdentity> Strays { get; private set; } = [];
+
+    /// <summary>Called by the owner loop after <see cref="Strays"/> changed.</summary>
+    public event Action? StraysChanged;
 
     /// <summary>The guardian process, once it runs; null without one.</summary>
     public ProcessIdentity? Guardian => _effects.GuardianIdentity;
@@ -295,7 +301,7 @@ public sealed partial class Supervisor : ISupervisor
 
     private void Arm()
     {
-        var next = _children.Select(c => c.State.Deadline).Append(_effects.NextLook(_children)).Min();
+        var next = _children.Select(c => c.State.Deadline).Append(_effects.NextLook).Min();
         if (next is { } due)
         {
             var wait = due - _clock.Now;
@@ -349,6 +355,12 @@ public sealed partial class Supervisor : ISupervisor
                 LogListener(_options.Logger, e); // a listener's fault is not the supervisor's
             }
         }
+    }
+
+    private void TakeStrays(ImmutableArray<ProcessIdentity> strays)
+    {
+        Strays = strays;
+        StraysChanged?.Invoke();
     }
 
     private void PublishAll() => _published = [.. _children.Select(c => c.Published)];

@@ -62,13 +62,15 @@ export class Engine {
 function chooseThreads(wanted, bytes, log) {
   const cores = availableParallelism();
   const threads = bytes < smallModelBytes ? 1 : Math.min(wanted, cores);
-  if (threads !== wanted) log.write(LlamaLogLevel.info, `${threads} thread(s) instead of ${wanted}: ${threads === 1 ? 'the model is small' : `${cores} cores are usable`}`);
+  if (threads !== wanted)
+    log.write(LlamaLogLevel.info, `${threads} thread(s) instead of ${wanted}: ${threads === 1 ? 'the model is small' : `${cores} cores are usable`}`);
   return threads;
 }
 
 function chooseContext(wanted, trained, log) {
   const length = Math.min(wanted ?? 8192, trained);
-  if (wanted !== undefined && length !== wanted) log.write(LlamaLogLevel.warn, `context of ${length} tokens instead of ${wanted}: the model was made for ${trained}`);
+  if (wanted !== undefined && length !== wanted)
+    log.write(LlamaLogLevel.warn, `context of ${length} tokens instead of ${wanted}: the model was made for ${trained}`);
   return length;
 }
 

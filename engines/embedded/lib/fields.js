@@ -49,7 +49,8 @@ export class Fields {
   /** Accepts `name` only where `harmless(value)`; this engine cannot do what it asks for otherwise. */
   lacks(name, harmless = () => false) {
     const value = this.any(name);
-    if (value !== undefined && !harmless(value)) throw Problem.unsupported(this.#name(name), `this engine does not support '${this.#name(name)}' with this value`);
+    if (value !== undefined && !harmless(value))
+      throw Problem.unsupported(this.#name(name), `this engine does not support '${this.#name(name)}' with this value`);
   }
 
   /** Fields that only describe the request and change no answer. */

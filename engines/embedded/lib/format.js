@@ -2,8 +2,29 @@ import { Problem } from './problem.js';
 
 // What the library's grammar builder honours; anything else would be dropped in silence.
 const honoured = new Set([
-  'type', 'const', 'enum', 'oneOf', 'properties', 'required', 'additionalProperties', 'items', 'prefixItems', 'minItems', 'maxItems', 'minProperties',
-  'maxProperties', 'minLength', 'maxLength', 'format', '$ref', '$defs', 'description', 'title', 'default', 'examples', '$schema',
+  'type',
+  'const',
+  'enum',
+  'oneOf',
+  'properties',
+  'required',
+  'additionalProperties',
+  'items',
+  'prefixItems',
+  'minItems',
+  'maxItems',
+  'minProperties',
+  'maxProperties',
+  'minLength',
+  'maxLength',
+  'format',
+  '$ref',
+  '$defs',
+  'description',
+  'title',
+  'default',
+  'examples',
+  '$schema',
 ]);
 const formats = new Set(['date-time', 'time', 'date']);
 

@@ -9,9 +9,11 @@ import { Detokenizer, StopMatcher } from './text.js';
  * When `signal` fires it stops before the next token; the slot is free once the native call in progress has returned.
  */
 export async function* generate(engine, tokens, request, signal) {
+  const param = request.messages ? 'messages' : 'prompt';
+  if (tokens.length === 0) throw Problem.invalid(param, 'the prompt is empty, and this model has no token to begin with');
   const room = engine.contextLength - tokens.length;
   const maxTokens = request.maxTokens ?? room;
-  if (room < 1 || maxTokens > room) throw Problem.contextLength(engine.contextLength, tokens.length, request.maxTokens, request.messages ? 'messages' : 'prompt');
+  if (room < 1 || maxTokens > room) throw Problem.contextLength(engine.contextLength, tokens.length, request.maxTokens, param);
 
   const grammar = await createGrammar(engine.llama, request.format);
   const generated = [];
@@ -54,20 +56,22 @@ export async function* generate(engine, tokens, request, signal) {
   }
 }
 
-/** Puts the prompt into the sequence up to its last token, in pieces short enough that a client who leaves is noticed in time. */
+/** Puts the prompt into the sequence up to its last tokens, in pieces short enough that a client who leaves is noticed in time. */
 async function readPrompt(engine, slot, tokens, signal) {
   const started = performance.now();
-  await slot.sequence.adaptStateToTokens(tokens.slice(0, -1), false);
+  const pieces = engine.slots.exact ? new EqualPieces() : new TimedPieces(engine.batchSize);
+  await slot.sequence.adaptStateToTokens(tokens.slice(0, pieces.reusable(slot, tokens)), false);
   const cached = slot.sequence.nextTokenIndex;
+  slot.exactLength = Math.min(slot.exactLength, cached);
   let at = cached;
-  for (let size = 32; tokens.length - at > size; ) {
+  while (tokens.length - at > pieces.size) {
     signal.throwIfAborted();
     const before = performance.now();
+    const size = pieces.size;
     await slot.sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(at, at + size));
     at += size;
-    const took = performance.now() - before;
-    if (took < 40) size = Math.min(size * 2, engine.batchSize);
-    else if (took > 120) size = Math.max(size / 2, 8);
+    slot.exactLength = at;
+    pieces.took(performance.now() - before);
   }
   signal.throwIfAborted();
   const done = () => {
@@ -77,6 +81,40 @@ async function readPrompt(engine, slot, tokens, signal) {
   };
   const prompt = { rest: tokens.slice(at), cached, milliseconds: 0, done };
   return prompt;
+}
+
+/** Pieces that take about a tenth of a second on any machine; everything cached is used again. */
+class TimedPieces {
+  size = 32;
+  #max;
+
+  constructor(max) {
+    this.#max = max;
+  }
+
+  reusable(slot, tokens) {
+    return tokens.length - 1;
+  }
+
+  took(milliseconds) {
+    if (milliseconds < 80) this.size = Math.min(this.size * 2, this.#max);
+    else if (milliseconds > 200) this.size = Math.max(this.size / 2, 16); // smaller ones would read noticeably slower
+  }
+}
+
+/**
+ * Pieces of 32 tokens counted from the beginning. A number computed in another piece, or one token at a time, differs in its last bits; with equal pieces the same
+ * prompt gives the same bits whatever was cached, so the same seed gives the same tokens.
+ */
+class EqualPieces {
+  size = 32;
+
+  reusable(slot, tokens) {
+    const common = slot.sequence.compareContextTokens(tokens.slice(0, -1)).firstDifferentIndex;
+    return Math.floor(Math.min(common, slot.exactLength) / this.size) * this.size;
+  }
+
+  took() {}
 }
 
 /** Text and log probabilities of the tokens so far, given out together as soon as no stop text can swallow them. */

@@ -18,7 +18,8 @@ export class Problem extends Error {
   }
 
   static contextLength(limit, promptTokens, maxTokens, param) {
-    const wanted = maxTokens == null ? `${promptTokens} tokens of input leave no room` : `${promptTokens} tokens of input and ${maxTokens} of output do not fit`;
+    const wanted =
+      maxTokens == null ? `${promptTokens} tokens of input leave no room` : `${promptTokens} tokens of input and ${maxTokens} of output do not fit`;
     return new Problem(400, 'invalid_request_error', 'context_length_exceeded', `the context holds ${limit} tokens; ${wanted}`, param);
   }
 

@@ -35,14 +35,23 @@ export function createRoutes(current) {
     'POST /v1/embeddings': async (exchange) => {
       const engine = ready();
       const request = readEmbedding(await exchange.json());
-      const { vectors, tokens } = await engine.embedder.embed(request.inputs.map((input) => tokensOf(engine, input, 'input')), exchange.signal);
+      const { vectors, tokens } = await engine.embedder.embed(
+        request.inputs.map((input) => tokensOf(engine, input, 'input')),
+        exchange.signal,
+      );
       exchange.send(200, embeddingList(engine, vectors, tokens, request.encoding));
     },
   };
 }
 
 async function answer(exchange, engine, shape, tokens, request) {
-  const head = { id: shape.newId(), object: request.stream ? shape.chunkObject : shape.object, created: Math.floor(Date.now() / 1000), model: engine.id, system_fingerprint: engine.fingerprint };
+  const head = {
+    id: shape.newId(),
+    object: request.stream ? shape.chunkObject : shape.object,
+    created: Math.floor(Date.now() / 1000),
+    model: engine.id,
+    system_fingerprint: engine.fingerprint,
+  };
   const generation = generate(engine, tokens, request, exchange.signal);
   await (request.stream ? stream(exchange, generation, shape, head, request) : collect(exchange, generation, shape, head, request));
 }

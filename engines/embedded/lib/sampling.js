@@ -41,7 +41,13 @@ export function evaluateOptions(sampling, model, grammarState, generated, maxTok
     grammarEvaluationState: grammarState,
     tokenBias: tokenBias(sampling.logitBias, model),
     repeatPenalty: penalised
-      ? { punishTokens: () => generated, maxPunishTokens: maxTokens, penalty: 1, frequencyPenalty: sampling.frequencyPenalty, presencePenalty: sampling.presencePenalty }
+      ? {
+          punishTokens: () => generated,
+          maxPunishTokens: maxTokens,
+          penalty: 1,
+          frequencyPenalty: sampling.frequencyPenalty,
+          presencePenalty: sampling.presencePenalty,
+        }
       : undefined,
     yieldEogToken: true,
   };

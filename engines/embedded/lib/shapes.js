@@ -6,7 +6,12 @@ export const chat = {
   newId: () => `chatcmpl-${randomUUID()}`,
   object: 'chat.completion',
   chunkObject: 'chat.completion.chunk',
-  choice: (text, logprobs, finishReason) => ({ index: 0, message: { role: 'assistant', content: text, refusal: null }, logprobs: logprobs && chatLogprobs(logprobs), finish_reason: finishReason }),
+  choice: (text, logprobs, finishReason) => ({
+    index: 0,
+    message: { role: 'assistant', content: text, refusal: null },
+    logprobs: logprobs && chatLogprobs(logprobs),
+    finish_reason: finishReason,
+  }),
   chunkChoice: (delta, logprobs, finishReason) => ({ index: 0, delta, logprobs: logprobs && chatLogprobs(logprobs), finish_reason: finishReason }),
   delta: (text) => ({ content: text }),
   emptyDelta: {},

@@ -9,11 +9,24 @@ export class Slots {
   #uses = 0;
 
   constructor(context, count) {
-    this.#slots = Array.from({ length: count }, (_, id) => ({ id, sequence: context.getSequence(), busy: false, task: -1, decoded: 0, lastUse: 0 }));
+    this.#slots = Array.from({ length: count }, (_, id) => ({
+      id,
+      sequence: context.getSequence(),
+      busy: false,
+      task: -1,
+      decoded: 0,
+      lastUse: 0,
+      exactLength: 0,
+    }));
   }
 
   get all() {
     return this.#slots;
+  }
+
+  /** True: nobody shares a batch, so the same work can be done in the same pieces each time. */
+  get exact() {
+    return this.#slots.length === 1;
   }
 
   get busyCount() {
@@ -26,6 +39,7 @@ export class Slots {
 
   /** Takes a slot for a prompt; rejects when `signal` fires first. */
   async acquire(tokens, signal) {
+    signal.throwIfAborted();
     const slot = this.#choose(tokens) ?? (await this.#wait(tokens, signal));
     if (!signal.aborted) return slot;
     this.release(slot);

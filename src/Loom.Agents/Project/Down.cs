@@ -61,7 +61,8 @@ public sealed partial class Down(RunDirectory directory, TimeProvider time, ILog
                     .Where(p => p is { Pid: > 1, StartTicks: not null })
                     .Select(p => new Leftover(new ProcessIdentity(p.Pid!.Value, p.StartTicks!.Value), TimeSpan.FromMilliseconds(p.GraceMs)))
                 : [];
-            var survivors = await Leftovers.EndAsync(state.RunId, [.. children], [], fresh: false, time, cancellationToken).ConfigureAwait(false);
+            var strays = sameBoot ? state.Strays.Select(s => s.Identity) : [];
+            var survivors = await Leftovers.EndAsync(state.RunId, [.. children], strays, fresh: false, time, cancellationToken).ConfigureAwait(false);
             if (!survivors.IsEmpty)
             {
                 return survivors;
@@ -100,9 +101,8 @@ public sealed partial class Down(RunDirectory directory, TimeProvider time, ILog
     private async Task<FileLock> StopRuntimeAsync(TimeSpan timeout, bool force, CancellationToken cancellationToken)
     {
         var start = time.GetTimestamp();
-        var limit = timeout + AnswerWithin;
         var asked = false;
-        var killed = false;
+        TimeSpan? killedAt = null;
         while (true)
         {
             if (FileLock.TryAcquire(directory.Lock) is { } taken)
@@ -110,14 +110,15 @@ public sealed partial class Down(RunDirectory directory, TimeProvider time, ILog
                 return taken;
             }
 
-            asked = asked || await AskAsync(force, cancellationToken).ConfigureAwait(false);
+            asked = asked || (killedAt is null && await AskAsync(force, cancellationToken).ConfigureAwait(false));
             var waited = time.GetElapsedTime(start);
-            if (!killed && waited > (asked ? limit : AnswerWithin))
+            if (killedAt is null && waited > (asked ? timeout + AnswerWithin : AnswerWithin))
             {
-                killed = KillRuntime();
-                limit = waited + AnswerWithin + (killed ? TimeSpan.Zero : timeout);
+                // Without a living supervisor in the state file, the holder may be another 'down' at its work: it gets its time, too.
+                var killed = KillRuntime();
+                killedAt = killed ? waited : waited + timeout;
             }
-            else if (waited > limit)
+            else if (waited > killedAt + AnswerWithin)
             {
                 throw new ProjectBusyException(
                     $"the lock '{directory.Lock}' is held, but its holder does not answer and the state file does not name a living process; find it with 'fuser {directory.Lock}' and end it");

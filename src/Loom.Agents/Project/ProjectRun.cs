@@ -82,6 +82,7 @@ public sealed class ProjectRun : IAsyncDisposable
             Logger = options.Logger,
         });
         _file = new StateFile(directory.State, () => State, options.Time, options.Logger);
+        _supervisor.StraysChanged += () => _file.Touch(urgent: true);
         _changes = _supervisor.Subscribe(_file.Changed);
         _socket = new ControlSocket(directory.Socket, _supervisor, () => State, RequestDown, options.Logger);
     }
@@ -106,6 +107,7 @@ public sealed class ProjectRun : IAsyncDisposable
         Ready = _ready,
         Guardian = _supervisor.Guardian is { } guardian ? new ProcessRef(guardian.Pid, guardian.StartTicks) : null,
         Processes = [.. _supervisor.Processes.Select(ProcessRecord.From)],
+        Strays = [.. _supervisor.Strays.Select(s => new ProcessRef(s.Pid, s.StartTicks))],
     };
 
     /// <summary>Begins a run: takes the lock, waits for a guardian still at work, cleans up after a run that died.</summary>

@@ -41,6 +41,9 @@ public sealed record RunState
 
     public ImmutableArray<ProcessRecord> Processes { get; init; } = [];
 
+    /// <summary>Processes that left their parents' sessions; without an own mark in their environment, only this leads to them.</summary>
+    public ImmutableArray<ProcessRef> Strays { get; init; } = [];
+
     /// <summary>Id of the present boot.</summary>
     public static string CurrentBoot() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Loom.Agents.Project;
 using Loom.Control;
 using Loom.Core.Settings;
@@ -10,4 +11,7 @@ public static class LoomRegistry
 {
     /// <summary>The one registry of the process.</summary>
     public static SettingRegistry Instance { get; } = new([.. SharedSettings.All, .. ControlSettings.All, .. NodeSettings.All, .. RuntimeSettings.All]);
+
+    /// <summary>The cross rules: those over several rooms, and those that need a room's own knowledge.</summary>
+    public static ImmutableArray<Action<Draft>> CrossRules { get; } = [.. Loom.Core.Settings.Rules.CrossRules.All, .. NodeRules.All];
 }

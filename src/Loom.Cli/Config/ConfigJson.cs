@@ -108,7 +108,7 @@ internal static class ConfigJson
                 json.WriteBooleanValue(flag);
                 break;
             case ImmutableArray<string> items:
-                Array(json, items);
+                Array(json, items.Select(Redaction.WithoutUserParts));
                 break;
             case ImmutableArray<long> items:
                 json.WriteStartArray();
@@ -119,8 +119,8 @@ internal static class ConfigJson
 
                 json.WriteEndArray();
                 break;
-            case ImmutableArray<Uri>:
-                Array(json, setting.Text(value).Split(',', StringSplitOptions.RemoveEmptyEntries));
+            case ImmutableArray<Uri> items:
+                Array(json, items.Select(i => Redaction.WithoutUserParts(i.OriginalString)));
                 break;
             case long or double or TimeSpan:
                 json.WriteRawValue(setting.Text(value), skipInputValidation: false);

@@ -69,6 +69,7 @@ public static class ProcessConfiguration
         return new LoadRequest
         {
             Registry = LoomRegistry.Instance,
+            CrossRules = LoomRegistry.CrossRules,
             Part = part,
             CommandLine = values.ToImmutable(),
             Environment = context.Environment,

@@ -29,7 +29,8 @@ internal static class ShowText
         {
             if (table.Length > 0)
             {
-                text.Append(CultureInfo.InvariantCulture, $"\n[{table}]\n");
+                // A table of comments alone need not exist, and some may not.
+                text.Append(CultureInfo.InvariantCulture, $"\n{(lines.TrueForAll(l => l[0] == '#') ? "# " : "")}[{table}]\n");
             }
 
             foreach (var line in lines)
@@ -50,8 +51,9 @@ internal static class ShowText
             return $"# {name} is unset";
         }
 
-        return shown.Setting.IsSecret || !shown.Setting.InFile || !string.Equals(shown.Text, shown.Setting.Text(shown.Value.Value), StringComparison.Ordinal)
-            ? $"# {name} = {shown.Text}  # {source}"
-            : $"{name} = {TomlLiteral.OfValue(shown.Setting, shown.Value.Value)}  # {source}";
+        var literal = shown.Setting.IsSecret ? shown.Text! : TomlLiteral.OfValue(shown.Setting, shown.Value.Value);
+        var safe = Redaction.WithoutUserParts(literal);
+        var loads = !shown.Setting.IsSecret && shown.Setting.InFile && string.Equals(safe, literal, StringComparison.Ordinal);
+        return $"{(loads ? "" : "# ")}{name} = {safe}  # {source}";
     }
 }

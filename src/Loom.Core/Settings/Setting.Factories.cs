@@ -98,7 +98,7 @@ public abstract partial class Setting
     /// <summary>An absolute url with one of the <paramref name="schemes"/>; read its <see cref="Uri.OriginalString"/> for the text without trailing slash.</summary>
     public static Setting<Uri> Url(string key, string description, string schemes = "http;https", string @default = "", string cloud = "", string[]? variables = null,
         string source = "decision") =>
-        new(SettingKind.Url, key, description, new(variables, @default, cloud, "", "", schemes, "", source, false), ScalarParsers.Url, UrlText.Shown);
+        new(SettingKind.Url, key, description, new(variables, @default, cloud, "", "", schemes, "", source, false), ScalarParsers.Url, v => v.OriginalString);
 
     /// <summary>An address <c>host:port</c>.</summary>
     public static Setting<HostPort> Address(string key, string description, string @default = "", string cloud = "", string[]? variables = null, string source = "decision") =>
@@ -119,7 +119,7 @@ public abstract partial class Setting
     public static Setting<ImmutableArray<Uri>> UrlList(string key, string description, string schemes = "http;https", string @default = "", string cloud = "",
         string[]? variables = null, string source = "decision") =>
         new(SettingKind.List, key, description, new(variables, @default, cloud, "", "", schemes, "url", source, false), ListParsers.Urls,
-            v => string.Join(',', v.Select(UrlText.Shown)));
+            v => string.Join(',', v.Select(u => u.OriginalString)));
 
     /// <summary>Distinct texts; items that are all signed (<c>+a,-b</c>) change the default instead of replacing it.</summary>
     public static Setting<ImmutableArray<string>> Set(string key, string description, string @default = "", string cloud = "", string allowed = "",

@@ -100,7 +100,7 @@ public abstract partial class Setting
     /// <summary>Reads one given value. Pure: everything it depends on is in its arguments.</summary>
     internal abstract Judgement Parse(in RawValue raw, in ParseContext context);
 
-    /// <summary>Canonical text of a parsed value, which <see cref="Parse"/> reads back to the same value; secrets give their redacted form.</summary>
+    /// <summary>Canonical text of a parsed value, which <see cref="Parse"/> reads back to the same value; secrets give their redacted form. The user part of a url stands in it: what is shown goes through <see cref="Redaction"/>.</summary>
     internal abstract string Text(object value);
 
     /// <inheritdoc/>

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using Loom.Node.Provisioning;
+using Loom.Node.Threads;
 
 namespace Loom.Node.Engines;
 
@@ -8,17 +8,18 @@ namespace Loom.Node.Engines;
 public static class MachineProbe
 {
     /// <summary>Memory nodes, numactl, and whether an NVIDIA device is there.</summary>
-    public static LaunchMachine Launch(ImmutableDictionary<string, string> environment)
+    public static LaunchMachine Launch(ImmutableDictionary<string, string> environment) =>
+        new(NumaNodes(), ToolPath.Find("numactl", environment), Directory.EnumerateFiles("/dev", "nvidia*").Any(IsGpu));
+
+    /// <summary>Memory that may be taken now without swapping, bytes; inside a cgroup limit what that leaves.</summary>
+    public static long FreeMemory() => Provisioning.FreeMemory.OfThisMachine();
+
+    private static int NumaNodes()
     {
-        const string Nodes = "/sys/devices/system/node";
-        var nodes = Directory.Exists(Nodes) ? Directory.GetDirectories(Nodes, "node*").Count(d => char.IsAsciiDigit(d[^1])) : 1;
-        return new LaunchMachine(Math.Max(1, nodes), ToolPath.Find("numactl", environment), File.Exists("/dev/nvidiactl"));
+        const string Online = "/sys/devices/system/node/online";
+        return File.Exists(Online) ? Math.Max(1, CpuFacts.CpuList(File.ReadAllText(Online)).Length) : 1;
     }
 
-    /// <summary>Memory that may be taken now without swapping, bytes; what other programs hold is not counted as free.</summary>
-    public static long FreeMemory()
-    {
-        var line = File.ReadLines("/proc/meminfo").First(l => l.StartsWith("MemAvailable:", StringComparison.Ordinal));
-        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024;
-    }
+    // nvidia0, nvidia1 ...; not nvidiactl, which a driver without a device leaves too.
+    private static bool IsGpu(string device) => Path.GetFileName(device)["nvidia".Length..] is { Length: > 0 } number && number.All(char.IsAsciiDigit);
 }

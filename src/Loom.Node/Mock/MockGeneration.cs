@@ -149,7 +149,7 @@ internal sealed class MockGeneration(MockEngineOptions options, TimeProvider tim
                 : $"[{string.Join(',', unit.Select(v => v.ToString("R", CultureInfo.InvariantCulture)))}]";
             return $$"""{"object":"embedding","index":{{index}},"embedding":{{embedding}}}""";
         });
-        var tokens = prompt.Inputs.Sum(i => MockText.CountTokens(i));
+        var tokens = prompt.Inputs.Sum(i => MockText.Words(i).Length);
         return MockWire.JsonAsync(
             context,
             200,

@@ -10,7 +10,7 @@ internal sealed class MockRefusal(string code, string message) : Exception(messa
 }
 
 /// <summary>What the mock engine reads from a request.</summary>
-internal sealed record MockPrompt(string Text, string[] Words, int MaxTokens, long Seed, bool Stream, bool IncludeUsage, bool Logprobs, string[] Inputs, bool Base64)
+internal sealed record MockPrompt(string Text, ulong[] Words, int MaxTokens, long Seed, bool Stream, bool IncludeUsage, bool Logprobs, string[] Inputs, bool Base64)
 {
     private const int DefaultTokens = 16;
 
@@ -39,7 +39,7 @@ internal sealed record MockPrompt(string Text, string[] Words, int MaxTokens, lo
                 _ => "",
             };
             var max = Number(root, "max_completion_tokens") ?? Number(root, "max_tokens") ?? DefaultTokens;
-            var words = text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+            var words = MockText.Words(text);
             if (words.Length + max > options.Ctx)
             {
                 throw new MockRefusal("context_length_exceeded", $"{words.Length} prompt tokens + {max} = more than the context of {options.Ctx} tokens");

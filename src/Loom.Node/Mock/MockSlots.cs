@@ -15,7 +15,7 @@ internal sealed class MockSlots(int count) : IDisposable
 
     /// <summary>Waits for a free slot.</summary>
     /// <returns>The lease and the number of prompt words already cached in its slot.</returns>
-    public async Task<(Slot Slot, int Cached)> TakeAsync(string[] promptWords, CancellationToken cancellationToken)
+    public async Task<(Slot Slot, int Cached)> TakeAsync(ulong[] promptWords, CancellationToken cancellationToken)
     {
         await _free.WaitAsync(cancellationToken).ConfigureAwait(false);
         lock (_gate)
@@ -48,16 +48,7 @@ internal sealed class MockSlots(int count) : IDisposable
 
     public void Dispose() => _free.Dispose();
 
-    private static int CommonPrefix(string[] a, string[] b)
-    {
-        var n = 0;
-        while (n < a.Length && n < b.Length && string.Equals(a[n], b[n], StringComparison.Ordinal))
-        {
-            n++;
-        }
-
-        return n;
-    }
+    private static int CommonPrefix(ulong[] a, ulong[] b) => a.AsSpan().CommonPrefixLength(b);
 
     internal sealed class Slot(int id)
     {
@@ -65,6 +56,6 @@ internal sealed class MockSlots(int count) : IDisposable
 
         public bool Busy { get; set; }
 
-        public string[] Cache { get; set; } = [];
+        public ulong[] Cache { get; set; } = [];
     }
 }

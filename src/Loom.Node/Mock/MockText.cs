@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Loom.Node.Mock;
@@ -22,19 +23,20 @@ public static class MockText
         return index == 0 ? word : " " + word;
     }
 
-    /// <summary>Tokens of a prompt: its words, at least one. The mock's tokeniser knows nothing else.</summary>
-    public static int CountTokens(ReadOnlySpan<char> text)
+    /// <summary>Tokens of a prompt, which are its words, as hashes: the mock compares prompts but never needs their words.</summary>
+    public static ulong[] Words(ReadOnlySpan<char> text)
     {
-        var count = 0;
-        var inWord = false;
-        foreach (var c in text)
+        var words = new List<ulong>();
+        foreach (var range in text.SplitAny(" \t\r\n"))
         {
-            var space = char.IsWhiteSpace(c);
-            count += !space && !inWord ? 1 : 0;
-            inWord = !space;
+            var word = text[range];
+            if (!word.IsEmpty)
+            {
+                words.Add(Fnv(MemoryMarshal.AsBytes(word)));
+            }
         }
 
-        return Math.Max(count, 1);
+        return [.. words];
     }
 
     private static ulong Fnv(ReadOnlySpan<byte> bytes)

@@ -22,7 +22,7 @@ public sealed record ModelFit(long Weights, long Context)
         : $"model '{model}' needs {Size(Total)} ({Size(Weights)} of weights, {Size(Context)} for {slots} x {ctx} tokens, {Size(EngineBytes)} for the engine), {Size(freeBytes)} are free; "
             + $"lower ctx or slots of [serving.pools.{pool}], choose a smaller model, or free memory";
 
-    private static string Size(long bytes) => StepReporter.Size(bytes);
+    private static string Size(long bytes) => ByteSize.Text(bytes);
 }
 
 /// <summary>Free memory, as far as this process may use it.</summary>

@@ -17,6 +17,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
     private readonly TimeProvider _time;
     private readonly NodeRuntime _node;
     private readonly EmbeddedInstaller _embedded;
+    private readonly LlamaServerFinder _llamaServer;
     private readonly ModelFetcher _models;
     private readonly LaunchMachine _machine;
     private readonly Func<long> _freeMemory;
@@ -38,6 +39,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
         var oneShot = new OneShot(supervisor, options, time);
         _node = new NodeRuntime(options, oneShot);
         _embedded = new EmbeddedInstaller(options, oneShot, time);
+        _llamaServer = new LlamaServerFinder(options, transfer, oneShot, time);
         _models = new ModelFetcher(options.ModelsDir, options.Offline, options.AllowUnverified, transfer, time);
     }
 
@@ -64,7 +66,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
             return await step.RunAsync($"engine {pool.Engine.Kind}: looking for it", () => pool.Engine.Kind switch
             {
                 EngineKinds.Embedded => EmbeddedAsync(pool, step, cancellationToken),
-                EngineKinds.LlamaServer => Task.FromResult(LlamaServer(pool)),
+                EngineKinds.LlamaServer => _llamaServer.FindAsync(pool, step, cancellationToken),
                 EngineKinds.Mock => Task.FromResult(new PreparedEngine { Program = _options.LoomProgram }),
                 _ => Task.FromResult(new PreparedEngine { Program = "" }),
             }).ConfigureAwait(false);
@@ -79,20 +81,6 @@ public sealed class Provisioner : IProvisioner, IDisposable
     {
         var (node, _) = await _node.FindAsync(pool, cancellationToken).ConfigureAwait(false);
         return new PreparedEngine { Program = node, Folder = await _embedded.InstallAsync(step, cancellationToken).ConfigureAwait(false) };
-    }
-
-    private PreparedEngine LlamaServer(PoolPlan pool)
-    {
-        if (pool.Engine.Binary is { } binary)
-        {
-            return ToolPath.IsExecutable(binary)
-                ? new PreparedEngine { Program = binary, Version = pool.Engine.Version }
-                : throw new ProvisionException(ProvisionExit.NotFound, $"serving.engines.{pool.Engine.Name}.binary: '{binary}' {(File.Exists(binary) ? "is not executable" : "does not exist")}");
-        }
-
-        return ToolPath.Find("llama-server", _options.Environment) is { } found
-            ? new PreparedEngine { Program = found, Version = pool.Engine.Version }
-            : throw new ProvisionException(ProvisionExit.NotFound, $"engine \"{pool.Engine.Name}\": llama-server is not in PATH; install it, or set serving.engines.{pool.Engine.Name}.binary");
     }
 
     /// <summary>Reads the header, so that a broken or oversized model is told in words instead of by a crash loop.</summary>

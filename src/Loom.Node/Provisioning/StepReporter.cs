@@ -40,23 +40,9 @@ internal sealed class StepReporter(IProgress<ProvisionProgress> progress, TimePr
 
         _last = time.GetTimestamp();
         var human = value.Note ?? (value.BytesTotal is { } total
-            ? string.Create(CultureInfo.InvariantCulture, $"{step}: {value.Phase} {Size(value.BytesDone)} of {Size(total)}")
-            : $"{step}: {value.Phase} {Size(value.BytesDone)}");
+            ? string.Create(CultureInfo.InvariantCulture, $"{step}: {value.Phase} {ByteSize.Text(value.BytesDone)} of {ByteSize.Text(total)}")
+            : $"{step}: {value.Phase} {ByteSize.Text(value.BytesDone)}");
         Report(StepStatus.Running, value.Phase, human, value.BytesDone, value.BytesTotal);
-    }
-
-    /// <summary>A size for a reader: <c>3.7 MiB</c>.</summary>
-    public static string Size(long bytes)
-    {
-        string[] units = ["B", "KiB", "MiB", "GiB", "TiB"];
-        var unit = 0;
-        double size = bytes;
-        for (; size >= 1024 && unit < units.Length - 1; unit++)
-        {
-            size /= 1024;
-        }
-
-        return string.Create(CultureInfo.InvariantCulture, $"{size:0.#} {units[unit]}");
     }
 
     private void Report(StepStatus status, string phase, string human, long done, long? total)

@@ -73,7 +73,8 @@ internal sealed partial class GuardianLink(SupervisorOptions options, SteadyCloc
     }
 
     /// <summary>Tells what is new and what is gone among the processes outside their sessions.</summary>
-    internal void SetStrays(HashSet<ProcessIdentity> strays)
+    /// <returns>True when anything is.</returns>
+    internal bool SetStrays(HashSet<ProcessIdentity> strays)
     {
         var news = new List<GuardianMessage>();
         news.AddRange(strays.Except(_strays).Select(s => new GuardianMessage.Stray(s)));
@@ -84,6 +85,8 @@ internal sealed partial class GuardianLink(SupervisorOptions options, SteadyCloc
             _strays.UnionWith(strays);
             Tell(news);
         }
+
+        return news.Count > 0;
     }
 
     /// <summary>A clean end: the guardian goes without doing anything. Waits for it, at most two seconds.</summary>

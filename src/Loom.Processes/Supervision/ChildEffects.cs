@@ -18,6 +18,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     private readonly SupervisorOptions _options;
     private readonly SteadyClock _clock;
     private readonly Action<SupervisedChild, ChildEvent> _report;
+    private readonly Action<ImmutableArray<ProcessIdentity>> _onStrays;
     private readonly DescriptorLoop _descriptors;
     private readonly ProbeRunner _probes;
     private readonly GuardianLink _guardian;
@@ -27,9 +28,16 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     private readonly HashSet<ProcessIdentity> _adopted = [];
     private List<(SupervisedChild Child, int Incarnation, int Signal)> _counts = [];
     private DateTimeOffset _nextLook;
+    private bool _restless;
 
-    internal ChildEffects(SupervisorOptions options, SteadyClock clock, Action<Action> post, Action<SupervisedChild, ChildEvent> report)
+    internal ChildEffects(
+        SupervisorOptions options,
+        SteadyClock clock,
+        Action<Action> post,
+        Action<SupervisedChild, ChildEvent> report,
+        Action<ImmutableArray<ProcessIdentity>> onStrays)
     {
+        _onStrays = onStrays;
         _options = options;
         _clock = clock;
         _report = report;
@@ -105,9 +113,8 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         return true;
     }
 
-    /// <summary>When <see cref="LookForStrays"/> is due; null while nothing runs.</summary>
-    internal DateTimeOffset? NextLook(List<SupervisedChild> children) =>
-        children.Exists(c => c.Live is not null) || _adopted.Count > 0 || _guardian.RetryAt is not null ? _nextLook : null;
+    /// <summary>When <see cref="LookForStrays"/> is due; null once a look has found nothing alive and nothing to reap.</summary>
+    internal DateTimeOffset? NextLook => _restless || _guardian.RetryAt is not null ? _nextLook : null;
 
     /// <summary>Once a second: remembers what left its session, ends what outlived its child, reaps adopted zombies, sees to the guardian.</summary>
     internal void LookForStrays(List<SupervisedChild> children)
@@ -117,7 +124,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             _guardian.Ensure();
         }
 
-        if (_clock.Now < _nextLook || NextLook(children) is null)
+        if (_clock.Now < _nextLook || NextLook is null)
         {
             return;
         }
@@ -139,12 +146,12 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             }
         }
 
-        if (_options.AdoptStrays)
+        var reaped = _options.AdoptStrays && Adopt(children);
+        _restless = reaped || _adopted.Count > 0 || children.Exists(c => c.Live is not null || c.Strays.Count > 0);
+        if (_guardian.SetStrays([.. children.SelectMany(c => c.Strays), .. _adopted]))
         {
-            Adopt(children);
+            _onStrays([.. children.SelectMany(c => c.Strays).Concat(_adopted).Distinct()]);
         }
-
-        _guardian.SetStrays([.. children.SelectMany(c => c.Strays), .. _adopted]);
     }
 
     /// <summary>Ends what no child accounts for; the last step of stopping everything.</summary>
@@ -236,6 +243,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             return new ChildEvent.SpawnRefused(incarnation, e.Message, e.Permanent);
         }
 
+        _restless = true;
         _guardian.Register(spawned.Identity, child.State.Grace, plan.Name);
         child.Live = new Incarnation(incarnation, spawned, child.Log, _descriptors, _options.Time,
             (code, signal) => _report(child, new ChildEvent.Exited(incarnation, code, signal)));
@@ -273,8 +281,10 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         return [.. members.Select(Describe)];
     }
 
-    private void Adopt(List<SupervisedChild> children)
+    /// <summary>Takes note of orphans the kernel gave us; true when one was a zombie and has been reaped.</summary>
+    private bool Adopt(List<SupervisedChild> children)
     {
+        var reaped = false;
         var known = children.SelectMany(c => c.Strays).ToHashSet();
         var leaders = children.Where(c => c.Live is not null).Select(c => c.Live!.Identity.Pid).ToHashSet();
         _adopted.RemoveWhere(a => !_census.Table.IsAlive(a));
@@ -283,12 +293,15 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             if (!entry.Alive)
             {
                 Children.ReapAdopted(entry.Pid);
+                reaped = true;
             }
             else if (!known.Contains(entry.Identity) && !leaders.Contains(entry.Session) && !leaders.Contains(entry.Group))
             {
                 _adopted.Add(entry.Identity);
             }
         }
+
+        return reaped;
     }
 
     private async Task CheckPortAsync(SupervisedChild child, int incarnation)

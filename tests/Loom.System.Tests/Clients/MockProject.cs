@@ -19,7 +19,7 @@ public sealed class MockProject : IAsyncLifetime
 
     public RunningLoom Loom { get; private set; } = null!;
 
-    public async ValueTask InitializeAsync() => Loom = await RunningLoom.UpAsync(Toml());
+    public async ValueTask InitializeAsync() => Loom = await RunningLoom.UpAsync(Toml("--tokens-per-second", "200"));
 
     public ValueTask DisposeAsync() => Loom.DisposeAsync();
 }

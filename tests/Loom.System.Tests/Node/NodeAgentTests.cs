@@ -78,6 +78,7 @@ public sealed class NodeAgentTests : IAsyncLifetime
         await _world.Until(ReplicaState.Ready);
         var port = _world.Options.EnginePorts.First;
         await KillAsync(_world.Supervisor.Processes[0].Pid!.Value);
+        await _world.Until(r => r.State == ReplicaState.Unready, "unready");
         using var other = new TcpListener(IPAddress.Loopback, port);
         other.Start();
         await _world.Until(r => r.State == ReplicaState.Ready && r.Url!.Contains($":{port + 1}/"), "ready on the next port");

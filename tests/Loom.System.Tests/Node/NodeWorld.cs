@@ -101,7 +101,8 @@ internal sealed class NodeWorld : IAsyncDisposable
     {
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToImmutableDictionary(e => (string)e.Key, e => (string?)e.Value ?? "");
         Directory.CreateDirectory(folder["tmp"]);
-        var first = Random.Shared.Next(200, 600) * 100;
+        // Below the ports the kernel gives to clients, so that no passing connection sits on one.
+        var first = Enumerable.Range(0, 1000).Select(_ => Random.Shared.Next(200, 320) * 100).First(p => !PortRange.IsTaken(p) && !PortRange.IsTaken(p + 1));
         return new NodeOptions
         {
             NodeId = "here",

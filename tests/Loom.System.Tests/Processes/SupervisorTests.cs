@@ -103,6 +103,94 @@ public sealed class SupervisorTests : IAsyncLifetime
         One("stubborn").LastExit!.Signal.ShouldBe(9);
     }
 
+    [Fact(Timeout = 30_000)]
+    public async Task Ready_ExecProbe_RunsInTheChildsFolderAndIsKilledAtItsTimeout()
+    {
+        var mark = NastyChildren.NewMark();
+        await _supervisor.AddAsync(
+            Shell("served", "sleep 0.3; touch there; exec sleep 600") with
+            {
+                Ready = new ProbePlan { Check = new ProbeCheck.Exec(["test", "-e", "there"]), Every = TimeSpan.FromMilliseconds(50) },
+                Live = new ProbePlan
+                {
+                    Check = new ProbeCheck.Exec(["sh", "-c", "trap '' TERM; sleep $0", mark]),
+                    Every = TimeSpan.FromMilliseconds(10), Timeout = TimeSpan.FromMilliseconds(100), Failures = 2,
+                },
+                Restart = RestartPolicy.Never,
+                Grace = TimeSpan.FromMilliseconds(100),
+            },
+            default);
+        await Deadline.Until(() => One("served").State == ProcessState.Ready, "ready by its command");
+        var end = await _supervisor.WaitAsync("served", default);
+        end.State.ShouldBe(ProcessState.Failed);
+        end.Reason!.ShouldContain("2 liveness probes failed in a row; last: sh: no answer within 0.1 s");
+        NastyChildren.Survivors(mark).ShouldBeEmpty();
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Child_InheritsNothing_NoDescriptorNoTerminalNoIgnoredSignal()
+    {
+        await _supervisor.AddAsync(
+            Shell("bare", "ls /proc/self/fd; readlink /proc/self/fd/0; grep -E '^Sig(Ign|Blk)' /proc/self/status; ps -o pid=,pgid=,sid= -p $$; env") with { Restart = RestartPolicy.Never },
+            default);
+        (await _supervisor.WaitAsync("bare", default)).State.ShouldBe(ProcessState.Completed);
+        var output = _supervisor.Tail("bare", 100);
+        output[..4].ShouldBe(["0", "1", "2", "3"]); // 3 is ls's own
+        output[4].ShouldBe("/dev/null");
+        output[5].ShouldBe("SigBlk:\t0000000000000000");
+        output[6].ShouldBeOneOf("SigIgn:\t0000000000000000", "SigIgn:\t0000000180000000"); // 32 and 33 are the C library's own
+        output[7].Split(' ', StringSplitOptions.RemoveEmptyEntries).Distinct().Count().ShouldBe(1);
+        output[8..].Select(v => v.Split('=')[0]).ShouldBeSubsetOf(["PATH", "PWD", "SHLVL", "_", "OLDPWD", "LOOM_RUN_ID", "LOOM_PROC_ID"]);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Output_Secret_IsMaskedInFileTailAndFollowers()
+    {
+        var followed = new List<LogLine>();
+        using var following = _supervisor.FollowOutput(followed.Add);
+        await _supervisor.AddAsync(
+            Shell("leaky", "printf 'key=sword'; sleep 0.2; echo 'fish-42!'") with
+            {
+                Restart = RestartPolicy.Never,
+                Log = new LogOptions { Secrets = ImmutableDictionary<string, string>.Empty.Add("API_KEY", "swordfish-42") },
+            },
+            default);
+        await _supervisor.WaitAsync("leaky", default);
+        _supervisor.Tail("leaky", 1).ShouldBe(["key=[redacted:API_KEY]!"]);
+        followed.ShouldHaveSingleItem().Text.ShouldBe("key=[redacted:API_KEY]!");
+        (await File.ReadAllTextAsync(_folder["leaky.log"])).ShouldNotContain("swordfish");
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task RunToEnd_Command_GivesItsEndAndItsLastWords()
+    {
+        var (end, tail) = await _supervisor.RunToEndAsync(Shell("once", "echo working; exit 4") with { Restart = RestartPolicy.Never }, default);
+        end.LastExit!.Code.ShouldBe(4);
+        tail.ShouldBe(["working"]);
+        _supervisor.Processes.ShouldBeEmpty();
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Stop_WhileWaitingToRestart_EndsTheWait()
+    {
+        await _supervisor.AddAsync(Shell("waits", "exit 1") with { Restart = new RestartPolicy { BackoffFirst = TimeSpan.FromHours(1), BackoffMax = TimeSpan.FromHours(1) } }, default);
+        await Deadline.Until(() => One("waits").State == ProcessState.Backoff, "it waits");
+        await _supervisor.StopAsync("waits", default);
+        One("waits").State.ShouldBe(ProcessState.Stopped);
+        await Should.ThrowAsync<ArgumentException>(() => _supervisor.StopAsync("nobody", default));
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Hurry_DuringALongGrace_KillsAtOnce()
+    {
+        await _supervisor.AddAsync(Shell("slow", "trap '' TERM; echo up; while :; do sleep 0.2; done") with { Grace = TimeSpan.FromMinutes(5) }, default);
+        await Deadline.Until(() => !_supervisor.Tail("slow", 1).IsEmpty, "its trap is set");
+        var stopping = _supervisor.StopAllAsync(default);
+        _supervisor.Hurry();
+        await stopping;
+        One("slow").LastExit!.Signal.ShouldBe(9);
+    }
+
     private ProcessSnapshot One(string name) => _supervisor.Processes.Single(p => p.Name == name);
 
     private ProcessPlan Shell(string name, string script) => new()

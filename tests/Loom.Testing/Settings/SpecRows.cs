@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Cli.Composition;
 using Loom.Core.Settings;
 
 namespace Loom.Testing.Settings;
@@ -16,6 +17,12 @@ public static class SpecRows
     /// <summary>Rows by key; null where the workspace is not there.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>>? Read() =>
         Repository.Shared is { } shared ? Parse(File.ReadAllText(Path.Combine(shared, "spec", "settings.csv"))) : null;
+
+    /// <summary>Every row of every system, built or not; where the workspace is not there, those of this build.</summary>
+    public static ImmutableArray<Setting> Settings { get; } = Read() is { } rows ? [.. rows.Values.Select(ToSetting)] : LoomRegistry.Instance.All;
+
+    /// <summary>The same as a registry.</summary>
+    public static SettingRegistry Registry { get; } = new(Settings);
 
     /// <summary>Reads a settings list.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Parse(string csv)
@@ -42,7 +49,7 @@ public static class SpecRows
 
         return (row["type"], row["secret"]) switch
         {
-            ("string", "yes") => Setting.Hidden(key, text, standard, cloud, min, max, allowed, variables, source),
+            ("string" or "url", "yes") => Setting.Hidden(key, text, standard, cloud, min, max, row["type"] == "url" ? "" : allowed, variables, source),
             ("bool", _) => Setting.Bool(key, text, standard, cloud, variables, source, inverted: key is "runtime.prefer_release"),
             ("int", _) => Setting.Int(key, text, standard, cloud, min, max, unit, variables, source),
             ("float", _) => Setting.Float(key, text, standard, cloud, min, max, unit, variables, source),

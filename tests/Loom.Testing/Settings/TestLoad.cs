@@ -3,9 +3,12 @@ using Loom.Core.Settings;
 namespace Loom.Testing.Settings;
 
 /// <summary>Loads a configuration from texts: project in /project, home in /home/user, host <c>host-1</c>.</summary>
-public sealed class TestLoad(IEnumerable<Setting> settings)
+public sealed class TestLoad(SettingRegistry registry)
 {
-    private readonly SettingRegistry _registry = new([.. settings]);
+    public TestLoad(IEnumerable<Setting> settings)
+        : this(new SettingRegistry([.. settings]))
+    {
+    }
 
     public MemoryFiles Files { get; } = new();
 
@@ -53,7 +56,7 @@ public sealed class TestLoad(IEnumerable<Setting> settings)
 
     public LoadRequest Request() => new()
     {
-        Registry = _registry,
+        Registry = registry,
         Part = Part,
         CommandLine = [.. CommandLine],
         Environment = Environment,

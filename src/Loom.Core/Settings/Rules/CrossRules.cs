@@ -13,6 +13,6 @@ public static class CrossRules
         HandoffRules.OneFolder, HandoffRules.FolderOthersCanWrite,
         ReferenceRules.Alternatives, ReferenceRules.Pools, ReferenceRules.Engines, ReferenceRules.Aliases,
         TimingRules.Heartbeat, TimingRules.StaleCheck,
-        SecretRules.ShortToken, SecretRules.WrittenOut, LogRules.Directive,
+        MockRules.InProduction, SecretRules.ShortToken, SecretRules.WrittenOut, LogRules.Directive,
     ];
 }

@@ -7,13 +7,16 @@ public static class Derivations
 {
     private static readonly string[] s_handoffFolders = ["serving.runtime_dir", "serving.node.runtime_dir", "serving.provisioner.handoff_dir"];
 
+    // On a node the control plane's folder is that of another machine; it counts last.
+    private static readonly string[] s_handoffFoldersOfNode = ["serving.node.runtime_dir", "serving.provisioner.handoff_dir", "serving.runtime_dir"];
+
     /// <summary>All of them.</summary>
     public static ImmutableArray<Action<Draft>> All { get; } = [HandoffFolders, WatchIntervals, NodeId, NodePools, MetricsPort];
 
     // One folder is meant by all three; whoever names it, names it for all.
     private static void HandoffFolders(Draft draft)
     {
-        foreach (var given in s_handoffFolders)
+        foreach (var given in draft.RunsControlPlane ? s_handoffFolders : s_handoffFoldersOfNode)
         {
             if (!draft.IsGiven(given))
             {

@@ -21,8 +21,4 @@ internal static class UrlText
 
         return null;
     }
-
-    /// <summary>The text of a url for people: its user part, which often holds a password, is redacted.</summary>
-    public static string Shown(Uri url) =>
-        url.UserInfo.Length == 0 ? url.OriginalString : url.OriginalString.Replace(url.UserInfo + "@", "[redacted]@", StringComparison.Ordinal);
 }

@@ -1,0 +1,101 @@
+using System.Text;
+using Loom.Processes.Native;
+using Loom.Processes.Probes;
+using Loom.Processes.Spawning;
+using Loom.Processes.Watching;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Loom.Testing;
+
+/// <summary>A child process of a test, started the way the product starts its own. Disposal kills its whole group.</summary>
+public sealed class Child : IAsyncDisposable
+{
+    private static readonly DescriptorLoop s_descriptors = new(NullLogger.Instance);
+
+    private readonly SpawnedChild _child;
+    private readonly ExitSignal _exit = new();
+    private readonly StringBuilder _text = new();
+
+    private Child(SpawnedChild child)
+    {
+        _child = child;
+        s_descriptors.Add(child.Output!, new Collector(_text));
+        s_descriptors.Add(child.Error!, new Collector(_text));
+        s_descriptors.Add(child.Exit, _exit);
+    }
+
+    public int Pid => _child.Pid;
+
+    /// <summary>Completes with code or signal when it has ended.</summary>
+    public Task<(int? Code, int? Signal)> Exited => _exit.Ended;
+
+    /// <summary>All it has written so far, to either stream.</summary>
+    public string Output
+    {
+        get
+        {
+            lock (_text)
+            {
+                return _text.ToString();
+            }
+        }
+    }
+
+    /// <summary>Starts a child with this process's environment and <paramref name="environment"/> over it.</summary>
+    public static Child Start(string folder, string[] command, params (string Name, string Value)[] environment)
+    {
+        var all = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (System.Collections.DictionaryEntry variable in Environment.GetEnvironmentVariables())
+        {
+            all[(string)variable.Key] = (string?)variable.Value ?? string.Empty;
+        }
+
+        foreach (var (name, value) in environment)
+        {
+            all[name] = value;
+        }
+
+        return new Child(Spawner.Spawn(new SpawnRequest { Command = [.. command], WorkingDirectory = folder, Environment = all }));
+    }
+
+    public void Signal(int signal) => _ = Libc.Kill(Pid, signal);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!Exited.IsCompleted)
+        {
+            Loom.Processes.Native.Signals.SendToGroup(Pid, Linux.SigKill);
+            await Exited.ConfigureAwait(false);
+        }
+
+        Children.Reap(Pid);
+    }
+
+    private sealed class Collector(StringBuilder text) : IReadable
+    {
+        public unsafe bool OnReadable(int descriptor, Span<byte> buffer)
+        {
+            nint count;
+            fixed (byte* p = buffer)
+            {
+                count = Libc.Read(descriptor, p, (nuint)buffer.Length);
+            }
+
+            if (count <= 0)
+            {
+                return false;
+            }
+
+            lock (text)
+            {
+                text.Append(Encoding.UTF8.GetString(buffer[..(int)count]));
+            }
+
+            return true;
+        }
+
+        public void OnClosed()
+        {
+        }
+    }
+}

@@ -1,0 +1,62 @@
+using System.Text.Json;
+using Loom.Agents.Project;
+
+namespace Loom.Testing;
+
+/// <summary>A real <c>loom</c> that supervises nasty children in a folder of its own: the host of the drills.</summary>
+public sealed class SupervisedProject : IAsyncDisposable
+{
+    private readonly TempFolder _folder = new();
+    private readonly string _plan;
+
+    public SupervisedProject(int graceMs, bool guarded = true, params IEnumerable<(string Name, string Script)> children)
+    {
+        _plan = _folder["plan.json"];
+        File.WriteAllText(_plan, JsonSerializer.Serialize(new
+        {
+            project = Folder,
+            guarded,
+            children = children.Select(c => new { name = c.Name, command = new[] { "sh", "-c", c.Script, Mark }, grace_ms = graceMs }),
+        }));
+    }
+
+    public string Mark { get; } = NastyChildren.NewMark();
+
+    public string Folder => _folder.Path;
+
+    public RunDirectory Directory => RunDirectory.Of(Folder);
+
+    public Child Loom { get; private set; } = null!;
+
+    public RunState State => RunState.Read(Directory.State) ?? throw new InvalidOperationException($"no state file; loom said: {Loom.Output}");
+
+    /// <summary>Starts the supervisor and waits until all children are started.</summary>
+    public async Task UpAsync()
+    {
+        Loom = Child.Start(Folder, [Path.Combine(AppContext.BaseDirectory, "loom"), "internal", "supervise", _plan]);
+        await Deadline.Until(() => Loom.Output.Contains("up\n", StringComparison.Ordinal) || Loom.Exited.IsCompleted, "loom is up").ConfigureAwait(false);
+        if (Loom.Exited.IsCompleted)
+        {
+            throw new InvalidOperationException($"loom ended at once: {Loom.Output}");
+        }
+    }
+
+    /// <summary>Waits until nothing with the mark lives.</summary>
+    public Task GoneAsync(TimeSpan within) =>
+        Deadline.Until(() => NastyChildren.Survivors(Mark).IsEmpty, $"no survivor; {Folder}", within);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Loom is not null)
+        {
+            await Loom.DisposeAsync().ConfigureAwait(false);
+        }
+
+        foreach (var survivor in NastyChildren.Survivors(Mark))
+        {
+            Signals.Send(int.Parse(survivor.Split(':')[0]), 9); // a failed drill must not leave what it was about
+        }
+
+        _folder.Dispose();
+    }
+}
