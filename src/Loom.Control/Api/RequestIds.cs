@@ -33,7 +33,7 @@ internal static class RequestIds
     }
 
     // A UUID of version 8: half of it random for this process, half a counter. A random one would cost a system call each time.
-    private static string New()
+    internal static string New()
     {
         Span<byte> bytes = stackalloc byte[16];
         s_seed.TryWriteBytes(bytes, bigEndian: true, out _);
