@@ -212,7 +212,7 @@ internal static class UpVerb
 
     private static void Show(TaskBoard board, IEnumerable<ReplicaStatus> replicas)
     {
-        foreach (var replica in replicas)
+        foreach (var replica in replicas.Where(r => r.State != ReplicaState.Stopped))
         {
             var (mark, text) = replica.State switch
             {
@@ -220,7 +220,6 @@ internal static class UpVerb
                 ReplicaState.Failed => (TaskMark.Failed, replica.LastError ?? "failed"),
                 ReplicaState.Provisioning => (TaskMark.Waiting, "waits for engine and model"),
                 ReplicaState.Starting => (TaskMark.Running, "starting, loading the model"),
-                ReplicaState.Stopped => (TaskMark.Waiting, "stopped"),
                 _ => (TaskMark.Running, replica.LastError ?? "not ready"),
             };
             board.Set($"pool {replica.Id.PoolId}/{replica.Id.ReplicaName}", mark, text, replica.LoadPercent);
