@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Loom.Cli.Terminal;
+using Loom.Core.Toml;
 using Loom.Processes.Guarding;
 
 namespace Loom.Cli.Internal;
@@ -16,6 +17,8 @@ internal static class InternalVerbs
                 return await Guardian.RunAsync(arguments[2..], TimeProvider.System).ConfigureAwait(false);
             case "supervise":
                 return await SuperviseVerb.RunAsync(arguments[2..]).ConfigureAwait(false);
+            case "toml-decode":
+                return TomlTaggedJson.Decode(Console.OpenStandardInput(), Console.OpenStandardOutput(), Console.Error);
             default:
                 await Console.Error.WriteLineAsync("loom internal: these verbs are for Loom itself; see 'loom --help'").ConfigureAwait(false);
                 return ExitCode.Usage;

@@ -17,6 +17,7 @@ public sealed class ConfigProcessTests
         using var folder = new TempFolder();
         await File.WriteAllTextAsync(folder["loom.toml"], Broken);
         await File.WriteAllTextAsync(folder[".env"], "ORCHD_ADMISSION_CAPACITY=0\n");
+        File.SetUnixFileMode(folder[".env"], UnixFileMode.UserRead | UnixFileMode.UserWrite);
         var (exit, output, error) = await RunAsync(folder, ["up", "--set", "serving.placement.strategy=fastest"], ("ORCHD_QUEUE_TIMEOUT_MS", "soon"));
         exit.ShouldBe(2);
         output.ShouldBeEmpty();
