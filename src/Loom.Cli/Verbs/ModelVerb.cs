@@ -107,7 +107,7 @@ internal static class ModelVerb
         {
             if (context.Terminal.Json)
             {
-                await fetch(store, new JsonLines(context.Terminal.Out)).ConfigureAwait(false);
+                Show(context, await fetch(store, new JsonLines(context.Terminal.Out)).ConfigureAwait(false)); // progress lines, then the model
                 return ExitCode.Ok;
             }
 

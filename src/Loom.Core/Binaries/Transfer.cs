@@ -70,6 +70,30 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         }
     }
 
+    /// <summary>
+    /// The checksum a model hub publishes for a large file: its answer redirects to the storage and carries the SHA-256 as <c>X-Linked-ETag</c>.
+    /// </summary>
+    /// <returns>64 hex digits; null when the server says none.</returns>
+    public async Task<string?> PublishedSha256Async(Uri url, CancellationToken cancellationToken)
+    {
+        using var stall = new StallGuard(Stall, time, cancellationToken);
+        using var message = new HttpRequestMessage(HttpMethod.Head, url);
+        try
+        {
+            using var response = await http.SendAsync(message, stall.Token).ConfigureAwait(false);
+            var tag = response.Headers.TryGetValues("X-Linked-ETag", out var tags) ? tags.First().Trim('"') : null;
+            return tag is { Length: 64 } && tag.All(char.IsAsciiHexDigit) ? tag.ToLowerInvariant() : null;
+        }
+        catch (HttpRequestException e)
+        {
+            throw new TransferException(TransferFault.Unreachable, $"{url} cannot be reached: {e.Message}", e);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new TransferException(TransferFault.Unreachable, $"{url} gave no answer", e);
+        }
+    }
+
     private async Task AttemptAsync(TransferRequest request, string part, IProgress<TransferProgress> progress, CancellationToken cancellationToken)
     {
         var (offset, validator) = PartFile.Resumable(part, request.Url);

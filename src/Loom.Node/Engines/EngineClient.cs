@@ -64,7 +64,7 @@ public sealed class EngineClient : IDisposable
                 Created = (long?)Number(model, "created"),
                 Description = Text(model, "description") ?? (meta is { } d ? Text(d, "description") : null),
                 Ctx = (int?)(Number(model, "ctx") ?? Number(model, "max_model_len") ?? (meta is { } c ? Number(c, "n_ctx") : null)),
-                Capabilities = Texts(model, "capabilities"),
+                Capabilities = Capabilities(model),
                 Mock = facts.Mock || Flag(model, "mock") || Flag(list, "mock"),
             };
         }
@@ -128,8 +128,24 @@ public sealed class EngineClient : IDisposable
 
     private static bool Flag(JsonElement json, string name) => json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.True;
 
-    private static ImmutableArray<string> Texts(JsonElement json, string name) =>
-        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Array
-            ? [.. value.EnumerateArray().Where(v => v.ValueKind == JsonValueKind.String).Select(v => v.GetString()!)]
-            : [];
+    // Either a list of names, or an object: true gives the name, a text gives name:text, false says nothing.
+    private static ImmutableArray<string> Capabilities(JsonElement model)
+    {
+        if (!model.TryGetProperty("capabilities", out var told))
+        {
+            return [];
+        }
+
+        return told.ValueKind switch
+        {
+            JsonValueKind.Array => [.. told.EnumerateArray().Where(v => v.ValueKind == JsonValueKind.String).Select(v => v.GetString()!)],
+            JsonValueKind.Object =>
+            [
+                .. told.EnumerateObject()
+                    .Where(c => c.Value.ValueKind is JsonValueKind.True or JsonValueKind.String)
+                    .Select(c => c.Value.ValueKind == JsonValueKind.True ? c.Name : $"{c.Name}:{c.Value.GetString()}"),
+            ],
+            _ => [],
+        };
+    }
 }

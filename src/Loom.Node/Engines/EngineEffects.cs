@@ -54,6 +54,7 @@ public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, st
     {
         var plan = Plan(run);
         LogCommand(logger, ProcessName, string.Join(' ', plan.Command));
+        Directory.CreateDirectory(options.Folders.TmpDir); // TMPDIR of every engine; programs expect it to exist
         return host.Supervisor.AddAsync(plan, cancellationToken);
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using Loom.Core.Binaries;
 
 namespace Loom.Node.Provisioning;
@@ -35,13 +36,28 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
 
         Directory.CreateDirectory(options.CacheDir, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-        using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"engine embedded: {holder} is installing it"), time, cancellationToken).ConfigureAwait(false);
+        using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"{holder} is installing it"), time, cancellationToken).ConfigureAwait(false);
         if (!InstallMarker.IsWhole(target, sources))
         {
             await InstallAsync(sources, target, step, cancellationToken).ConfigureAwait(false);
         }
 
         return target;
+    }
+
+    /// <summary>Version of the llama.cpp package in an installed adapter, as <c>node-llama-cpp 3.22.1</c>; null when it does not say.</summary>
+    public static string? VersionOf(string folder)
+    {
+        const string Package = "node-llama-cpp";
+        try
+        {
+            using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "node_modules", Package, "package.json")));
+            return json.RootElement.TryGetProperty("version", out var version) ? $"{Package} {version}" : null;
+        }
+        catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     private async Task InstallAsync(EmbeddedSources sources, string target, StepReporter step, CancellationToken cancellationToken)
@@ -56,9 +72,9 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
         {
             Directory.CreateDirectory(temp);
             sources.CopyTo(temp);
-            step.Phase("install", "engine embedded: installing its packages with npm ci (about 85 MB, once)");
+            step.Phase("install", "installing its packages with npm ci (about 85 MB, once)");
             await NpmAsync(temp, cancellationToken).ConfigureAwait(false);
-            step.Phase("verify", "engine embedded: checking what was installed");
+            step.Phase("verify", "checking what was installed");
             InstallMarker.Of(temp, sources).Write(temp);
             if (Directory.Exists(target))
             {

@@ -51,7 +51,7 @@ internal sealed class LlamaServerFinder(NodeOptions options, Transfer transfer, 
         try
         {
             return await new BinaryResolver(places, transfer, time)
-                .ResolveAsync(request, step, holder => step.Phase("wait", $"engine {engine.Name}: {holder} is fetching it"), cancellationToken).ConfigureAwait(false);
+                .ResolveAsync(request, step, holder => step.Phase("wait", $"{holder} is fetching it"), cancellationToken).ConfigureAwait(false);
         }
         catch (TransferException e)
         {

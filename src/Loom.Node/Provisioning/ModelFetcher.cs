@@ -20,7 +20,7 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
     public async Task<PreparedModel> FetchAsync(ModelReference reference, IProgress<ProvisionProgress> progress, string? group, CancellationToken cancellationToken)
     {
         var step = new StepReporter(progress, time, $"model:{reference.Id}", "model_fetch", group);
-        return await step.RunAsync($"model {reference.Id}: looking for it", () => reference switch
+        return await step.RunAsync("looking for it", () => reference switch
         {
             ModelReference.LocalFile file => Task.FromResult(InPlace(file)),
             ModelReference.Demo => DemoAsync(step, cancellationToken),
@@ -48,7 +48,7 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
     private Task<PreparedModel> DemoAsync(StepReporter step, CancellationToken cancellationToken) =>
         OnceAsync(Path.Combine(modelsDir, Demo.DemoModel.FileName), Demo.DemoModel.Id, Demo.DemoModel.Sha256, step, target =>
         {
-            step.Phase("write", "model demo: writing it");
+            step.Phase("write", "writing it");
             DemoFile.Write(target, Demo.DemoModel.Sha256);
             return Task.FromResult(Record("demo", "demo", Demo.DemoModel.Sha256, new FileInfo(target).Length, verified: true));
         }, cancellationToken);
@@ -64,7 +64,8 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
 
             try
             {
-                var request = new TransferRequest(reference.Url, target) { Sha256 = reference.Sha256, AllowUnverified = allowUnverified };
+                var sha256 = reference.Sha256 ?? (reference.FromHub ? await transfer.PublishedSha256Async(reference.Url, cancellationToken).ConfigureAwait(false) : null);
+                var request = new TransferRequest(reference.Url, target) { Sha256 = sha256, AllowUnverified = allowUnverified };
                 var result = await transfer.FetchAsync(request, step, cancellationToken).ConfigureAwait(false);
                 return Record(reference.Id, reference.Url.OriginalString, result.Sha256, result.Bytes, result.Verified);
             }
@@ -82,7 +83,7 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
             return present;
         }
 
-        using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"model {id}: {holder} is fetching it"), time, cancellationToken).ConfigureAwait(false);
+        using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"{holder} is fetching it"), time, cancellationToken).ConfigureAwait(false);
         if (Present(target, id, sha256) is { } meanwhile)
         {
             return meanwhile;

@@ -19,7 +19,8 @@ public abstract record ModelReference
     /// <summary>A file to fetch.</summary>
     /// <param name="Url">Where from.</param>
     /// <param name="Place">Path below the models folder, with forward slashes.</param>
-    public sealed record Remote(Uri Url, string Place) : ModelReference;
+    /// <param name="FromHub">The hub publishes checksums of its files.</param>
+    public sealed record Remote(Uri Url, string Place, bool FromHub) : ModelReference;
 
     /// <summary>A checksum written behind the reference (<c>#sha256=</c>); null = none.</summary>
     public string? Sha256 { get; init; }
@@ -91,7 +92,7 @@ public abstract record ModelReference
         }
 
         var file = string.Join('/', parts.Skip(2).Select(Uri.EscapeDataString));
-        return new Remote(new Uri($"{hub.OriginalString.TrimEnd('/')}/{parts[0]}/{parts[1]}/resolve/main/{file}"), string.Join('/', parts)) { Id = IdOf(parts[^1]), Sha256 = sha256 };
+        return new Remote(new Uri($"{hub.OriginalString.TrimEnd('/')}/{parts[0]}/{parts[1]}/resolve/main/{file}"), string.Join('/', parts), FromHub: true) { Id = IdOf(parts[^1]), Sha256 = sha256 };
     }
 
     private static Remote Web(string text, string? sha256)
@@ -107,7 +108,7 @@ public abstract record ModelReference
             throw new ProvisionException(ProvisionExit.Configuration, $"model reference '{text}' names no file");
         }
 
-        return new Remote(url, string.Join('/', parts.Prepend(url.IsDefaultPort ? url.Host : $"{url.Host}_{url.Port}"))) { Id = IdOf(parts[^1]), Sha256 = sha256 };
+        return new Remote(url, string.Join('/', parts.Prepend(url.IsDefaultPort ? url.Host : $"{url.Host}_{url.Port}")), FromHub: false) { Id = IdOf(parts[^1]), Sha256 = sha256 };
     }
 
     // Parts become folders below the models folder: nothing may climb out of it or hide in it.

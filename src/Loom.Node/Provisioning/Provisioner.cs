@@ -63,7 +63,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
         await _engineStep.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            return await step.RunAsync($"engine {pool.Engine.Kind}: looking for it", () => pool.Engine.Kind switch
+            return await step.RunAsync("looking for it", () => pool.Engine.Kind switch
             {
                 EngineKinds.Embedded => EmbeddedAsync(pool, step, cancellationToken),
                 EngineKinds.LlamaServer => _llamaServer.FindAsync(pool, step, cancellationToken),
@@ -80,7 +80,8 @@ public sealed class Provisioner : IProvisioner, IDisposable
     private async Task<PreparedEngine> EmbeddedAsync(PoolPlan pool, StepReporter step, CancellationToken cancellationToken)
     {
         var (node, _) = await _node.FindAsync(pool, cancellationToken).ConfigureAwait(false);
-        return new PreparedEngine { Program = node, Folder = await _embedded.InstallAsync(step, cancellationToken).ConfigureAwait(false) };
+        var folder = await _embedded.InstallAsync(step, cancellationToken).ConfigureAwait(false);
+        return new PreparedEngine { Program = node, Folder = folder, Version = EmbeddedInstaller.VersionOf(folder) };
     }
 
     /// <summary>Reads the header, so that a broken or oversized model is told in words instead of by a crash loop.</summary>
@@ -92,7 +93,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
         }
 
         var step = new StepReporter(progress, _time, "fit", "pool_warmup", pool.Id);
-        return step.RunAsync($"model {model.Id}: reading its header", () =>
+        return step.RunAsync("reading the model's header", () =>
         {
             var header = Header(model);
             var known = model with

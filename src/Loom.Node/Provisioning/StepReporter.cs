@@ -17,7 +17,7 @@ internal sealed class StepReporter(IProgress<ProvisionProgress> progress, TimePr
         try
         {
             var result = await body().ConfigureAwait(false);
-            Report(StepStatus.Completed, "done", $"{step}: done", _told!.BytesTotal ?? 0, _told.BytesTotal);
+            Report(StepStatus.Completed, "done", "done", _told!.BytesTotal ?? 0, _told.BytesTotal);
             return result;
         }
         catch (Exception e)
@@ -40,8 +40,8 @@ internal sealed class StepReporter(IProgress<ProvisionProgress> progress, TimePr
 
         _last = time.GetTimestamp();
         var human = value.Note ?? (value.BytesTotal is { } total
-            ? string.Create(CultureInfo.InvariantCulture, $"{step}: {value.Phase} {ByteSize.Text(value.BytesDone)} of {ByteSize.Text(total)}")
-            : $"{step}: {value.Phase} {ByteSize.Text(value.BytesDone)}");
+            ? string.Create(CultureInfo.InvariantCulture, $"{value.Phase} {ByteSize.Text(value.BytesDone)} of {ByteSize.Text(total)}")
+            : $"{value.Phase} {ByteSize.Text(value.BytesDone)}");
         Report(StepStatus.Running, value.Phase, human, value.BytesDone, value.BytesTotal);
     }
 

@@ -31,6 +31,13 @@ public sealed class EngineTextTests
         (facts.Version, facts.Ctx, facts.Created).ShouldBe(("b5000", 2048, 17));
     }
 
+    [Theory]
+    [InlineData("""["chat","embeddings"]""", "chat embeddings")]
+    [InlineData("""{"chat":true,"tools":false,"logprobs":"post_sampling"}""", "chat logprobs:post_sampling")]
+    [InlineData("7", "")]
+    public void Facts_Capabilities_ListsAndObjectsAreUnderstood(string capabilities, string told) =>
+        string.Join(' ', EngineClient.Facts("", $$"""{"data":[{"id":"m","capabilities":{{capabilities}}}]}""", "").Capabilities).ShouldBe(told);
+
     [Fact]
     public void Facts_Garbage_SaysNothing() => EngineClient.Facts("[1]", "<html>", "{\"default_generation_settings\":5}").ShouldBe(EngineFacts.None);
 

@@ -33,6 +33,9 @@ internal sealed class LyingServer : IAsyncDisposable
     /// <summary>Called before each answer.</summary>
     public Action<int> BeforeAnswer { get; set; } = _ => { };
 
+    /// <summary>Further headers of every answer.</summary>
+    public ConcurrentDictionary<string, string> Headers { get; } = new();
+
     public ConcurrentQueue<string> Requests { get; } = new();
 
     public static async Task<LyingServer> StartAsync(byte[] content)
@@ -54,6 +57,11 @@ internal sealed class LyingServer : IAsyncDisposable
         var range = context.Request.Headers.Range.ToString();
         Requests.Enqueue(range);
         BeforeAnswer(Requests.Count);
+        foreach (var (name, value) in Headers)
+        {
+            context.Response.Headers[name] = value;
+        }
+
         if (Instead.TryDequeue(out var instead))
         {
             await instead(context);
@@ -83,6 +91,9 @@ internal sealed class LyingServer : IAsyncDisposable
             return;
         }
 
-        await context.Response.Body.WriteAsync(Content.AsMemory(from));
+        if (!HttpMethods.IsHead(context.Request.Method))
+        {
+            await context.Response.Body.WriteAsync(Content.AsMemory(from));
+        }
     }
 }

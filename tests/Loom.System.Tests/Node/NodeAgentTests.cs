@@ -153,7 +153,7 @@ public sealed class NodeAgentTests : IAsyncLifetime
 
     private static Task KillAsync(int pid) => SignalAsync("KILL", pid);
 
-    private static async Task SignalAsync(string signal, int pid)
+    internal static async Task SignalAsync(string signal, int pid)
     {
         using var kill = System.Diagnostics.Process.Start("kill", ["-s", signal, pid.ToString(CultureInfo.InvariantCulture)]);
         await kill.WaitForExitAsync();

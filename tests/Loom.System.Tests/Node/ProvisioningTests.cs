@@ -27,6 +27,9 @@ public sealed class ProvisioningTests : IAsyncLifetime
         _world.Replica.Model.ShouldBe("demo");
         _world.Replica.Ctx.ShouldBe(2048);
         _world.Replica.Description!.ShouldContain("word-bigram demo");
+        _world.Replica.EngineVersion!.ShouldStartWith("node-llama-cpp 3.");
+        _world.Replica.Capabilities.ShouldContain("embeddings");
+        _world.Replica.Capabilities.ShouldContain("logprobs:post_sampling");
         using var http = new HttpClient();
         using var answer = await http.PostAsync(_world.Replica.Url + "/completions", new StringContent("""{"prompt":"the weaver","max_tokens":5}"""));
         answer.IsSuccessStatusCode.ShouldBeTrue(await answer.Content.ReadAsStringAsync());
@@ -140,6 +143,21 @@ public sealed class ProvisioningTests : IAsyncLifetime
         var model = (await provisioner.PrepareAsync(Llama("coder"), _steps, default)).Model!;
         model.Path.ShouldBe(Path.Combine(_world.Options.ModelsDir, "org/repo/file.gguf"));
         (model.Id, model.Ctx).ShouldBe(("coder", 512));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Model_HubReferenceWithoutChecksum_IsCheckedAgainstTheHubsOwn()
+    {
+        var content = Demo();
+        await using var server = await LyingServer.StartAsync(content);
+        using var provisioner = _world.NewProvisioner(o => o with { Environment = o.Environment.SetItem("HF_ENDPOINT", server.Root.ToString()) });
+        (await FailAsync(provisioner, Llama("hf:org/repo/file.gguf"))).Exit.ShouldBe(ProvisionExit.Checksum); // this hub publishes none
+
+        server.Headers["X-Linked-ETag"] = $"\"{Checksum.Of(content)}\"";
+        (await provisioner.PrepareAsync(Llama("hf:org/repo/file.gguf"), _steps, default)).Model!.Verified.ShouldBeTrue();
+
+        server.Headers["X-Linked-ETag"] = $"\"{new string('b', 64)}\"";
+        (await FailAsync(provisioner, Llama("hf:org/repo/other.gguf"))).Exit.ShouldBe(ProvisionExit.Checksum);
     }
 
     // An engine that is there on every machine: provisioning does not start it.
