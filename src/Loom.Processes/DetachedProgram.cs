@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Loom.Processes.Spawning;
+using Loom.Processes.Table;
 
 namespace Loom.Processes;
 
@@ -19,7 +20,17 @@ public sealed class DetachedProgram : IDisposable
     /// <param name="environment">Its whole environment.</param>
     /// <exception cref="SpawnException">It cannot be started.</exception>
     public static DetachedProgram Launch(ImmutableArray<string> command, string workingDirectory, IReadOnlyDictionary<string, string> environment) =>
-        new(Spawner.Spawn(new SpawnRequest { Command = command, WorkingDirectory = workingDirectory, Environment = environment, PipeOutput = false }));
+        new(Spawner.Spawn(new SpawnRequest
+        {
+            Command = command,
+            WorkingDirectory = workingDirectory,
+
+            // Without the marks of a run this very command may be part of: what outlives us must not be swept with it.
+            Environment = environment
+                .Where(v => v.Key is not (ChildEnvironment.RunVariable or ChildEnvironment.ProcessVariable))
+                .ToImmutableDictionary(v => v.Key, v => v.Value),
+            PipeOutput = false,
+        }));
 
     /// <summary>How it ended; null while it runs.</summary>
     public ExitInfo? Exit(TimeProvider time)

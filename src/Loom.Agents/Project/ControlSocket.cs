@@ -34,7 +34,16 @@ internal sealed partial class ControlSocket : IAsyncDisposable
         _logger = logger;
         File.Delete(path);
         _listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        _listener.Bind(new UnixDomainSocketEndPoint(path));
+        try
+        {
+            _listener.Bind(new UnixDomainSocketEndPoint(path));
+        }
+        catch (SocketException e)
+        {
+            _listener.Dispose();
+            throw new IOException($"cannot open the control socket '{path}': {e.Message}", e);
+        }
+
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite); // until here the folder's 0700 guards it
         _listener.Listen(64);
         _loop = BackgroundLoop.Start("control socket", AcceptAsync, logger);

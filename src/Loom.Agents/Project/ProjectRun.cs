@@ -97,6 +97,9 @@ public sealed class ProjectRun : IAsyncDisposable
 
     public ISupervisor Supervisor => _supervisor;
 
+    /// <summary>After disposal: what could not be ended; not empty = exit code 1, and the run's files stay.</summary>
+    public ImmutableArray<string> Survivors { get; private set; } = [];
+
     /// <summary>Fires when somebody asks this run to stop over the control socket.</summary>
     public CancellationToken DownRequested => _down.Token;
 
@@ -135,6 +138,41 @@ public sealed class ProjectRun : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Finds the runtime that holds the project's lock: what a second <c>up</c> attaches to. Waits while it is between taking the lock and writing its state.
+    /// </summary>
+    /// <param name="projectFolder">Folder that holds <c>loom.toml</c>.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="limit">Longest wait.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>Its state; null when no living runtime showed itself.</returns>
+    public static async Task<RunState?> FindLiveAsync(string projectFolder, TimeProvider time, TimeSpan limit, CancellationToken cancellationToken)
+    {
+        var directory = RunDirectory.Of(projectFolder);
+        var start = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                if (RunState.Read(directory.State) is { } state && state.BootId == RunState.CurrentBoot() && Leftovers.IsAlive(state.Supervisor.Identity))
+                {
+                    return state;
+                }
+            }
+            catch (InvalidDataException)
+            {
+                // Of another schema, about to be replaced or not: only time tells.
+            }
+
+            if (time.GetElapsedTime(start) >= limit)
+            {
+                return null;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
     /// <summary>Publishes an address that was really bound.</summary>
     /// <param name="part"><c>api</c>, <c>node</c>, <c>bridge</c> or <c>dashboard</c>.</param>
     /// <param name="address">Host and port, or a URL.</param>
@@ -159,21 +197,24 @@ public sealed class ProjectRun : IAsyncDisposable
             return;
         }
 
-        var clean = true;
         try
         {
             await _supervisor.StopAllAsync(CancellationToken.None).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is SurvivorsException or ObjectDisposedException)
+        catch (SurvivorsException e)
         {
-            clean = false;
+            Survivors = e.Survivors;
+        }
+        catch (ObjectDisposedException)
+        {
+            Survivors = ["unknown: the supervisor had failed, see loom.log"];
         }
 
         await _socket.DisposeAsync().ConfigureAwait(false);
         _changes.Dispose();
         await _supervisor.DisposeAsync().ConfigureAwait(false);
         await _file.DisposeAsync().ConfigureAwait(false);
-        if (clean)
+        if (Survivors.IsEmpty)
         {
             Directory.RemoveRunFiles();
         }

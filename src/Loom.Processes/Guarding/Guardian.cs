@@ -42,8 +42,7 @@ public static class Guardian
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => c.Cancel = true);
         using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, c => c.Cancel = true);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => c.Cancel = true);
-        using var held = lockPath is null ? null : FileLock.TryAcquire(lockPath);
-
+        using var held = Hold(lockPath);
         var registry = new GuardianRegistry();
         ReadAll(registry);
         if (registry.Dismissed)
@@ -51,6 +50,8 @@ public static class Guardian
             return 0;
         }
 
+        // Not got at first when a predecessor was still at work; from here on the next start must wait for us.
+        using var heldNow = held is null ? Hold(lockPath) : null;
         var children = registry.Children;
         var survivors = await Leftovers.EndAsync(run, children, registry.Strays, fresh: true, time, CancellationToken.None).ConfigureAwait(false);
         if (reportPath is not null)
@@ -59,6 +60,18 @@ public static class Guardian
         }
 
         return survivors.IsEmpty ? 0 : 1;
+    }
+
+    private static FileLock? Hold(string? path)
+    {
+        try
+        {
+            return path is null ? null : FileLock.TryAcquire(path);
+        }
+        catch (IOException)
+        {
+            return null; // the folder has gone with the project: guarding matters more than the lock
+        }
     }
 
     private static string? Argument(ImmutableArray<string> arguments, string name)

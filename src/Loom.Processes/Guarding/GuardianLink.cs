@@ -22,6 +22,7 @@ internal sealed partial class GuardianLink(SupervisorOptions options, SteadyCloc
     private SpawnedChild? _guardian;
     private DateTimeOffset? _retryAt;
     private DateTimeOffset _startedAt;
+    private int _quickDeaths;
 
     /// <summary>The guardian that listens now.</summary>
     internal ProcessIdentity? Identity => _guardian?.Identity;
@@ -141,8 +142,14 @@ internal sealed partial class GuardianLink(SupervisorOptions options, SteadyCloc
         Children.Reap(guardian.Pid);
         LogLost(options.Logger, guardian.Pid);
 
-        // At once if it had lived a while; a guardian that cannot live is not tried in a tight loop.
-        _retryAt = clock.Now - _startedAt > s_retry ? null : clock.Now + s_retry;
+        // At once if it had lived a while; one that cannot live (a wrong command line) is tried ever more rarely, and said.
+        _quickDeaths = clock.Now - _startedAt > s_retry ? 0 : _quickDeaths + 1;
+        _retryAt = _quickDeaths == 0 ? null : clock.Now + (s_retry * Math.Min(1 << Math.Min(_quickDeaths - 1, 6), 60));
+        if (_quickDeaths == 3)
+        {
+            LogNoGuardian(options.Logger, $"'{string.Join(' ', options.GuardianCommand)}' ends at once");
+        }
+
         Ensure();
     }
 

@@ -181,6 +181,24 @@ public sealed class SupervisorTests : IAsyncLifetime
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task ReopenLogs_AfterARenameFromOutside_WritesTheNewFile()
+    {
+        await _supervisor.AddAsync(Shell("talks", "while :; do echo tick; sleep 0.02; done"), default);
+        await Deadline.Until(() => !_supervisor.Tail("talks", 1).IsEmpty, "it talks");
+        File.Move(_folder["talks.log"], _folder["talks.old"]);
+        _supervisor.ReopenLogs();
+        await Deadline.Until(() => File.Exists(_folder["talks.log"]) && new FileInfo(_folder["talks.log"]).Length > 0, "the new file grows");
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Guardian_ThatCannotLive_CostsNoChildItsLife()
+    {
+        await using var other = new Supervisor(new SupervisorOptions { RunId = Guid.NewGuid().ToString("N"), AdoptStrays = false, GuardianCommand = ["/bin/false"] });
+        await other.AddAsync(Shell("unguarded", "exec sleep 600"), default);
+        await Deadline.Until(() => other.Processes[0].State == ProcessState.Ready, "the child is ready without a guardian");
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task Hurry_DuringALongGrace_KillsAtOnce()
     {
         await _supervisor.AddAsync(Shell("slow", "trap '' TERM; echo up; while :; do sleep 0.2; done") with { Grace = TimeSpan.FromMinutes(5) }, default);

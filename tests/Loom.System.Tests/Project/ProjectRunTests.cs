@@ -41,10 +41,12 @@ public sealed class ProjectRunTests : IDisposable
     {
         var runs = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(StartAsync)));
         runs.Count(r => r is not null).ShouldBe(1);
+        (await ProjectRun.FindLiveAsync(_folder.Path, TimeProvider.System, TimeSpan.FromSeconds(5), default))!.RunId.ShouldBe(runs.Single(r => r is not null)!.RunId);
         await runs.Single(r => r is not null)!.DisposeAsync();
         var next = await StartAsync();
         next.ShouldNotBeNull();
         await next.DisposeAsync();
+        (await ProjectRun.FindLiveAsync(_folder.Path, TimeProvider.System, TimeSpan.Zero, default)).ShouldBeNull();
     }
 
     [Fact(Timeout = 60_000)]
