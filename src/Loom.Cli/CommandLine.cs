@@ -15,7 +15,12 @@ internal static class CommandLine
         using var signals = new ProcessSignals();
         var root = CreateRoot(signals);
         var parse = root.Parse(FlagTwins.Apply(root, args, Environment.GetEnvironmentVariable));
-        if (parse.Errors.Count > 0 && parse.Action is not HelpAction)
+        if (parse.Errors.Count > 0 && parse.Tokens.Count == 0)
+        {
+            // Nothing was asked: show what could be.
+            parse = root.Parse("--help");
+        }
+        else if (parse.Errors.Count > 0 && parse.Action is not HelpAction)
         {
             foreach (var error in parse.Errors)
             {

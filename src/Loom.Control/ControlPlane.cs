@@ -57,9 +57,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var router = new ApiRouter(gatekeeper, new ModelRoutes(Replicas), _health, meta, Metrics, _log);
         _application = new ApiApplication(router, services);
         var serverLoggers = new ServerLoggers(loggers);
-        _api = new ApiServer(options.Api.Bind, serverLoggers);
+        _api = new ApiServer(options.Api.Bind, shapeErrors: true, serverLoggers);
         _metricsApplication = new MetricsApplication(router);
-        _metricsServer = options.Api.MetricsPort is { } port ? new ApiServer(new IPEndPoint(options.Api.Bind.Address, port), serverLoggers) : null;
+        _metricsServer = options.Api.MetricsPort is { } port ? new ApiServer(new IPEndPoint(options.Api.Bind.Address, port), shapeErrors: false, serverLoggers) : null;
     }
 
     /// <summary>What the nodes say about their replicas; publish here.</summary>

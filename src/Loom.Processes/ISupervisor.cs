@@ -42,6 +42,9 @@ public interface ISupervisor : IAsyncDisposable
     /// <summary>The last lines a process wrote, oldest first, at most 1,000; also after its end, until it is removed.</summary>
     ImmutableArray<string> Tail(string name, int lines);
 
+    /// <summary>Closes all log files; the next line opens them anew. For a log rotated from outside, on SIGHUP.</summary>
+    void ReopenLogs();
+
     /// <summary>Calls <paramref name="onChange"/> after each change of state, in order, never concurrently. Be short: the loop waits. Dispose to end.</summary>
     IDisposable Subscribe(Action<ProcessSnapshot> onChange);
 

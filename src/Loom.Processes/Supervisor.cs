@@ -155,6 +155,14 @@ public sealed partial class Supervisor : ISupervisor
 
     public ImmutableArray<string> Tail(string name, int lines) => _logs.TryGetValue(name, out var log) ? log.Tail(lines) : [];
 
+    public void ReopenLogs()
+    {
+        foreach (var log in _logs.Values)
+        {
+            log.Reopen();
+        }
+    }
+
     public IDisposable Subscribe(Action<ProcessSnapshot> onChange)
     {
         ImmutableInterlocked.Update(ref _listeners, (list, item) => list.Add(item), onChange);
@@ -339,7 +347,7 @@ public sealed partial class Supervisor : ISupervisor
 
         if (snapshot.State != child.Published.State)
         {
-            LogState(_options.Logger, snapshot.Name, snapshot.State, snapshot.Pid, snapshot.Reason);
+            LogState(_options.Logger, snapshot.Name, snapshot.State, snapshot.Pid, snapshot.Reason is { } reason ? ": " + reason : "");
         }
 
         child.Published = snapshot;
@@ -369,17 +377,24 @@ public sealed partial class Supervisor : ISupervisor
     {
         foreach (var follower in _followers)
         {
-            follower(line);
+            try
+            {
+                follower(line);
+            }
+            catch (Exception e)
+            {
+                LogListener(_options.Logger, e); // nor may it cost the child its output
+            }
         }
     }
 
-    [LoggerMessage(EventId = 2020, Level = LogLevel.Information, Message = "{Name} is {State} (pid {Pid}): {Reason}")]
-    private static partial void LogState(ILogger logger, string name, ProcessState state, int? pid, string? reason);
+    [LoggerMessage(EventId = 2020, Level = LogLevel.Information, Message = "{Name} is {State} (pid {Pid}){Reason}")]
+    private static partial void LogState(ILogger logger, string name, ProcessState state, int? pid, string reason);
 
     [LoggerMessage(EventId = 2021, Level = LogLevel.Error, Message = "stopping left something behind: {Survivors}")]
     private static partial void LogSurvivors(ILogger logger, string survivors);
 
-    [LoggerMessage(EventId = 2022, Level = LogLevel.Error, Message = "a listener to process changes failed")]
+    [LoggerMessage(EventId = 2022, Level = LogLevel.Error, Message = "a listener to process changes or output failed")]
     private static partial void LogListener(ILogger logger, Exception error);
 
     private sealed class Subscription(Action end) : IDisposable

@@ -125,13 +125,13 @@ public sealed class RunningLoom : IAsyncDisposable
         await _process.WaitForExitAsync().WaitAsync(Deadline).ConfigureAwait(false);
     }
 
-    /// <summary>Sends SIGTERM and waits for the end.</summary>
+    /// <summary>Sends a signal, SIGTERM unless another is named, and waits for the end.</summary>
     /// <returns>The exit code.</returns>
-    public async Task<int> StopAsync()
+    public async Task<int> StopAsync(int signal = Signals.Term)
     {
         if (!_process.HasExited)
         {
-            Signals.Send(_process.Id, Signals.Term);
+            Signals.Send(_process.Id, signal);
             await _process.WaitForExitAsync().WaitAsync(Deadline).ConfigureAwait(false);
         }
 

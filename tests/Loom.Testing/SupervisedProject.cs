@@ -33,13 +33,16 @@ public sealed class SupervisedProject : IAsyncDisposable
     /// <summary>Starts the supervisor and waits until all children are started.</summary>
     public async Task UpAsync()
     {
-        Loom = Child.Start(Folder, [Path.Combine(AppContext.BaseDirectory, "loom"), "internal", "supervise", _plan]);
+        Launch();
         await Deadline.Until(() => Loom.Output.Contains("up\n", StringComparison.Ordinal) || Loom.Exited.IsCompleted, "loom is up").ConfigureAwait(false);
         if (Loom.Exited.IsCompleted)
         {
             throw new InvalidOperationException($"loom ended at once: {Loom.Output}");
         }
     }
+
+    /// <summary>Starts the supervisor and waits for nothing.</summary>
+    public void Launch() => Loom = Child.Start(Folder, [Path.Combine(AppContext.BaseDirectory, "loom"), "internal", "supervise", _plan]);
 
     /// <summary>Waits until nothing with the mark lives.</summary>
     public Task GoneAsync(TimeSpan within) =>

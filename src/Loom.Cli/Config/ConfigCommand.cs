@@ -34,12 +34,12 @@ public static class ConfigCommand
             Report(context, result);
             if (parse.GetValue(running))
             {
-                return Task.FromResult(RunningConfig.Compare(context, result, registry));
+                return Task.FromResult(RunningConfig.Compare(context, result.Snapshot, registry));
             }
 
-            var shown = ShownSetting.All(result, registry)
+            var shown = ShownSetting.All(result.Snapshot, registry)
                 .Where(s => Below(s.Key, parse.GetValue(prefix)) && (!parse.GetValue(changed) || s.Value.Source.IsGiven)).ToList();
-            context.Terminal.Out.Write(context.Terminal.Json ? ConfigJson.Show(result, shown) + "\n" : ShowText.Write(result, shown));
+            context.Terminal.Out.Write(context.Terminal.Json ? ConfigJson.Show(result.Snapshot, shown) + "\n" : ShowText.Write(result.Snapshot, shown));
             return Task.FromResult(result.Ok ? ExitCode.Ok : ExitCode.Usage);
         });
         command.Arguments.Add(prefix);
@@ -66,7 +66,7 @@ public static class ConfigCommand
                 throw new CliError(ExitCode.Usage, "UNKNOWN_SETTING", $"no setting is called '{Redaction.Plain(asked)}'", near is null ? "loom config show lists them" : $"did you mean {near}?");
             }
 
-            var shown = ShownSetting.Of(result, setting, parts!);
+            var shown = ShownSetting.Of(result.Snapshot, setting, parts!);
             context.Terminal.Out.Write(context.Terminal.Json ? ConfigJson.Explain(result, shown) + "\n" : ExplainText.Write(result, shown));
             return Task.FromResult(ExitCode.Ok);
         });

@@ -16,17 +16,17 @@ internal static class ConfigJson
     public static string Check(LoadResult result) => Document(json =>
     {
         json.WriteBoolean("ok", result.Ok);
-        json.WriteString("profile", ProfileName(result.Profile));
-        json.WriteString("mode", ModeName(result));
+        json.WriteString("profile", ProfileName(result.Snapshot.Profile));
+        json.WriteString("mode", ModeName(result.Snapshot));
         Faults(json, "errors", result, FaultSeverity.Error);
         Faults(json, "warnings", result, FaultSeverity.Warning);
     });
 
-    public static string Show(LoadResult result, IEnumerable<ShownSetting> settings) => Document(json =>
+    public static string Show(SettingsSnapshot snapshot, IEnumerable<ShownSetting> settings) => Document(json =>
     {
-        json.WriteString("profile", ProfileName(result.Profile));
-        json.WriteString("mode", ModeName(result));
-        json.WriteString("project", result.ProjectFolder);
+        json.WriteString("profile", ProfileName(snapshot.Profile));
+        json.WriteString("mode", ModeName(snapshot));
+        json.WriteString("project", snapshot.ProjectFolder);
         json.WriteStartArray("settings");
         foreach (var shown in settings)
         {
@@ -93,7 +93,7 @@ internal static class ConfigJson
 
     public static string ProfileName(SettingsProfile profile) => profile == SettingsProfile.Cloud ? "cloud" : "home";
 
-    public static string ModeName(LoadResult result) => result.TestMode ? "test" : "production";
+    public static string ModeName(SettingsSnapshot settings) => settings.TestMode ? "test" : "production";
 
     /// <summary>A value by its type: numbers in the unit of the setting, lists as arrays, secrets redacted, unset as null.</summary>
     public static void Value(Utf8JsonWriter json, string name, Setting setting, object? value)

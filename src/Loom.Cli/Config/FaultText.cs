@@ -22,7 +22,7 @@ public static class FaultText
             text.Append("; nothing was started");
         }
 
-        text.Append(CultureInfo.InvariantCulture, $" (profile {(result.Profile == SettingsProfile.Cloud ? "cloud" : "home")}, mode {(result.TestMode ? "test" : "production")})\n");
+        text.Append(CultureInfo.InvariantCulture, $" (profile {(result.Snapshot.Profile == SettingsProfile.Cloud ? "cloud" : "home")}, mode {(result.Snapshot.TestMode ? "test" : "production")})\n");
         string? reason = null;
         foreach (var fault in result.Faults)
         {

@@ -14,20 +14,20 @@ public static class RunningConfig
     public static string PathIn(string projectFolder) => Path.Combine(projectFolder, ".loom", "run", "config.json");
 
     /// <summary>Keeps the configuration of this start, readable by its owner only; the folder must exist.</summary>
-    public static void Write(LoadResult result, SettingRegistry registry) =>
-        DurableFile.Write(PathIn(result.ProjectFolder), Encoding.UTF8.GetBytes(ConfigJson.Show(result, ShownSetting.All(result, registry)) + "\n"));
+    public static void Write(SettingsSnapshot settings, SettingRegistry registry) =>
+        DurableFile.Write(PathIn(settings.ProjectFolder), Encoding.UTF8.GetBytes(ConfigJson.Show(settings, ShownSetting.All(settings, registry)) + "\n"));
 
     /// <summary>Prints what differs between the running configuration and that of a start now.</summary>
-    internal static int Compare(VerbContext context, LoadResult result, SettingRegistry registry)
+    internal static int Compare(VerbContext context, SettingsSnapshot settings, SettingRegistry registry)
     {
-        var path = PathIn(result.ProjectFolder);
+        var path = PathIn(settings.ProjectFolder);
         if (!File.Exists(path))
         {
-            throw new CliError(ExitCode.Usage, "NOT_RUNNING", $"nothing was started in {result.ProjectFolder}", "loom up");
+            throw new CliError(ExitCode.Usage, "NOT_RUNNING", $"nothing was started in {settings.ProjectFolder}", "loom up");
         }
 
         var running = Values(File.ReadAllText(path));
-        var now = Values(ConfigJson.Show(result, ShownSetting.All(result, registry)));
+        var now = Values(ConfigJson.Show(settings, ShownSetting.All(settings, registry)));
         var changes = running.Keys.Union(now.Keys, StringComparer.Ordinal).Order(StringComparer.Ordinal)
             .Select(k => (Key: k, Running: running.GetValueOrDefault(k, "null"), Now: now.GetValueOrDefault(k, "null")))
             .Where(c => !string.Equals(c.Running, c.Now, StringComparison.Ordinal)).ToList();

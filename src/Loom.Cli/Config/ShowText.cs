@@ -7,10 +7,10 @@ namespace Loom.Cli.Config;
 /// <summary>The result as TOML that loads again, with the source behind each line; what cannot be loaded stands as a comment.</summary>
 internal static class ShowText
 {
-    public static string Write(LoadResult result, IEnumerable<ShownSetting> settings)
+    public static string Write(SettingsSnapshot snapshot, IEnumerable<ShownSetting> settings)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"# profile {ConfigJson.ProfileName(result.Profile)}, mode {ConfigJson.ModeName(result)}, project {result.ProjectFolder}\n");
+        text.Append(CultureInfo.InvariantCulture, $"# profile {ConfigJson.ProfileName(snapshot.Profile)}, mode {ConfigJson.ModeName(snapshot)}, project {snapshot.ProjectFolder}\n");
 
         // A table may be written once only, so lines are gathered by table first.
         var tables = new Dictionary<string, List<string>>(StringComparer.Ordinal) { [""] = [] };

@@ -10,22 +10,22 @@ namespace Loom.Cli.Config;
 internal sealed record ShownSetting(string Key, string[] Parts, Setting Setting, SettingValue Value)
 {
     /// <summary>Every value in force, starred keys once for each of their names, in the order of the registry.</summary>
-    public static IEnumerable<ShownSetting> All(LoadResult result, SettingRegistry registry)
+    public static IEnumerable<ShownSetting> All(SettingsSnapshot snapshot, SettingRegistry registry)
     {
         foreach (var setting in registry.All)
         {
-            foreach (var parts in Concrete(result.Snapshot, [.. setting.Segments], 0))
+            foreach (var parts in Concrete(snapshot, [.. setting.Segments], 0))
             {
-                yield return Of(result, setting, parts);
+                yield return Of(snapshot, setting, parts);
             }
         }
     }
 
     /// <summary>One setting at a concrete key, or the defaults of a starred one.</summary>
-    public static ShownSetting Of(LoadResult result, Setting setting, string[] parts)
+    public static ShownSetting Of(SettingsSnapshot snapshot, Setting setting, string[] parts)
     {
         var key = KeyText.Join(parts);
-        var value = result.Snapshot.Values.TryGetValue(key, out var found) ? found : result.Snapshot.Values[setting.Key];
+        var value = snapshot.Values.TryGetValue(key, out var found) ? found : snapshot.Values[setting.Key];
         return new ShownSetting(key, parts, setting, value);
     }
 

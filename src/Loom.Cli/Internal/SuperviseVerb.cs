@@ -23,6 +23,18 @@ internal static class SuperviseVerb
 
         var plan = JsonSerializer.Deserialize(await File.ReadAllBytesAsync(file).ConfigureAwait(false), SupervisePlanJson.Default.SupervisePlan)!;
         using var signals = new ProcessSignals();
+        try
+        {
+            return await RunAsync(plan, signals).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (signals.Stop.IsCancellationRequested)
+        {
+            return ExitCode.Terminated; // asked to stop before it was up; what had been started is ended
+        }
+    }
+
+    private static async Task<int> RunAsync(SupervisePlan plan, ProcessSignals signals)
+    {
         var run = await ProjectRun.StartAsync(
             new ProjectRunOptions { ProjectFolder = plan.Project, Executable = plan.Guarded ? Environment.ProcessPath : null, LoomVersion = "internal" },
             signals.Stop).ConfigureAwait(false);

@@ -15,6 +15,13 @@ internal sealed class ProgressOnBoard(TaskBoard board) : IProgress<ProvisionProg
             StepStatus.Running => TaskMark.Running,
             _ => TaskMark.Waiting,
         },
-        value.Human,
+        Text(value),
         value.Pct);
+
+    // The board's first column names the step already.
+    private static string Text(ProvisionProgress value)
+    {
+        var colon = value.Human.IndexOf(": ", StringComparison.Ordinal);
+        return colon > 0 && value.Human[..colon].Replace(' ', ':').Equals(value.Step, StringComparison.Ordinal) ? value.Human[(colon + 2)..] : value.Human;
+    }
 }

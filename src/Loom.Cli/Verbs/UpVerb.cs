@@ -86,6 +86,7 @@ internal static class UpVerb
 
         await using (run.ConfigureAwait(false))
         {
+            RunningConfig.Write(settings, LoomRegistry.Instance);
             var exit = await RunProjectAsync(context, parse, plan, run, board, loggers, signals, started).ConfigureAwait(false);
             board.Dispose();
             return exit;
@@ -211,7 +212,7 @@ internal static class UpVerb
 
     private static void Show(TaskBoard board, IEnumerable<ReplicaStatus> replicas)
     {
-        foreach (var replica in replicas)
+        foreach (var replica in replicas.Where(r => r.State != ReplicaState.Stopped))
         {
             var (mark, text) = replica.State switch
             {
@@ -219,7 +220,6 @@ internal static class UpVerb
                 ReplicaState.Failed => (TaskMark.Failed, replica.LastError ?? "failed"),
                 ReplicaState.Provisioning => (TaskMark.Waiting, "waits for engine and model"),
                 ReplicaState.Starting => (TaskMark.Running, "starting, loading the model"),
-                ReplicaState.Stopped => (TaskMark.Waiting, "stopped"),
                 _ => (TaskMark.Running, replica.LastError ?? "not ready"),
             };
             board.Set($"pool {replica.Id.PoolId}/{replica.Id.ReplicaName}", mark, text, replica.LoadPercent);

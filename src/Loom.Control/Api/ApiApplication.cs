@@ -32,16 +32,19 @@ internal sealed class ApiApplication(ApiRouter router, GatewayServices services)
             throw new NotSupportedException("the web server keeps no context by connection");
         }
 
-        if (connection.HostContext is { } known)
+        var context = connection.HostContext;
+        if (context is null)
         {
-            known.Http.Initialize(contextFeatures);
-            return known;
+            connection.HostContext = context = new ApiContext(contextFeatures, services);
+            _open.TryAdd(context, true);
+            context.Closed += closed => _open.TryRemove(closed, out _);
+        }
+        else
+        {
+            context.Http.Initialize(contextFeatures);
         }
 
-        var context = new ApiContext(contextFeatures, services);
-        connection.HostContext = context;
-        _open.TryAdd(context, true);
-        context.Closed += closed => _open.TryRemove(closed, out _);
+        context.Errors?.RequestRuns = true;
         return context;
     }
 
@@ -49,6 +52,7 @@ internal sealed class ApiApplication(ApiRouter router, GatewayServices services)
 
     public void DisposeContext(ApiContext context, Exception? exception)
     {
+        context.Errors?.RequestRuns = false;
         context.Http.Uninitialize();
         Interlocked.Decrement(ref _running);
     }

@@ -15,6 +15,7 @@ internal sealed class ApiContext
     {
         _services = services;
         Http = new DefaultHttpContext(features);
+        Errors = features.Get<ServerErrors>();
         // The transport sees the end of the connection once; the framework's per-request token would cost each request.
         features.Get<IConnectionLifetimeFeature>()?.ConnectionClosed.UnsafeRegister(static context => ((ApiContext)context!).OnClosed(), this);
     }
@@ -24,6 +25,12 @@ internal sealed class ApiContext
 
     /// <summary>The request that runs.</summary>
     public DefaultHttpContext Http { get; }
+
+    /// <summary>What shapes the web server's own errors on this connection.</summary>
+    public ServerErrors? Errors { get; }
+
+    /// <summary>The credentials it has shown.</summary>
+    public Gatekeeper.Pass Pass { get; } = new();
 
     /// <summary>The inference call of this connection; made when it is first needed.</summary>
     public InferenceCall Call => _call ??= new InferenceCall(_services);

@@ -37,18 +37,18 @@ internal sealed partial class ApiRouter(
     public Task HandleAsync(ApiContext context)
     {
         var target = Find(context.Http.Request.Path.Value ?? "");
-        return Guard(context.Http, target, out var id) ?? RunAsync(context, target, id);
+        return Guard(context.Http, target, context.Pass, out var id) ?? RunAsync(context, target, id);
     }
 
     /// <summary>Serves one request of the metrics port.</summary>
     public Task HandleMetricsAsync(HttpContext http)
     {
         var target = Find(http.Request.Path.Value ?? "") == Target.Metrics ? Target.Metrics : Target.Unknown;
-        return Guard(http, target, out var id) ?? (target == Target.Metrics ? MetricsAsync(http) : NothingThereAsync(http, id));
+        return Guard(http, target, new Gatekeeper.Pass(), out var id) ?? (target == Target.Metrics ? MetricsAsync(http) : NothingThereAsync(http, id));
     }
 
     // Null when the request may go on; else its answer.
-    private Task? Guard(HttpContext http, Target target, out string id)
+    private Task? Guard(HttpContext http, Target target, Gatekeeper.Pass pass, out string id)
     {
         id = RequestIds.Of(http.Request.Headers, out var replaced);
         var headers = http.Response.Headers;
@@ -70,7 +70,7 @@ internal sealed partial class ApiRouter(
             return Gatekeeper.AnswerPreflightAsync(http);
         }
 
-        if (gatekeeper.CheckToken(http, ScopeOf(target)) is { } refused)
+        if (gatekeeper.CheckToken(http, ScopeOf(target), pass) is { } refused)
         {
             return ErrorWriter.WriteAsync(http, refused, id);
         }

@@ -18,7 +18,10 @@ internal sealed class ApiServer : IDisposable
 
     private readonly KestrelServer _server;
 
-    public ApiServer(IPEndPoint bind, ILoggerFactory loggers)
+    /// <param name="bind">Where to listen.</param>
+    /// <param name="shapeErrors">Whether the server's own errors get our shape; the application must then mark when a request runs.</param>
+    /// <param name="loggers">Where the server logs.</param>
+    public ApiServer(IPEndPoint bind, bool shapeErrors, ILoggerFactory loggers)
     {
         Bind = bind;
         var options = new KestrelServerOptions { AddServerHeader = false, ApplicationServices = NoServices.Instance };
@@ -30,8 +33,20 @@ internal sealed class ApiServer : IDisposable
         options.Limits.MaxRequestBodySize = null;
         options.Limits.MinRequestBodyDataRate = null;
         options.Limits.MinResponseDataRate = null;
-        options.Listen(bind, listen => listen.Protocols = HttpProtocols.Http1);
-        var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions()), loggers);
+        options.Listen(bind, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            if (shapeErrors)
+            {
+                listen.Use(next => connection =>
+                {
+                    ServerErrors.Attach(connection);
+                    return next(connection);
+                });
+            }
+        });
+        // Nothing here blocks, so a request may run on the thread that received it: one thread switch less.
+        var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions { UnsafePreferInlineScheduling = true }), loggers);
         _server = new KestrelServer(Options.Create(options), transport, loggers);
     }
 

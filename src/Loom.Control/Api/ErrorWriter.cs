@@ -58,7 +58,8 @@ internal static class ErrorWriter
         return buffer.WrittenSpan.ToArray();
     }
 
-    private static ArrayBufferWriter<byte> Body(Problem problem, string requestId, bool openAi)
+    /// <summary>The error's JSON.</summary>
+    internal static ArrayBufferWriter<byte> Body(Problem problem, string requestId, bool openAi)
     {
         var buffer = new ArrayBufferWriter<byte>(512);
         using var json = new Utf8JsonWriter(buffer, s_json);

@@ -43,8 +43,20 @@ internal sealed class Gatekeeper
     /// <summary>Null when the caller may use a route that needs this scope; else 401, 403 or 429.</summary>
     /// <param name="http">The request.</param>
     /// <param name="needed">Scope of the route; none = open to everybody.</param>
-    public Problem? CheckToken(HttpContext http, Scopes needed) =>
-        needed == Scopes.None || (needed == Scopes.Inference && InferenceIsOpen) ? null : CheckCredentials(http, needed);
+    /// <param name="pass">What the connection has shown before.</param>
+    public Problem? CheckToken(HttpContext http, Scopes needed, Pass pass)
+    {
+        if (needed == Scopes.None || (needed == Scopes.Inference && InferenceIsOpen))
+        {
+            return null;
+        }
+
+        // Compared in plain, because whoever sends this connection's bytes has proved to know the token already.
+        var shown = http.Request.Headers.Authorization;
+        return pass.Shown is not null && shown.Count == 1 && string.Equals(shown[0], pass.Shown, StringComparison.Ordinal)
+            ? CheckScopes(pass.Scopes, needed)
+            : CheckCredentials(http, needed, pass);
+    }
 
     /// <summary>Lets pages of our own origins read the answer. True when a browser only asks beforehand what it may send.</summary>
     public bool IsPreflight(HttpContext http)
@@ -74,7 +86,7 @@ internal sealed class Gatekeeper
     /// <summary>First six hex digits of a token's digest, for logs.</summary>
     public static string Fingerprint(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)))[..6];
 
-    private Problem? CheckCredentials(HttpContext http, Scopes needed)
+    private Problem? CheckCredentials(HttpContext http, Scopes needed, Pass pass)
     {
         var address = http.Connection.RemoteIpAddress ?? IPAddress.None;
         if (_limiter.IsBlocked(address))
@@ -96,10 +108,18 @@ internal sealed class Gatekeeper
             return new Problem(ProblemCode.Unauthenticated, "the token is not known here", SubCode: 40102);
         }
 
-        return (scopes & needed) == needed
-            ? null
-            : new Problem(ProblemCode.Forbidden, $"the token lacks the scope '{needed.ToString().ToLowerInvariant()}' that this route needs", SubCode: 40301);
+        if (http.Request.Headers.Authorization is { Count: 1 } shown)
+        {
+            pass.Shown = shown[0];
+            pass.Scopes = scopes;
+        }
+
+        return CheckScopes(scopes, needed);
     }
+
+    private static Problem? CheckScopes(Scopes scopes, Scopes needed) => (scopes & needed) == needed
+        ? null
+        : new Problem(ProblemCode.Forbidden, $"the token lacks the scope '{needed.ToString().ToLowerInvariant()}' that this route needs", SubCode: 40301);
 
     private Scopes? ScopesOf(ReadOnlySpan<char> token)
     {
@@ -118,6 +138,16 @@ internal sealed class Gatekeeper
         }
 
         return found;
+    }
+
+    /// <summary>The credentials a connection has shown and what they are worth, so that they are digested once.</summary>
+    internal sealed class Pass
+    {
+        /// <summary>The <c>Authorization</c> header that was accepted; null before.</summary>
+        public string? Shown { get; set; }
+
+        /// <summary>What it may do.</summary>
+        public Scopes Scopes { get; set; }
     }
 
     private static ReadOnlySpan<char> TokenOf(HttpRequest request)

@@ -105,12 +105,12 @@ internal sealed partial class Attempt
     private async ValueTask<HttpResponseMessage> SendAsync()
     {
         var target = Replica.TargetOf(_plan.Route);
-        var connects = _services.Upstream.ConnectsTo(target);
+        var connects = _services.Upstream.ConnectsTo(Replica);
         try
         {
             return await SendOnceAsync(target).ConfigureAwait(false);
         }
-        catch (HttpRequestException e) when (_watch.Cause == EndCause.None && DiedBeforeAnswer(e) && _services.Upstream.ConnectsTo(target) == connects)
+        catch (HttpRequestException e) when (_watch.Cause == EndCause.None && DiedBeforeAnswer(e) && _services.Upstream.ConnectsTo(Replica) == connects)
         {
             // An engine may close an idle connection at any moment; that says nothing about its health.
             LogReconnect(_services.Log, Replica.Status.Id, e.Message);
@@ -237,14 +237,24 @@ internal sealed partial class Attempt
             headers.TryAddWithoutValidation("tracestate", (IEnumerable<string?>)from.TraceState);
         }
 
-        if (Replica.Status.Mock && from.TryGetValue("x-mock-fault", out var fault))
+        if (Replica.Status.Mock)
         {
-            headers.TryAddWithoutValidation("x-mock-fault", (IEnumerable<string?>)fault);
+            foreach (var (mockName, mockValue) in from)
+            {
+                // How tests tell a mock engine what to do; no other engine is sent these.
+                if (mockName.StartsWith("x-mock-", StringComparison.OrdinalIgnoreCase))
+                {
+                    headers.TryAddWithoutValidation(mockName, (IEnumerable<string?>)mockValue);
+                }
+            }
         }
 
-        if (Replica.IsRemote && _services.Credentials.TryGet(Replica.Status.Id.PoolId, out var name, out var value))
+        if (Replica.IsRemote)
         {
-            headers.TryAddWithoutValidation(name, value);
+            foreach (var (name, value) in _services.Credentials.HeadersOf(Replica.Status.Id.PoolId))
+            {
+                headers.TryAddWithoutValidation(name, value);
+            }
         }
     }
 

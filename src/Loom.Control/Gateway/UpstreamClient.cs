@@ -27,9 +27,18 @@ internal sealed class UpstreamClient : IDisposable
     public Task<HttpResponseMessage> SendAsync(Replica replica, HttpRequestMessage message, CancellationToken cancel) =>
         (replica.IsRemote ? _remote : _local).SendAsync(message, cancel);
 
-    /// <summary>How many connections have been opened to the host of <paramref name="target"/>.</summary>
+    /// <summary>How many connections have been opened to the host of a replica.</summary>
     /// <remarks>When this is the same before and after a failed request, the request went over a reused connection: no other was there.</remarks>
-    public int ConnectsTo(Uri target) => Count(new DnsEndPoint(target.IdnHost, target.Port)).Value;
+    public int ConnectsTo(Replica replica)
+    {
+        if (replica.Connects is not { } count)
+        {
+            var target = replica.TargetOf(InferenceRoute.Chat);
+            replica.Connects = count = Count(new DnsEndPoint(target.IdnHost, target.Port));
+        }
+
+        return count.Value;
+    }
 
     public void Dispose()
     {
@@ -69,14 +78,5 @@ internal sealed class UpstreamClient : IDisposable
             socket.Dispose();
             throw;
         }
-    }
-
-    private sealed class ConnectCount
-    {
-        private int _value;
-
-        public int Value => Volatile.Read(ref _value);
-
-        public void Add() => Interlocked.Increment(ref _value);
     }
 }

@@ -9,7 +9,7 @@ public abstract partial class Setting
     /// <summary>A switch: <c>1 true yes on</c> / <c>0 false no off</c>; <paramref name="inverted"/>: its variable means the opposite of the key.</summary>
     public static Setting<bool> Bool(string key, string description, string @default = "", string cloud = "", string[]? variables = null, string source = "decision",
         bool inverted = false) =>
-        new(SettingKind.Bool, key, description, new(variables, @default, cloud, "", "", "", "", source, false), ScalarParsers.Bool, v => v ? "true" : "false")
+        new(SettingKind.Bool, key, description, new(variables, @default, cloud, "", "", "", "", source, false), ScalarParsers.Bool, v => (bool)v ? "true" : "false")
         {
             VariableIsInverted = inverted,
         };
@@ -23,36 +23,36 @@ public abstract partial class Setting
     public static Setting<double> Float(string key, string description, string @default = "", string cloud = "", string min = "", string max = "",
         string unit = "", string[]? variables = null, string source = "decision") =>
         new(SettingKind.Float, key, description, new(variables, @default, cloud, min, max, "", unit, source, false), ScalarParsers.Float,
-            v => v.ToString("R", CultureInfo.InvariantCulture));
+            v => ((double)v).ToString("R", CultureInfo.InvariantCulture));
 
     /// <summary>A time, whole milliseconds; a bare number counts in <paramref name="unit"/>.</summary>
     public static Setting<TimeSpan> Duration(string key, string description, string @default = "", string cloud = "", string min = "", string max = "",
         string unit = "s", string[]? variables = null, string source = "decision") =>
         new(SettingKind.Duration, key, description, new(variables, @default, cloud, min, max, "", unit, source, false), ScalarParsers.Duration,
-            v => (v.Ticks / TimeSpan.TicksPerMillisecond / Units.Milliseconds(unit)).ToString("0.###########", CultureInfo.InvariantCulture));
+            v => (((TimeSpan)v).Ticks / TimeSpan.TicksPerMillisecond / Units.Milliseconds(unit)).ToString("0.###########", CultureInfo.InvariantCulture));
 
     /// <summary>A number of bytes; a bare number counts in <paramref name="unit"/>.</summary>
     public static Setting<long> Size(string key, string description, string @default = "", string cloud = "", string min = "", string max = "",
         string unit = "B", string[]? variables = null, string source = "decision") =>
         new(SettingKind.Size, key, description, new(variables, @default, cloud, min, max, "", unit, source, false), ScalarParsers.Size,
-            v => (v / Units.Bytes(unit)).ToString("0.####################", CultureInfo.InvariantCulture));
+            v => ((long)v / Units.Bytes(unit)).ToString("0.####################", CultureInfo.InvariantCulture));
 
     /// <summary>Text as it stands, not trimmed; <paramref name="min"/> and <paramref name="max"/> bound its length.</summary>
     public static Setting<string> String(string key, string description, string @default = "", string cloud = "", string min = "", string max = "",
         string[]? variables = null, string source = "decision") =>
-        new(SettingKind.String, key, description, new(variables, @default, cloud, min, max, "", "", source, false), ScalarParsers.Text, v => v);
+        new(SettingKind.String, key, description, new(variables, @default, cloud, min, max, "", "", source, false), ScalarParsers.Text, Same);
 
     /// <summary>Text with a grammar of its own, which <paramref name="allowed"/> describes and <paramref name="read"/> decides (null = refused).</summary>
     public static Setting<T> Grammar<T>(string key, string description, string allowed, Func<string, T?> read, Func<T, string> text, string @default = "", string cloud = "",
         string min = "", string max = "", string unit = "", string[]? variables = null, string source = "decision", bool firstVariableWins = false)
         where T : class =>
         new(SettingKind.String, key, description, new(variables, @default, cloud, min, max, allowed, unit, source, false),
-            (Setting setting, in RawValue raw, in ParseContext context) =>
+            (Setting setting, RawValue raw, in ParseContext context) =>
             {
                 var plain = ScalarParsers.Text(setting, raw, context);
-                return !plain.Ok ? new Misread(plain.Code, plain.Message) : read(plain.Value) is { } value ? value : ScalarParsers.Type(setting);
+                return !plain.Ok ? plain : read((string)plain.Value!) is { } value ? Judgement.Good(value) : ScalarParsers.Type(setting);
             },
-            text)
+            value => text((T)value))
         {
             FirstVariableWins = firstVariableWins,
         };
@@ -60,71 +60,62 @@ public abstract partial class Setting
     /// <summary>Text that is never shown. A line break or another control character in it is a fault.</summary>
     public static Setting<Secret> Hidden(string key, string description, string @default = "", string cloud = "", string min = "", string max = "", string allowed = "",
         string[]? variables = null, string source = "decision") =>
-        new(SettingKind.String, key, description, new(variables, @default, cloud, min, max, allowed, "", source, true), SecretParser.Parse, v => v.ToString());
+        new(SettingKind.String, key, description, new(variables, @default, cloud, min, max, allowed, "", source, true), SecretParser.Parse, v => v.ToString()!);
 
     /// <summary>One of a closed list, any case. The names, in the order given, are the column <c>allowed</c>.</summary>
-    public static Setting<T> Enum<T>(string key, string description, ReadOnlySpan<(string Name, T Value)> names, string @default = "", string cloud = "",
+    public static Setting<T> Enum<T>(string key, string description, (string Name, T Value)[] names, string @default = "", string cloud = "",
         string[]? variables = null, string source = "decision")
         where T : struct
     {
-        var choices = names.ToArray();
-        var allowed = string.Join(';', choices.Select(c => c.Name));
-        return new(SettingKind.Enum, key, description, new(variables, @default, cloud, "", "", allowed, "", source, false),
-            (Setting setting, in RawValue raw, in ParseContext _) =>
-            {
-                if (raw.Kind is not (RawKind.Text or RawKind.Boolean))
-                {
-                    return ScalarParsers.Type(setting);
-                }
+        // Generic code over an enum is compiled at every start, so as little of it as can be.
+        var texts = new string[names.Length];
+        var values = new object[names.Length];
+        for (var i = 0; i < names.Length; i++)
+        {
+            texts[i] = names[i].Name;
+            values[i] = names[i].Value;
+        }
 
-                var text = raw.ToString().Trim();
-                foreach (var choice in choices)
-                {
-                    if (string.Equals(choice.Name, text, StringComparison.OrdinalIgnoreCase))
-                    {
-                        return choice.Value;
-                    }
-                }
-
-                return text.Length == 0 ? ScalarParsers.Empty() : ScalarParsers.Type(setting);
-            },
-            value => Array.Find(choices, c => EqualityComparer<T>.Default.Equals(c.Value, value)).Name);
+        var choices = new Choices(texts, values);
+        return new(SettingKind.Enum, key, description, new(variables, @default, cloud, "", "", string.Join(';', texts), "", source, false), choices.Parse, choices.Text);
     }
 
     /// <summary>A path, read as absolute: relative ones start from the project, on the command line from the working folder. It need not exist.</summary>
     public static Setting<string> Path(string key, string description, string @default = "", string cloud = "", string[]? variables = null, string source = "decision") =>
-        new(SettingKind.Path, key, description, new(variables, @default, cloud, "", "", "", "", source, false), ScalarParsers.Path, v => v);
+        new(SettingKind.Path, key, description, new(variables, @default, cloud, "", "", "", "", source, false), ScalarParsers.Path, Same);
 
     /// <summary>An absolute url with one of the <paramref name="schemes"/>; read its <see cref="Uri.OriginalString"/> for the text without trailing slash.</summary>
     public static Setting<Uri> Url(string key, string description, string schemes = "http;https", string @default = "", string cloud = "", string[]? variables = null,
         string source = "decision") =>
-        new(SettingKind.Url, key, description, new(variables, @default, cloud, "", "", schemes, "", source, false), ScalarParsers.Url, v => v.OriginalString);
+        new(SettingKind.Url, key, description, new(variables, @default, cloud, "", "", schemes, "", source, false), ScalarParsers.Url, v => ((Uri)v).OriginalString);
 
     /// <summary>An address <c>host:port</c>.</summary>
     public static Setting<HostPort> Address(string key, string description, string @default = "", string cloud = "", string[]? variables = null, string source = "decision") =>
-        new(SettingKind.HostPort, key, description, new(variables, @default, cloud, "", "", "", "", source, false), ScalarParsers.Address, v => v.ToString());
+        new(SettingKind.HostPort, key, description, new(variables, @default, cloud, "", "", "", "", source, false), ScalarParsers.Address, v => v.ToString()!);
 
     /// <summary>A list of texts, or of paths with unit <c>path</c> (read as absolute). Unset reads as empty.</summary>
     public static Setting<ImmutableArray<string>> List(string key, string description, string @default = "", string cloud = "", string unit = "string",
         string[]? variables = null, string source = "decision") =>
-        new(SettingKind.List, key, description, new(variables, @default, cloud, "", "", "", unit, source, false), ListParsers.Strings, ListParsers.Text);
+        new(SettingKind.List, key, description, new(variables, @default, cloud, "", "", "", unit, source, false), ListParsers.Strings, v => ListParsers.Text((ImmutableArray<string>)v));
 
     /// <summary>A list of whole numbers; the bounds are those of each item.</summary>
     public static Setting<ImmutableArray<long>> IntList(string key, string description, string @default = "", string cloud = "", string min = "", string max = "",
         string[]? variables = null, string source = "decision") =>
         new(SettingKind.List, key, description, new(variables, @default, cloud, min, max, "", "int", source, false), ListParsers.Integers,
-            v => string.Join(',', v.Select(Invariant)));
+            v => string.Join(',', ((ImmutableArray<long>)v).Select(i => Invariant(i))));
 
     /// <summary>A list of urls with the given schemes.</summary>
     public static Setting<ImmutableArray<Uri>> UrlList(string key, string description, string schemes = "http;https", string @default = "", string cloud = "",
         string[]? variables = null, string source = "decision") =>
         new(SettingKind.List, key, description, new(variables, @default, cloud, "", "", schemes, "url", source, false), ListParsers.Urls,
-            v => string.Join(',', v.Select(u => u.OriginalString)));
+            v => string.Join(',', ((ImmutableArray<Uri>)v).Select(u => u.OriginalString)));
 
     /// <summary>Distinct texts; items that are all signed (<c>+a,-b</c>) change the default instead of replacing it.</summary>
     public static Setting<ImmutableArray<string>> Set(string key, string description, string @default = "", string cloud = "", string allowed = "",
         string[]? variables = null, string source = "decision") =>
-        new(SettingKind.Set, key, description, new(variables, @default, cloud, "", "", allowed, "string", source, false), ListParsers.Strings, ListParsers.Text);
+        new(SettingKind.Set, key, description, new(variables, @default, cloud, "", "", allowed, "string", source, false), ListParsers.Strings, v => ListParsers.Text((ImmutableArray<string>)v));
 
-    private static string Invariant(long value) => value.ToString(CultureInfo.InvariantCulture);
+    private static string Invariant(object value) => ((long)value).ToString(CultureInfo.InvariantCulture);
+
+    private static string Same(object value) => (string)value;
 }

@@ -10,9 +10,13 @@ namespace Loom.Core.Settings;
 public abstract partial class Setting
 {
     private const string NotInFile = "Not in loom.toml.";
+    private readonly ValueParser _parse;
+    private readonly Func<object, string> _text;
 
-    private protected Setting(SettingKind kind, string key, string description, SettingTexts texts)
+    private protected Setting(SettingKind kind, string key, string description, SettingTexts texts, ValueParser parse, Func<object, string> text)
     {
+        _parse = parse;
+        _text = text;
         Kind = kind;
         Key = key;
         Description = description;
@@ -98,10 +102,10 @@ public abstract partial class Setting
     internal decimal? UpperBound { get; }
 
     /// <summary>Reads one given value. Pure: everything it depends on is in its arguments.</summary>
-    internal abstract Judgement Parse(in RawValue raw, in ParseContext context);
+    internal Judgement Parse(RawValue raw, in ParseContext context) => _parse(this, raw, context);
 
     /// <summary>Canonical text of a parsed value, which <see cref="Parse"/> reads back to the same value; secrets give their redacted form. The user part of a url stands in it: what is shown goes through <see cref="Redaction"/>.</summary>
-    internal abstract string Text(object value);
+    internal string Text(object value) => _text(value);
 
     /// <inheritdoc/>
     public override string ToString() => Key;

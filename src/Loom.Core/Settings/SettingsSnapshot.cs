@@ -8,10 +8,10 @@ namespace Loom.Core.Settings;
 public sealed class SettingsSnapshot
 {
     private readonly Dictionary<string, SettingValue> _values;
-    private readonly Dictionary<string, ImmutableArray<string>> _names;
+    private readonly Dictionary<string, List<string>> _names;
     private readonly HashSet<string>? _reads;
 
-    internal SettingsSnapshot(Dictionary<string, SettingValue> values, Dictionary<string, ImmutableArray<string>> names, bool trackReads)
+    internal SettingsSnapshot(Dictionary<string, SettingValue> values, Dictionary<string, List<string>> names, bool trackReads)
     {
         _values = values;
         _names = names;
@@ -20,6 +20,9 @@ public sealed class SettingsSnapshot
 
     /// <summary>HOME or CLOUD.</summary>
     public SettingsProfile Profile { get; internal init; }
+
+    /// <summary>Whether the defaults of test mode hold.</summary>
+    public bool TestMode { get; internal init; }
 
     /// <summary>Absolute project folder.</summary>
     public string ProjectFolder { get; internal init; } = "/";
@@ -77,7 +80,7 @@ public sealed class SettingsSnapshot
             table = KeyText.Join(parts);
         }
 
-        return _names.TryGetValue(table, out var found) ? found : [];
+        return _names.TryGetValue(table, out var found) ? [.. found] : [];
     }
 
     private SettingValue Find(Setting setting, ReadOnlySpan<string> names)
@@ -135,4 +138,4 @@ public enum SettingsProfile
 /// <param name="Setting">Its row.</param>
 /// <param name="Value">The value, or null when unset.</param>
 /// <param name="Source">Where it comes from.</param>
-internal readonly record struct SettingValue(Setting Setting, object? Value, SettingSource Source);
+internal sealed record SettingValue(Setting Setting, object? Value, SettingSource Source);

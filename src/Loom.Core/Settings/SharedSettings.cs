@@ -42,19 +42,11 @@ public static class SharedSettings
     public static readonly Setting<string> TmpDir = Setting.Path("paths.tmp_dir", "Folder of temporary files, spilled REPL output among them.",
         "{paths.data_root}/llm/tmp", source: "seeds/000");
 
-    public static readonly Setting<string> CacheHome = Setting.Path("paths.cache_home", "Base of the binary cache, which is loom/bin below it.", "~/.cache",
-        variables: ["XDG_CACHE_HOME"], source: "seeds/003");
-
-    public static readonly Setting<TimeSpan> GraceAgents = Setting.Duration("supervisor.grace.agents", "Time between TERM and KILL for agents.", "1", min: "0", max: "3600");
-
-    public static readonly Setting<TimeSpan> GraceRuntime = Setting.Duration("supervisor.grace.runtime",
-        "Time between TERM and KILL for parts of the runtime and MCP servers.", "2", min: "0", max: "3600");
-
     public static readonly Setting<TimeSpan> GraceEngines = Setting.Duration("supervisor.grace.engines", "Time between TERM and KILL for engines.", "5", min: "0", max: "3600");
 
     /// <summary>Every row of this room.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
-        Name, Version, Description, ProjectDir, Token, TokenFile, MetricsPort, Log, EnvFile, DataRoot, ModelsDir, CacheDir, TmpDir, CacheHome, GraceAgents, GraceRuntime, GraceEngines,
+        Name, Version, Description, ProjectDir, Token, TokenFile, MetricsPort, Log, EnvFile, DataRoot, ModelsDir, CacheDir, TmpDir, GraceEngines,
     ];
 }

@@ -40,6 +40,25 @@ internal readonly struct LabelSet : IEquatable<LabelSet>
         _ => _d,
     };
 
+    /// <summary>Whether the tags carry the very same value objects; quick to tell, and usual for measurements that follow each other.</summary>
+    public bool IsSame(ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        if (tags.Length != Count)
+        {
+            return false;
+        }
+
+        for (var i = 0; i < tags.Length; i++)
+        {
+            if (!ReferenceEquals(tags[i].Value, this[i].Value))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
     /// <summary>The series that takes in what exceeds the limit of its family.</summary>
     public LabelSet AsOther() => new(this, "other");
 

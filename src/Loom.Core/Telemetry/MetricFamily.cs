@@ -24,6 +24,7 @@ internal sealed class MetricFamily
     private static readonly double[] s_defaultBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
     private readonly ConcurrentDictionary<LabelSet, Series> _series = new();
+    private volatile Series? _last;
 
     public MetricFamily(Instrument instrument)
     {
@@ -54,17 +55,15 @@ internal sealed class MetricFamily
     private bool IsUpDown { get; }
 
     /// <summary>Forgets all series, so that observed ones that are gone do not linger.</summary>
-    public void Clear() => _series.Clear();
+    public void Clear()
+    {
+        _last = null;
+        _series.Clear();
+    }
 
     public void Record(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
-        var labels = new LabelSet(tags);
-        if (!_series.TryGetValue(labels, out var series))
-        {
-            labels = _series.Count < MostSeries ? labels : labels.AsOther();
-            series = _series.GetOrAdd(labels, static (key, bounds) => new Series(key, bounds), Bounds);
-        }
-
+        var series = _last is { } last && last.Labels.IsSame(tags) ? last : Find(tags);
         if (Kind == FamilyKind.Histogram)
         {
             series.Observe(value);
@@ -77,5 +76,18 @@ internal sealed class MetricFamily
         {
             series.Add(value);
         }
+    }
+
+    private Series Find(ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        var labels = new LabelSet(tags);
+        if (!_series.TryGetValue(labels, out var series))
+        {
+            labels = _series.Count < MostSeries ? labels : labels.AsOther();
+            series = _series.GetOrAdd(labels, static (key, bounds) => new Series(key, bounds), Bounds);
+        }
+
+        _last = series;
+        return series;
     }
 }

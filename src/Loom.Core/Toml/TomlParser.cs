@@ -215,4 +215,4 @@ public static class TomlParser
 }
 
 /// <summary>One part of a dotted key.</summary>
-internal readonly record struct TomlKeyPart(string Name, int Start, int End);
+internal sealed record TomlKeyPart(string Name, int Start, int End);

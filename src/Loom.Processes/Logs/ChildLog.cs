@@ -91,6 +91,15 @@ internal sealed partial class ChildLog : IDisposable
         }
     }
 
+    internal void Reopen()
+    {
+        lock (_gate)
+        {
+            _output.Reopen();
+            _error.Reopen();
+        }
+    }
+
     public void Dispose()
     {
         lock (_gate)

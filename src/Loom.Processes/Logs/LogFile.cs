@@ -96,6 +96,14 @@ internal sealed unsafe class LogFile : IDisposable
         }
     }
 
+    /// <summary>Closes the file; the next line opens what then has its name.</summary>
+    internal void Reopen()
+    {
+        Flush();
+        _file?.Dispose();
+        _file = null;
+    }
+
     public void Dispose()
     {
         Flush();

@@ -27,6 +27,15 @@ public sealed class SharedLog : IDisposable
         }
     }
 
+    /// <summary>Closes the file; the next line opens what then has its name.</summary>
+    public void Reopen()
+    {
+        lock (_gate)
+        {
+            _file.Reopen();
+        }
+    }
+
     public void Dispose()
     {
         lock (_gate)

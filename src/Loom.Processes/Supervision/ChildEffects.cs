@@ -14,6 +14,7 @@ namespace Loom.Processes.Supervision;
 internal sealed partial class ChildEffects : IAsyncDisposable
 {
     private static readonly TimeSpan s_lookEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_blindPause = TimeSpan.FromMilliseconds(100);
 
     private readonly SupervisorOptions _options;
     private readonly SteadyClock _clock;
@@ -27,6 +28,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     private readonly CancellationTokenSource _end = new();
     private readonly HashSet<ProcessIdentity> _adopted = [];
     private List<(SupervisedChild Child, int Incarnation, int Signal)> _counts = [];
+    private DateTimeOffset _countAgainAt;
     private DateTimeOffset _nextLook;
     private bool _restless;
 
@@ -106,15 +108,27 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             return false;
         }
 
+        if (_clock.Now < _countAgainAt)
+        {
+            return false;
+        }
+
+        if (!TryTake())
+        {
+            // Out of descriptors, most likely: nobody is taken for gone because we could not look.
+            _countAgainAt = _clock.Now + s_blindPause;
+            return false;
+        }
+
         var asked = _counts;
         _counts = [];
-        _census.Take();
         counted = [.. asked.Select(a => (a.Child, a.Incarnation, Count(a.Child, a.Signal)))];
         return true;
     }
 
     /// <summary>When <see cref="LookForStrays"/> is due; null once a look has found nothing alive and nothing to reap.</summary>
-    internal DateTimeOffset? NextLook => _restless || _guardian.RetryAt is not null ? _nextLook : null;
+    internal DateTimeOffset? NextLook =>
+        _counts.Count > 0 ? _countAgainAt : _restless || _guardian.RetryAt is not null ? _nextLook : null;
 
     /// <summary>Once a second: remembers what left its session, ends what outlived its child, reaps adopted zombies, sees to the guardian.</summary>
     internal void LookForStrays(List<SupervisedChild> children)
@@ -130,7 +144,11 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         }
 
         _nextLook = _clock.Now + s_lookEvery;
-        _census.Take();
+        if (!TryTake())
+        {
+            return;
+        }
+
         foreach (var child in children)
         {
             if (child.Live is { } live)
@@ -139,6 +157,13 @@ internal sealed partial class ChildEffects : IAsyncDisposable
                 continue;
             }
 
+            if (child.LooksLeft == 0)
+            {
+                continue;
+            }
+
+            // What slipped through the last count by forking at the wrong moment shows within a few looks.
+            child.LooksLeft--;
             child.Strays.RemoveWhere(s => !_census.Table.IsAlive(s));
             foreach (var stray in _census.Marked(child.Name).Select(e => e.Identity).Concat(child.Strays).Distinct())
             {
@@ -147,7 +172,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         }
 
         var reaped = _options.AdoptStrays && Adopt(children);
-        _restless = reaped || _adopted.Count > 0 || children.Exists(c => c.Live is not null || c.Strays.Count > 0);
+        _restless = reaped || _adopted.Count > 0 || children.Exists(c => c.Live is not null || c.LooksLeft > 0);
         if (_guardian.SetStrays([.. children.SelectMany(c => c.Strays), .. _adopted]))
         {
             _onStrays([.. children.SelectMany(c => c.Strays).Concat(_adopted).Distinct()]);
@@ -245,9 +270,36 @@ internal sealed partial class ChildEffects : IAsyncDisposable
 
         _restless = true;
         _guardian.Register(spawned.Identity, child.State.Grace, plan.Name);
-        child.Live = new Incarnation(incarnation, spawned, child.Log, _descriptors, _options.Time,
-            (code, signal) => _report(child, new ChildEvent.Exited(incarnation, code, signal)));
+        try
+        {
+            child.Live = new Incarnation(incarnation, spawned, child.Log, _descriptors, _options.Time,
+                (code, signal) => _report(child, new ChildEvent.Exited(incarnation, code, signal)));
+        }
+        catch (IOException e)
+        {
+            // Started but not watchable: an unwatched child is worse than none.
+            Signals.SendToGroup(spawned.Pid, Linux.SigKill);
+            Children.ReapBlocking(spawned.Pid);
+            _guardian.Forget(spawned.Identity);
+            spawned.Dispose();
+            return new ChildEvent.SpawnRefused(incarnation, e.Message, Permanent: false);
+        }
+
         return new ChildEvent.Spawned(incarnation, spawned.Identity);
+    }
+
+    private bool TryTake()
+    {
+        try
+        {
+            _census.Take();
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogBlind(_options.Logger, e.Message);
+            return false;
+        }
     }
 
     private void Reap(SupervisedChild child)
@@ -257,6 +309,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             Children.Reap(live.Identity.Pid);
             _guardian.Forget(live.Identity);
             child.Live = null;
+            child.LooksLeft = 3;
         }
     }
 
@@ -330,6 +383,9 @@ internal sealed partial class ChildEffects : IAsyncDisposable
 
     private void Observe(Task work) => _ = work.ContinueWith(
         t => LogFault(_options.Logger, t.Exception!.InnerException!), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+
+    [LoggerMessage(EventId = 2031, Level = LogLevel.Warning, Message = "cannot read /proc now ({Reason}); tried again shortly")]
+    private static partial void LogBlind(ILogger logger, string reason);
 
     [LoggerMessage(EventId = 2030, Level = LogLevel.Error, Message = "a check of a child failed")]
     private static partial void LogFault(ILogger logger, Exception error);

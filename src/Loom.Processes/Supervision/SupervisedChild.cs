@@ -26,6 +26,9 @@ internal sealed class SupervisedChild(ChildState state, ChildLog log, ImmutableD
     /// <summary>Processes of it seen outside its session.</summary>
     internal HashSet<ProcessIdentity> Strays { get; } = [];
 
+    /// <summary>After its end: how often it is still looked for.</summary>
+    internal int LooksLeft { get; set; }
+
     internal CancellationTokenSource? Probe { get; set; }
 
     /// <summary>Completes when <paramref name="done"/> holds, at once or after a later change.</summary>

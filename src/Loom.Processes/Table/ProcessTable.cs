@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.IO.Enumeration;
 using System.Text;
 using Loom.Processes.Native;
 
@@ -18,6 +19,7 @@ internal readonly record struct ProcessEntry(int Pid, int Parent, int Group, int
 internal sealed class ProcessTable
 {
     private readonly Dictionary<int, ProcessEntry> _byPid;
+    private ILookup<int, int>? _children;
 
     internal ProcessTable(IEnumerable<ProcessEntry> entries)
     {
@@ -36,12 +38,12 @@ internal sealed class ProcessTable
     /// <summary>All below <paramref name="roots"/> in the parent tree, without the roots.</summary>
     internal HashSet<int> Descendants(IEnumerable<int> roots)
     {
-        var children = Entries.ToLookup(e => e.Parent, e => e.Pid);
+        _children ??= Entries.ToLookup(e => e.Parent, e => e.Pid);
         var found = new HashSet<int>();
         var open = new Stack<int>(roots);
         while (open.TryPop(out var pid))
         {
-            foreach (var child in children[pid])
+            foreach (var child in _children[pid])
             {
                 if (found.Add(child))
                 {
@@ -57,9 +59,9 @@ internal sealed class ProcessTable
     internal static ProcessTable Read()
     {
         var entries = new List<ProcessEntry>(256);
-        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        foreach (var pid in Pids())
         {
-            if (int.TryParse(folder.AsSpan("/proc/".Length), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && ReadEntry(pid) is { } entry)
+            if (pid > 0 && ReadEntry(pid) is { } entry)
             {
                 entries.Add(entry);
             }
@@ -67,6 +69,12 @@ internal sealed class ProcessTable
 
         return new ProcessTable(entries);
     }
+
+    /// <summary>The numbers under /proc, 0 for other names; without a string for each, since this is read every second.</summary>
+    private static FileSystemEnumerable<int> Pids() => new(
+        "/proc",
+        static (ref entry) => int.TryParse(entry.FileName, NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : 0,
+        new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false });
 
     /// <summary>Reads one process; null when there is none.</summary>
     internal static ProcessEntry? ReadEntry(int pid)

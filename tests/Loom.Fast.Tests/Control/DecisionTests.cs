@@ -147,21 +147,25 @@ public sealed class DecisionTests
     {
         var time = new ManualTimeProvider();
         var keeper = new Gatekeeper(new ApiOptions { Token = "right" }, time);
+        var pass = new Gatekeeper.Pass();
         var http = new DefaultHttpContext();
         http.Connection.RemoteIpAddress = IPAddress.Parse("10.0.0.1");
         http.Request.Headers.Authorization = "Bearer wrong";
         for (var i = 0; i < 20; i++)
         {
-            keeper.CheckToken(http, Scopes.Manage)!.Code.ShouldBe(ProblemCode.Unauthenticated);
+            keeper.CheckToken(http, Scopes.Manage, pass)!.Code.ShouldBe(ProblemCode.Unauthenticated);
         }
 
-        keeper.CheckToken(http, Scopes.Manage)!.HttpStatus.ShouldBe(429);
+        keeper.CheckToken(http, Scopes.Manage, pass)!.HttpStatus.ShouldBe(429);
         http.Connection.RemoteIpAddress = IPAddress.Parse("10.0.0.2");
-        keeper.CheckToken(http, Scopes.Manage)!.HttpStatus.ShouldBe(401);
+        keeper.CheckToken(http, Scopes.Manage, pass)!.HttpStatus.ShouldBe(401);
         http.Connection.RemoteIpAddress = IPAddress.Parse("10.0.0.1");
         time.Advance(TimeSpan.FromSeconds(1));
         http.Request.Headers.Authorization = "Bearer right";
-        keeper.CheckToken(http, Scopes.Manage).ShouldBeNull();
+        keeper.CheckToken(http, Scopes.Manage, pass).ShouldBeNull();
+        keeper.CheckToken(http, Scopes.Manage, pass).ShouldBeNull();
+        http.Request.Headers.Authorization = "Bearer righ";
+        keeper.CheckToken(http, Scopes.Manage, pass)!.HttpStatus.ShouldBe(401, "what was shown before does not count for another token");
     }
 
     [Fact]

@@ -62,7 +62,7 @@ public sealed class CrossRuleTests
         var load = Load().For(LoomPart.PoolManagerd).Variable("ORCHESTRATORD_URL", "http://q:1").Variable("ORCHESTRATORD_CLOUD_PROFILE", "false");
         Rule(load, "R4").Key.ShouldBe("serving.node.control_plane_url");
         load.Environment.Remove("ORCHESTRATORD_CLOUD_PROFILE");
-        load.Load().Profile.ShouldBe(SettingsProfile.Cloud);
+        load.Load().Snapshot.Profile.ShouldBe(SettingsProfile.Cloud);
         Rules(load).ShouldNotContain("R4");
     }
 

@@ -39,7 +39,7 @@ public sealed class LoaderTests
     {
         var load = Load().Toml("name = \"p\"");
         load.WorkingFolder = working;
-        load.Load().ProjectFolder.ShouldBe(found);
+        load.Load().Snapshot.ProjectFolder.ShouldBe(found);
     }
 
     [Fact]
@@ -47,7 +47,7 @@ public sealed class LoaderTests
     {
         var load = Load().Variable("LOOM_PROJECT", "../project");
         load.WorkingFolder = "/elsewhere";
-        load.Load().ProjectFolder.ShouldBe("/project");
+        load.Load().Snapshot.ProjectFolder.ShouldBe("/project");
         load.Load().Ok.ShouldBeTrue();
         load.CommandLine.Add(new CommandLineValue("--project", "project.dir", "/none"));
         load.Load().Faults.ShouldHaveSingleItem().Message.ShouldBe("there is no folder /none");
@@ -195,7 +195,7 @@ public sealed class LoaderTests
         var first = Load().Toml(Toml).Load();
         first.Faults.ShouldBeEmpty();
         var registry = SpecRows.Registry;
-        var shown = ShowText.Write(first, ShownSetting.All(first, registry));
+        var shown = ShowText.Write(first.Snapshot, ShownSetting.All(first.Snapshot, registry));
         var second = Load().Toml(shown).Load();
         second.Faults.Where(f => f.Severity == FaultSeverity.Error && f.Rule is null).ShouldBeEmpty(shown);
         foreach (var (key, value) in first.Snapshot.Values.Where(v => v.Value.Value is not null))
@@ -224,8 +224,8 @@ public sealed class LoaderTests
         result.Ok.ShouldBeFalse();
         var registry = SpecRows.Registry;
         var outputs = new StringBuilder(FaultText.Write(result, starting: true)).Append(ConfigJson.Check(result));
-        var shown = ShownSetting.All(result, registry).ToList();
-        outputs.Append(ShowText.Write(result, shown)).Append(ConfigJson.Show(result, shown)).Append(ConfigJson.Env(EnvListing.Lines(result, registry, all: true)));
+        var shown = ShownSetting.All(result.Snapshot, registry).ToList();
+        outputs.Append(ShowText.Write(result.Snapshot, shown)).Append(ConfigJson.Show(result.Snapshot, shown)).Append(ConfigJson.Env(EnvListing.Lines(result, registry, all: true)));
         foreach (var setting in shown)
         {
             outputs.Append(ExplainText.Write(result, setting)).Append(ConfigJson.Explain(result, setting));

@@ -9,7 +9,7 @@ public sealed class SettingsSnapshotTests
 {
     private static readonly Setting<long> s_slots = Setting.Int("serving.pools.*.slots", "Slots.", "4", min: "1", max: "256");
 
-    private static readonly Setting<TimeSpan> s_grace = Setting.Duration("mcp.*.grace", "Grace.", "{supervisor.grace.runtime}", min: "0", max: "3600");
+    private static readonly Setting<TimeSpan> s_grace = Setting.Duration("mcp.*.grace", "Grace.", "{supervisor.grace.engines}", min: "0", max: "3600");
 
     private static readonly Setting<Secret> s_env = Setting.Hidden("mcp.*.env.*", "Variables.");
 
@@ -21,7 +21,6 @@ public sealed class SettingsSnapshotTests
         var snapshot = TestSettings.Snapshot(s_all);
         snapshot.Get(SharedSettings.GraceEngines).ShouldBe(TimeSpan.FromSeconds(5));
         snapshot.Get(SharedSettings.ModelsDir).ShouldBe("/project/.loom/data/llm/models");
-        snapshot.Get(SharedSettings.CacheHome).ShouldBe("/home/user/.cache");
         snapshot.GetOrNull(SharedSettings.Token).ShouldBeNull();
         snapshot.Get(s_slots, "any").ShouldBe(4);
         snapshot.Names("serving.pools").ShouldBeEmpty();
@@ -31,7 +30,7 @@ public sealed class SettingsSnapshotTests
     [Fact]
     public void Get_StarredKeyGiven_GivesItForThatNameOnly()
     {
-        var snapshot = TestSettings.Snapshot(s_all, ("serving.pools.chat.slots", "16"), ("serving.pools.\"a.b\".slots", "8"), ("supervisor.grace.runtime", "1m"));
+        var snapshot = TestSettings.Snapshot(s_all, ("serving.pools.chat.slots", "16"), ("serving.pools.\"a.b\".slots", "8"), ("supervisor.grace.engines", "1m"));
         snapshot.Get(s_slots, "chat").ShouldBe(16);
         snapshot.Get(s_slots, "a.b").ShouldBe(8);
         snapshot.Get(s_slots, "other").ShouldBe(4);

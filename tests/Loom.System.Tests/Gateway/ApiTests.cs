@@ -95,7 +95,25 @@ public sealed class ApiTests
 
         await client.SendAsync($"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Big: {new string('x', 40_000)}\r\n\r\n");
 
-        (await client.ReadToEndAsync()).ShouldStartWith("HTTP/1.1 431");
+        var answer = await client.ReadToEndAsync();
+        answer.ShouldStartWith("HTTP/1.1 431");
+        answer.ShouldContain("larger than 32 KiB");
+        answer.ShouldContain("\"type\":\"invalid_request_error\"");
+    }
+
+    [Fact]
+    public async Task Bytes_NotHttp_400InTheSameShape_AlsoAfterAGoodRequest()
+    {
+        await using var harness = await GatewayHarness.StartAsync();
+        using var client = await harness.RawAsync();
+        await client.PostAsync("/v1/chat/completions", Good);
+        await client.ReadUntilAsync("{\"ok\":true}");
+
+        await client.SendAsync("what is this\r\n\r\n");
+
+        var answer = await client.ReadToEndAsync();
+        answer.ShouldStartWith("HTTP/1.1 400");
+        answer.ShouldContain("not a valid HTTP/1.1 request");
     }
 
     [Fact]

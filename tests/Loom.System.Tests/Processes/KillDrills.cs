@@ -93,7 +93,7 @@ public sealed class KillDrills
         File.Exists(project.Directory.State).ShouldBeFalse();
     }
 
-    private static int? GuardianOf(SupervisedProject project)
+    internal static int? GuardianOf(SupervisedProject project)
     {
         // The state file follows at the next change of a child; the kernel knows at once.
         foreach (var folder in System.IO.Directory.EnumerateDirectories("/proc"))

@@ -3,10 +3,10 @@ using System.Text;
 namespace Loom.Core.Settings;
 
 /// <summary>One assignment of an env file.</summary>
-internal readonly record struct EnvEntry(string Name, string Value, int Line, int Column);
+internal sealed record EnvEntry(string Name, string Value, int Line, int Column);
 
 /// <summary>One fault of an env file; its text never quotes a value, which may be a secret.</summary>
-internal readonly record struct EnvFault(FaultSeverity Severity, FaultCode Code, int Line, int Column, string? Name, string Message, string? Fix);
+internal sealed record EnvFault(FaultSeverity Severity, FaultCode Code, int Line, int Column, string? Name, string Message, string? Fix);
 
 /// <summary>
 /// Reads <c>NAME=value</c> lines: optional <c>export</c>, comments, literal and escaped quotes that may span lines. Nothing is expanded or run.

@@ -6,7 +6,7 @@ namespace Loom.Core.Settings;
 internal sealed class Freezing(SettingRegistry registry, DefaultWorld world)
 {
     private readonly Dictionary<string, SettingValue> _values = new(registry.All.Length * 2, StringComparer.Ordinal);
-    private readonly Dictionary<string, ImmutableArray<string>> _names = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<string>> _names = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Setting> _byKey = registry.All.ToDictionary(s => s.Key, StringComparer.Ordinal);
 
     public IReadOnlyDictionary<string, SettingValue> Values => _values;
@@ -15,7 +15,7 @@ internal sealed class Freezing(SettingRegistry registry, DefaultWorld world)
     public Dictionary<string, Setting> ByKey => _byKey;
 
     /// <summary>Names of the tables under a key so far.</summary>
-    public ImmutableArray<string> Names(string table) => _names.TryGetValue(table, out var names) ? names : [];
+    public ImmutableArray<string> Names(string table) => _names.TryGetValue(table, out var names) ? [.. names] : [];
 
     /// <summary>Sets a concrete key and notes the names in it.</summary>
     public void Give(Setting setting, ReadOnlySpan<string> parts, object? value, SettingSource source)
@@ -28,10 +28,14 @@ internal sealed class Freezing(SettingRegistry registry, DefaultWorld world)
     public void NoteName(ReadOnlySpan<string> table, string name)
     {
         var key = KeyText.Join(table);
-        var names = _names.TryGetValue(key, out var known) ? known : [];
-        if (!names.Contains(name, StringComparer.Ordinal))
+        if (!_names.TryGetValue(key, out var names))
         {
-            _names[key] = names.Add(name);
+            _names[key] = names = [];
+        }
+
+        if (!names.Contains(name))
+        {
+            names.Add(name);
         }
     }
 
@@ -42,7 +46,7 @@ internal sealed class Freezing(SettingRegistry registry, DefaultWorld world)
             Resolve(setting);
         }
 
-        return new SettingsSnapshot(_values, _names, trackReads) { Profile = world.Profile, ProjectFolder = world.Paths.Folder };
+        return new SettingsSnapshot(_values, _names, trackReads) { Profile = world.Profile, TestMode = world.TestMode, ProjectFolder = world.Paths.Folder };
     }
 
     /// <summary>The value of a setting without stars (or the default of a starred one), settled now if it was not.</summary>

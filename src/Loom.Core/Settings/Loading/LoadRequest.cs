@@ -62,7 +62,7 @@ public sealed record LoadRequest
 /// <param name="Option">What the user wrote, for example <c>--set</c> or <c>--mode</c>.</param>
 /// <param name="Key">Dotted key.</param>
 /// <param name="Value">Text.</param>
-public readonly record struct CommandLineValue(string Option, string Key, string Value);
+public sealed record CommandLineValue(string Option, string Key, string Value);
 
 /// <summary>The questions a load asks the disk.</summary>
 public interface ISettingsFiles
@@ -97,13 +97,6 @@ public sealed record LoadResult
 
     /// <summary>Lines to say once a start that are no faults.</summary>
     public required ImmutableArray<string> Notes { get; init; }
-
-    public required SettingsProfile Profile { get; init; }
-
-    public required bool TestMode { get; init; }
-
-    /// <summary>Absolute project folder.</summary>
-    public required string ProjectFolder { get; init; }
 
     /// <summary>Whether there is a <c>loom.toml</c>.</summary>
     public required bool HasProjectFile { get; init; }

@@ -3,7 +3,7 @@ using System.Text;
 namespace Loom.Core.Settings;
 
 /// <summary>A reference that could not be followed.</summary>
-internal readonly record struct ReferenceFault(string Written, FaultSeverity Severity, FaultCode Code, string Message, string? Fix);
+internal sealed record ReferenceFault(string Written, FaultSeverity Severity, FaultCode Code, string Message, string? Fix);
 
 /// <summary>A value with its references replaced.</summary>
 /// <param name="Text">The result; references at fault are left out.</param>

@@ -65,9 +65,6 @@ public static class SettingsLoader
             Snapshot = snapshot,
             Faults = faults.Sorted(),
             Notes = [.. given.Notes],
-            Profile = profile,
-            TestMode = request.TestMode,
-            ProjectFolder = folder,
             HasProjectFile = project is not null || fileFailed,
             Given = given.ByKey,
             Variables = variables,
@@ -168,8 +165,9 @@ public static class SettingsLoader
     {
         var setting = SharedSettings.EnvFile;
         var context = new ParseContext(folder, request.HomeFolder);
-        foreach (var item in request.CommandLine.Reverse())
+        for (var i = request.CommandLine.Length - 1; i >= 0; i--)
         {
+            var item = request.CommandLine[i];
             if (string.Equals(item.Key, setting.Key, StringComparison.Ordinal) && Read(RawValue.Of(item.Value), new SettingSource(SettingLayer.CommandLine, item.Option), null) is { } fromLine)
             {
                 return fromLine;

@@ -26,16 +26,16 @@ internal static class ListenerRules
 
     public static void OnePortTwice(Draft draft)
     {
-        var ports = new List<(string Key, long Port)>();
+        var ports = new List<Listener>();
         foreach (var (key, address) in Bound(draft))
         {
-            ports.Add((key, address.Port));
+            ports.Add(new Listener(key, address.Port));
         }
 
         // Metrics are served at the host of the part; port 0 turns them off.
         if ((draft.RunsControlPlane || draft.RunsNodeAgent) && !draft.IsAtFault(Metrics))
         {
-            ports.Add((Metrics, draft.Value<long?>(Metrics) ?? 0));
+            ports.Add(new Listener(Metrics, draft.Value<long?>(Metrics) ?? 0));
         }
 
         for (var i = 1; i < ports.Count; i++)
@@ -49,6 +49,8 @@ internal static class ListenerRules
             }
         }
     }
+
+    private sealed record Listener(string Key, long Port);
 
     private static IEnumerable<(string Key, HostPort Address)> Bound(Draft draft)
     {

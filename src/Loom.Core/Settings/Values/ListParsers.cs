@@ -7,7 +7,7 @@ namespace Loom.Core.Settings;
 /// <summary>Readers of lists and sets: comma-separated text, a JSON array, or a TOML array.</summary>
 internal static class ListParsers
 {
-    public static Reading<ImmutableArray<string>> Strings(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Strings(Setting setting, RawValue raw, in ParseContext context)
     {
         if (Items(raw) is not { } items)
         {
@@ -20,21 +20,21 @@ internal static class ListParsers
         {
             if (item.Length == 0)
             {
-                return new Misread(FaultCode.Empty, "an item is empty");
+                return Judgement.Bad(FaultCode.Empty, "an item is empty");
             }
 
             if (closed is not null && !closed.Contains(Bare(setting, item), StringComparer.OrdinalIgnoreCase))
             {
-                return new Misread(FaultCode.NotOneOf, $"'{item}' is {Expectation.Of(setting).Replace("expected a list of these", "not one of", StringComparison.Ordinal)}");
+                return Judgement.Bad(FaultCode.NotOneOf, $"'{item}' is {Expectation.Of(setting).Replace("expected a list of these", "not one of", StringComparison.Ordinal)}");
             }
 
             result.Add(setting.Unit is "path" ? PathText.Full(item, context) : item);
         }
 
-        return setting.Kind == SettingKind.Set ? Signed(setting, result.ToImmutable(), context) : result.ToImmutable();
+        return setting.Kind == SettingKind.Set ? Signed(setting, result.ToImmutable()) : Judgement.Good(result.ToImmutable());
     }
 
-    public static Reading<ImmutableArray<Uri>> Urls(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Urls(Setting setting, RawValue raw, in ParseContext context)
     {
         if (Items(raw) is not { } items)
         {
@@ -52,10 +52,10 @@ internal static class ListParsers
             result.Add(url);
         }
 
-        return result.ToImmutable();
+        return Judgement.Good(result.ToImmutable());
     }
 
-    public static Reading<ImmutableArray<long>> Integers(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Integers(Setting setting, RawValue raw, in ParseContext context)
     {
         if (Items(raw) is not { } items)
         {
@@ -78,7 +78,7 @@ internal static class ListParsers
             result.Add(number);
         }
 
-        return result.ToImmutable();
+        return Judgement.Good(result.ToImmutable());
     }
 
     /// <summary>The list as text that reads back to the same items.</summary>
@@ -96,7 +96,7 @@ internal static class ListParsers
     }
 
     // Items that are all signed change the default instead of replacing it.
-    private static Reading<ImmutableArray<string>> Signed(Setting setting, ImmutableArray<string> items, in ParseContext context)
+    private static Judgement Signed(Setting setting, ImmutableArray<string> items)
     {
         var signs = 0;
         foreach (var item in items)
@@ -106,12 +106,12 @@ internal static class ListParsers
 
         if (signs == 0)
         {
-            return items.Distinct(StringComparer.Ordinal).ToImmutableArray();
+            return Judgement.Good(items.Distinct(StringComparer.Ordinal).ToImmutableArray());
         }
 
         if (signs != items.Length)
         {
-            return new Misread(FaultCode.Type, "either all items are signed (+name, -name) and change the default, or none is");
+            return Judgement.Bad(FaultCode.Type, "either all items are signed (+name, -name) and change the default, or none is");
         }
 
         var result = Items(RawValue.Of(setting.Default))!.ToList();
@@ -125,12 +125,12 @@ internal static class ListParsers
             }
         }
 
-        return result.ToImmutableArray();
+        return Judgement.Good(result.ToImmutableArray());
     }
 
     private static string Bare(Setting setting, string item) => setting.Kind == SettingKind.Set && item[0] is '+' or '-' ? item[1..].Trim() : item;
 
-    private static string[]? Items(in RawValue raw)
+    private static string[]? Items(RawValue raw)
     {
         switch (raw.Kind)
         {

@@ -16,9 +16,9 @@ public sealed class LogDirective
         ("bridge", "Loom.Agents.Bridge"), ("agents", "Loom.Agents"), ("supervisor", "Loom.Processes"), ("loom", "Loom"),
     ];
 
-    private readonly ImmutableArray<(string Category, LogLevel Level)> _targets;
+    private readonly List<Target> _targets;
 
-    private LogDirective(string text, LogLevel level, ImmutableArray<(string, LogLevel)> targets, ImmutableArray<string> passedOver, ImmutableArray<string> unknown)
+    private LogDirective(string text, LogLevel level, List<Target> targets, ImmutableArray<string> passedOver, ImmutableArray<string> unknown)
     {
         Text = text;
         Level = level;
@@ -46,7 +46,7 @@ public sealed class LogDirective
     public static LogDirective? TryParse(string text)
     {
         var level = LogLevel.Information;
-        var targets = ImmutableArray.CreateBuilder<(string, LogLevel)>();
+        var targets = new List<Target>();
         var passedOver = ImmutableArray.CreateBuilder<string>();
         var unknown = ImmutableArray.CreateBuilder<string>();
         foreach (var item in text.Split(',', StringSplitOptions.TrimEntries))
@@ -70,7 +70,7 @@ public sealed class LogDirective
                 var name = item[..equals].Trim();
                 if (Category(name) is { } category)
                 {
-                    targets.Add((category, given));
+                    targets.Add(new Target(category, given));
                 }
                 else
                 {
@@ -83,7 +83,7 @@ public sealed class LogDirective
             }
         }
 
-        return new LogDirective(text, level, targets.ToImmutable(), passedOver.ToImmutable(), unknown.ToImmutable());
+        return new LogDirective(text, level, targets, passedOver.ToImmutable(), unknown.ToImmutable());
     }
 
     /// <summary>The lowest level that appears for a log category.</summary>
@@ -106,6 +106,8 @@ public sealed class LogDirective
 
     /// <inheritdoc/>
     public override string ToString() => Text;
+
+    private sealed record Target(string Category, LogLevel Level);
 
     private static string? Category(string target)
     {

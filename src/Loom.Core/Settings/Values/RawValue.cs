@@ -16,7 +16,7 @@ internal enum RawKind
 }
 
 /// <summary>A value as a layer gave it, before any setting has judged it.</summary>
-internal readonly struct RawValue
+internal sealed class RawValue
 {
     private readonly object? _reference;
     private readonly long _bits;

@@ -5,11 +5,11 @@ namespace Loom.Core.Settings;
 /// <summary>Readers of single values. Each takes text from any layer and the native TOML forms that the kind allows.</summary>
 internal static class ScalarParsers
 {
-    public static Reading<bool> Bool(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Bool(Setting setting, RawValue raw, in ParseContext context)
     {
         if (raw.Kind == RawKind.Boolean)
         {
-            return raw.Boolean;
+            return Judgement.Good(raw.Boolean);
         }
 
         if (raw.Kind != RawKind.Text)
@@ -19,12 +19,12 @@ internal static class ScalarParsers
 
         var text = raw.Text.AsSpan().Trim();
         return text.IsEmpty ? Empty()
-            : text is "1" || Is(text, "true") || Is(text, "yes") || Is(text, "on") ? true
-            : text is "0" || Is(text, "false") || Is(text, "no") || Is(text, "off") ? false
+            : text is "1" || Is(text, "true") || Is(text, "yes") || Is(text, "on") ? Judgement.Good(true)
+            : text is "0" || Is(text, "false") || Is(text, "no") || Is(text, "off") ? Judgement.Good(false)
             : Type(setting);
     }
 
-    public static Reading<long> Int(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Int(Setting setting, RawValue raw, in ParseContext context)
     {
         long value;
         if (raw.Kind == RawKind.Integer)
@@ -50,10 +50,10 @@ internal static class ScalarParsers
             }
         }
 
-        return Inside(setting, value) ? value : Range(setting);
+        return Inside(setting, value) ? Judgement.Good(value) : Range(setting);
     }
 
-    public static Reading<double> Float(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Float(Setting setting, RawValue raw, in ParseContext context)
     {
         double value;
         switch (raw.Kind)
@@ -88,11 +88,11 @@ internal static class ScalarParsers
         }
 
         return (setting.LowerBound is null || value >= (double)setting.LowerBound) && (setting.UpperBound is null || value <= (double)setting.UpperBound)
-            ? value
+            ? Judgement.Good(value)
             : Range(setting);
     }
 
-    public static Reading<TimeSpan> Duration(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Duration(Setting setting, RawValue raw, in ParseContext context)
     {
         if (UnitText(raw) is not { } text)
         {
@@ -110,11 +110,11 @@ internal static class ScalarParsers
         }
 
         return Inside(setting, milliseconds / Units.Milliseconds(setting.Unit)) && milliseconds < 9e14m
-            ? TimeSpan.FromTicks((long)milliseconds * TimeSpan.TicksPerMillisecond)
+            ? Judgement.Good(TimeSpan.FromTicks((long)milliseconds * TimeSpan.TicksPerMillisecond))
             : Range(setting);
     }
 
-    public static Reading<long> Size(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Size(Setting setting, RawValue raw, in ParseContext context)
     {
         if (UnitText(raw) is not { } text)
         {
@@ -131,10 +131,10 @@ internal static class ScalarParsers
             return Type(setting);
         }
 
-        return Inside(setting, bytes / Units.Bytes(setting.Unit)) && bytes <= long.MaxValue ? (long)bytes : Range(setting);
+        return Inside(setting, bytes / Units.Bytes(setting.Unit)) && bytes <= long.MaxValue ? Judgement.Good((long)bytes) : Range(setting);
     }
 
-    public static Reading<string> Text(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Text(Setting setting, RawValue raw, in ParseContext context)
     {
         if (raw.Kind != RawKind.Text)
         {
@@ -149,10 +149,10 @@ internal static class ScalarParsers
             length++;
         }
 
-        return Inside(setting, length) ? raw.Text : Range(setting);
+        return Inside(setting, length) ? Judgement.Good(raw.Text) : Range(setting);
     }
 
-    public static Reading<string> Path(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Path(Setting setting, RawValue raw, in ParseContext context)
     {
         if (raw.Kind != RawKind.Text)
         {
@@ -160,10 +160,10 @@ internal static class ScalarParsers
         }
 
         var text = raw.Text.Trim();
-        return text.Length == 0 ? Empty() : text.Contains('\0', StringComparison.Ordinal) ? Type(setting) : PathText.Full(text, context);
+        return text.Length == 0 ? Empty() : text.Contains('\0', StringComparison.Ordinal) ? Type(setting) : Judgement.Good(PathText.Full(text, context));
     }
 
-    public static Reading<Uri> Url(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Url(Setting setting, RawValue raw, in ParseContext context)
     {
         if (raw.Kind != RawKind.Text)
         {
@@ -171,14 +171,14 @@ internal static class ScalarParsers
         }
 
         var text = raw.Text.Trim();
-        return text.Length == 0 ? Empty() : UrlText.TryParse(text, setting.Allowed) is { } url ? url : Type(setting);
+        return text.Length == 0 ? Empty() : UrlText.TryParse(text, setting.Allowed) is { } url ? Judgement.Good(url) : Type(setting);
     }
 
-    public static Reading<HostPort> Address(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Address(Setting setting, RawValue raw, in ParseContext context)
     {
         if (raw.Kind == RawKind.Integer)
         {
-            return new Misread(FaultCode.Type, $"expected host:port, for example 127.0.0.1:{raw}");
+            return Judgement.Bad(FaultCode.Type, $"expected host:port, for example 127.0.0.1:{raw}");
         }
 
         if (raw.Kind != RawKind.Text)
@@ -194,28 +194,27 @@ internal static class ScalarParsers
 
         if (HostPort.TryParse(text) is { } address)
         {
-            return address;
+            return Judgement.Good(address);
         }
 
         var port = text.AsSpan().TrimStart(':');
         return port.Length is > 0 and < 6 && port.IndexOfAnyExceptInRange('0', '9') < 0
-            ? new Misread(FaultCode.Type, $"expected host:port, for example 127.0.0.1:{port}")
-            : new Misread(FaultCode.Type, "expected host:port, for example 127.0.0.1:8080 or [::1]:8080");
+            ? Judgement.Bad(FaultCode.Type, $"expected host:port, for example 127.0.0.1:{port}")
+            : Judgement.Bad(FaultCode.Type, "expected host:port, for example 127.0.0.1:8080 or [::1]:8080");
     }
 
-    public static Misread Type(Setting setting) =>
-        new(setting.Kind == SettingKind.Enum ? FaultCode.NotOneOf : FaultCode.Type, Expectation.Of(setting));
+    public static Judgement Type(Setting setting) => Judgement.Bad(setting.Kind == SettingKind.Enum ? FaultCode.NotOneOf : FaultCode.Type, Expectation.Of(setting));
 
-    public static Misread Range(Setting setting) => new(FaultCode.Range, Expectation.Of(setting));
+    public static Judgement Range(Setting setting) => Judgement.Bad(FaultCode.Range, Expectation.Of(setting));
 
-    public static Misread Empty() => new(FaultCode.Empty, "must not be empty; leave it out to get the default");
+    public static Judgement Empty() => Judgement.Bad(FaultCode.Empty, "must not be empty; leave it out to get the default");
 
     public static bool Inside(Setting setting, decimal value) =>
         (setting.LowerBound is not { } low || value >= low) && (setting.UpperBound is not { } high || value <= high);
 
     private static bool Is(ReadOnlySpan<char> text, string word) => text.Equals(word, StringComparison.OrdinalIgnoreCase);
 
-    private static string? UnitText(in RawValue raw) => raw.Kind switch
+    private static string? UnitText(RawValue raw) => raw.Kind switch
     {
         RawKind.Text => raw.Text.Trim(),
         RawKind.Integer => raw.ToString(),

@@ -3,19 +3,20 @@ namespace Loom.Core.Settings;
 /// <summary>Reader of secrets. Its faults never quote the value.</summary>
 internal static class SecretParser
 {
-    public static Reading<Secret> Parse(Setting setting, in RawValue raw, in ParseContext context)
+    public static Judgement Parse(Setting setting, RawValue raw, in ParseContext context)
     {
         var text = ScalarParsers.Text(setting, raw, context);
         if (!text.Ok)
         {
-            return new Misread(text.Code, text.Message);
+            return text;
         }
 
-        foreach (var c in text.Value)
+        var plain = (string)text.Value!;
+        foreach (var c in plain)
         {
             if (char.IsControl(c))
             {
-                return new Misread(FaultCode.Type, "a secret holds a line break or another control character");
+                return Judgement.Bad(FaultCode.Type, "a secret holds a line break or another control character");
             }
 
             if (setting.Allowed.Length > 0 && c is <= ' ' or > '~')
@@ -24,7 +25,7 @@ internal static class SecretParser
             }
         }
 
-        return setting.Key is "auth.token" ? Secret.Token(text.Value) : Secret.Named(text.Value, Name(setting, context));
+        return setting.Key is "auth.token" ? Judgement.Good(Secret.Token(plain)) : Judgement.Good(Secret.Named(plain, Name(setting, context)));
     }
 
     private static string Name(Setting setting, in ParseContext context) =>

@@ -1,0 +1,51 @@
+using System.Collections.Immutable;
+using Loom.Agents.Project;
+using Loom.Cli.Composition;
+using Loom.Control;
+using Loom.Node;
+using Loom.Testing.Settings;
+using Shouldly;
+using Xunit;
+
+namespace Loom.Fast.Tests.Settings;
+
+/// <summary>A documented name that nothing reads is a promise nobody keeps.</summary>
+public sealed class UnreadSettingsTests
+{
+    // Read by the load itself, or labels that people write for people.
+    private static readonly string[] s_readElsewhere = ["project.dir", "runtime.env_file", "auth.token_file", "telemetry.log", "name", "version", "description"];
+
+    [Fact]
+    public void Parts_Composed_ReadEverySetting()
+    {
+        var load = new TestLoad(LoomRegistry.Instance).Variable("K", "v").Toml($"""
+            [auth.keys.app]
+            sha256 = "{new string('a', 64)}"
+            [serving.engines.far]
+            kind = "openai"
+            provider = "deepseek"
+            env.A = "b"
+            [serving.pools.chat]
+            engine = "far"
+            [serving.pools.local]
+            models = ["m"]
+            [models.m]
+            source = "file:/m.gguf"
+            [llm.deepseek]
+            base_url = "https://host/v1"
+            headers.X = "$" 
+            [llm.other]
+            base_url = "https://host/v1"
+            api_key_env = "K"
+            """);
+        var result = load.Load();
+        result.Ok.ShouldBeTrue();
+        RuntimeOptions.From(result.Snapshot);
+        ControlOptions.From(result.Snapshot);
+        NodeOptions.From(result.Snapshot, new NodeSurroundings("/loom", "/logs", null, ImmutableDictionary<string, string>.Empty));
+
+        // A default such as {paths.models_dir} reads the setting it names.
+        var named = LoomRegistry.Instance.All.SelectMany(s => s.Default.Split('{').Skip(1)).Select(d => d[..d.IndexOf('}', StringComparison.Ordinal)]);
+        LoomRegistry.Instance.All.Select(s => s.Key).Except(result.Snapshot.Reads).Except(s_readElsewhere).Except(named).ShouldBeEmpty();
+    }
+}
