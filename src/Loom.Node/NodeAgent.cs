@@ -32,7 +32,8 @@ public sealed partial class NodeAgent : IAsyncDisposable
     /// <param name="cpu">Cores to split.</param>
     /// <param name="time">Clock.</param>
     /// <param name="loggers">Makes the loggers.</param>
-    public NodeAgent(NodeOptions options, ISupervisor supervisor, IProvisioner provisioner, LaunchMachine machine, CpuFacts cpu, TimeProvider time, ILoggerFactory loggers)
+    public NodeAgent(NodeOptions options, ISupervisor supervisor, IProvisioner provisioner, LaunchMachine machine, CpuFacts cpu, TimeProvider time,
+        ILoggerFactory loggers)
     {
         _options = options;
         _client = new EngineClient(time);
@@ -154,7 +155,8 @@ public sealed partial class NodeAgent : IAsyncDisposable
     {
         var id = new ReplicaId(_options.NodeId, pool.Id, replica);
         var effects = new EngineEffects(_options, pool, replica, host, logger);
-        return new EngineLoop($"{pool.Id}/{replica}", new EngineMachine(effects.Policy), effects, state => Publish(ReplicaView.Of(id, pool, state)), time, logger);
+        return new EngineLoop($"{pool.Id}/{replica}", new EngineMachine(effects.Policy), effects, state => Publish(ReplicaView.Of(id, pool, state)), time,
+            logger);
     }
 
     private void Publish(ReplicaStatus status)

@@ -71,7 +71,8 @@ internal static class NodeOptionsReader
         {
             Id = id,
             Engine = engine,
-            Models = remote && IsDefault(settings, PoolSettings.Models, id) ? [providers[engine.Provider!].Model ?? engine.Provider!] : settings.Get(PoolSettings.Models, id),
+            Models = remote && IsDefault(settings, PoolSettings.Models, id)
+                ? [providers[engine.Provider!].Model ?? engine.Provider!] : settings.Get(PoolSettings.Models, id),
             Aliases = settings.Get(PoolSettings.Aliases, id),
             Replicas = (int)settings.Get(PoolSettings.Replicas, id),
             Slots = remote && IsDefault(settings, PoolSettings.Slots, id) ? ProviderSlots : (int)settings.Get(PoolSettings.Slots, id),
@@ -99,7 +100,8 @@ internal static class NodeOptionsReader
             Sha256 = settings.GetOrNull(PoolSettings.EngineSha256, name),
             Command = settings.Get(PoolSettings.Command, name),
             Args = settings.Get(PoolSettings.Args, name),
-            Env = settings.Names("serving.engines.*.env", name).ToImmutableDictionary(v => v, v => settings.Get(PoolSettings.Env, name, v).Reveal(), StringComparer.Ordinal),
+            Env = settings.Names("serving.engines.*.env", name).ToImmutableDictionary(v => v, v => settings.Get(PoolSettings.Env, name, v).Reveal(),
+                StringComparer.Ordinal),
             Threads = (int)settings.Get(PoolSettings.Threads, name),
             Numa = settings.Get(PoolSettings.Numa, name),
             Provider = settings.GetOrNull(PoolSettings.Provider, name),
@@ -127,8 +129,10 @@ internal static class NodeOptionsReader
 
             var key = settings.GetOrNull(NodeSettings.LlmApiKey, name)?.Reveal()
                 ?? (settings.GetOrNull(NodeSettings.LlmApiKeyEnv, name) is { } variable ? environment.GetValueOrDefault(variable) : null);
-            var headers = settings.Names("llm.*.headers", name).ToImmutableDictionary(h => h, h => settings.Get(NodeSettings.LlmHeaders, name, h).Reveal(), StringComparer.OrdinalIgnoreCase);
-            providers[name] = new ProviderPlan(name, url) { Model = settings.GetOrNull(NodeSettings.LlmModel, name), Credentials = new UpstreamCredentials(key, headers) };
+            var headers = settings.Names("llm.*.headers", name).ToImmutableDictionary(h => h, h => settings.Get(NodeSettings.LlmHeaders, name, h).Reveal(),
+                StringComparer.OrdinalIgnoreCase);
+            providers[name] = new ProviderPlan(name, url) { Model = settings.GetOrNull(NodeSettings.LlmModel, name),
+                Credentials = new UpstreamCredentials(key, headers) };
         }
 
         return providers.ToImmutable();

@@ -15,20 +15,32 @@ namespace Loom.Cli.Verbs;
 internal static class ModelVerb
 {
     private static readonly Option<string?> s_out = new("--out") { Description = "File to write instead of the models folder" };
-    private static readonly Option<bool> s_allowUnverified = new("--allow-unverified") { Description = "Accept a download without a known checksum, and mark it so" };
-    private static readonly Argument<string> s_reference = new("REF") { Description = "demo, file:PATH, https://...#sha256=..., hf:org/repo/file.gguf, or a [models.*] id" };
+    private static readonly Option<bool> s_allowUnverified = new("--allow-unverified")
+    {
+        Description = "Accept a download without a known checksum, and mark it so",
+    };
+
+    private static readonly Argument<string> s_reference = new("REF")
+    {
+        Description = "demo, file:PATH, https://...#sha256=..., hf:org/repo/file.gguf, or a [models.*] id",
+    };
+
     private static readonly Argument<string> s_id = new("ID") { Description = "Id of a model, as loom model list shows it" };
 
     public static Command Create()
     {
-        var demo = Verb.Create("demo", "Write the demo model: 4 MB, real inference, knows nothing", ["loom model demo", "loom model demo --out demo.gguf"], DemoAsync);
+        var demo = Verb.Create("demo", "Write the demo model: 4 MB, real inference, knows nothing", ["loom model demo", "loom model demo --out demo.gguf"],
+            DemoAsync);
         demo.Options.Add(s_out);
         var pull = Verb.Create("pull", "Fetch a model, resumed and checked",
-            ["loom model pull coder", "loom model pull hf:org/repo/file.gguf#sha256=...", "loom model pull https://example.com/m.gguf --allow-unverified"], PullAsync);
+            ["loom model pull coder", "loom model pull hf:org/repo/file.gguf#sha256=...", "loom model pull https://example.com/m.gguf --allow-unverified"],
+            PullAsync);
         pull.Arguments.Add(s_reference);
         pull.Options.Add(s_allowUnverified);
-        var list = Verb.Create("list", "Show fetched models and catalog entries", ["loom model list", "loom model list --json"], (context, parse, _) => ListAsync(context, parse));
-        var verify = Verb.Create("verify", "Read a model through and compare its checksum", ["loom model verify demo"], (context, parse, _) => VerifyAsync(context, parse));
+        var list = Verb.Create("list", "Show fetched models and catalog entries", ["loom model list", "loom model list --json"], (context, parse, _) =>
+            ListAsync(context, parse));
+        var verify = Verb.Create("verify", "Read a model through and compare its checksum", ["loom model verify demo"], (context, parse, _) =>
+            VerifyAsync(context, parse));
         verify.Arguments.Add(s_id);
         var remove = Verb.Create("rm", "Delete a fetched model", ["loom model rm demo"], RemoveAsync);
         remove.Arguments.Add(s_id);
@@ -40,7 +52,8 @@ internal static class ModelVerb
             store.DemoAsync(parse.GetValue(s_out) is { } file ? Path.GetFullPath(file, context.WorkingDirectory) : null, progress, cancellationToken));
 
     private static Task<int> PullAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken) =>
-        FetchAsync(context, parse, parse.GetValue(s_allowUnverified), (store, progress) => store.PullAsync(parse.GetValue(s_reference)!, progress, cancellationToken));
+        FetchAsync(context, parse, parse.GetValue(s_allowUnverified), (store, progress) =>
+            store.PullAsync(parse.GetValue(s_reference)!, progress, cancellationToken));
 
     private static Task<int> ListAsync(VerbContext context, ParseResult parse) => WithStoreAsync(context, parse, false, store =>
     {
@@ -59,7 +72,11 @@ internal static class ModelVerb
 
         context.Terminal.Table([["ID", "SIZE", "CONTEXT", "STATE", "PATH"], .. models.Select(m => new[]
         {
-            m.Id, m.Bytes is { } bytes ? Size(bytes) : "-", m.Ctx?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "-", State(m), m.Path ?? m.Source ?? "-",
+            m.Id,
+            m.Bytes is { } bytes ? Size(bytes) : "-",
+            m.Ctx?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "-",
+            State(m),
+            m.Path ?? m.Source ?? "-",
         })]);
         return Task.FromResult(ExitCode.Ok);
     });
@@ -69,7 +86,8 @@ internal static class ModelVerb
         var result = store.Verify(parse.GetValue(s_id)!);
         if (context.Terminal.Json)
         {
-            context.Terminal.Out.WriteLine(JsonSerializer.Serialize(new ModelCheck(1, result.Ok, result.Found, result.Expected, result.Model), ModelVerbJson.Default.ModelCheck));
+            context.Terminal.Out.WriteLine(JsonSerializer.Serialize(new ModelCheck(1, result.Ok, result.Found, result.Expected, result.Model),
+                ModelVerbJson.Default.ModelCheck));
         }
 
         if (result.Model.Trouble is { } trouble)
@@ -79,7 +97,8 @@ internal static class ModelVerb
 
         if (!result.Ok)
         {
-            throw new ProvisionException(ProvisionExit.Checksum, $"'{result.Model.Path}' has SHA-256 {result.Found}, {result.Expected} was expected; loom model rm {result.Model.Id}, then pull it again");
+            throw new ProvisionException(ProvisionExit.Checksum,
+                $"'{result.Model.Path}' has SHA-256 {result.Found}, {result.Expected} was expected; loom model rm {result.Model.Id}, then pull it again");
         }
 
         if (!context.Terminal.Json)
@@ -90,7 +109,8 @@ internal static class ModelVerb
         return Task.FromResult(ExitCode.Ok);
     });
 
-    private static Task<int> RemoveAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken) => WithStoreAsync(context, parse, false, async store =>
+    private static Task<int> RemoveAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken) =>
+        WithStoreAsync(context, parse, false, async store =>
     {
         var gone = await store.RemoveAsync(parse.GetValue(s_id)!, context.Time, cancellationToken).ConfigureAwait(false);
         if (context.Terminal.Json)
@@ -102,7 +122,8 @@ internal static class ModelVerb
         return ExitCode.Ok;
     });
 
-    private static Task<int> FetchAsync(VerbContext context, ParseResult parse, bool allowUnverified, Func<ModelStore, IProgress<ProvisionProgress>, Task<ModelListing>> fetch) =>
+    private static Task<int> FetchAsync(VerbContext context, ParseResult parse, bool allowUnverified,
+        Func<ModelStore, IProgress<ProvisionProgress>, Task<ModelListing>> fetch) =>
         WithStoreAsync(context, parse, allowUnverified, async store =>
         {
             if (context.Terminal.Json)
@@ -128,7 +149,8 @@ internal static class ModelVerb
         var transfer = new Transfer(http, new TransferDisk(), context.Time, new Random());
         try
         {
-            return await action(new ModelStore(options, new ModelFetcher(options.ModelsDir, options.Offline, allowUnverified, transfer, context.Time))).ConfigureAwait(false);
+            var fetcher = new ModelFetcher(options.ModelsDir, options.Offline, allowUnverified, transfer, context.Time);
+            return await action(new ModelStore(options, fetcher)).ConfigureAwait(false);
         }
         catch (ProvisionException e)
         {

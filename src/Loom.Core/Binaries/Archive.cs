@@ -53,7 +53,8 @@ public static class Archive
                 case TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile:
                     Write(Target(folder, entry.Name), entry.DataStream ?? Stream.Null, entry.Length, (entry.Mode & UnixFileMode.UserExecute) != 0);
                     break;
-                case TarEntryType.SymbolicLink when entry.LinkName is { Length: > 0 } link && link is not ("." or "..") && !link.Contains('/', StringComparison.Ordinal):
+                case TarEntryType.SymbolicLink when entry.LinkName is { Length: > 0 } link && link is not ("." or "..")
+                    && !link.Contains('/', StringComparison.Ordinal):
                     File.CreateSymbolicLink(Target(folder, entry.Name), link);
                     break;
                 default:
@@ -97,7 +98,8 @@ public static class Archive
     private static string Target(string folder, string name)
     {
         var parts = name.Split('/').Where(p => p is not ("" or ".")).ToArray();
-        if (name.StartsWith('/') || name.Contains('\\', StringComparison.Ordinal) || name.Contains('\0', StringComparison.Ordinal) || parts.Length == 0 || parts.Contains("..", StringComparer.Ordinal))
+        if (name.StartsWith('/') || name.Contains('\\', StringComparison.Ordinal) || name.Contains('\0', StringComparison.Ordinal) || parts.Length == 0
+            || parts.Contains("..", StringComparer.Ordinal))
         {
             throw new InvalidDataException($"entry '{name}' has a path that is refused");
         }
@@ -126,7 +128,8 @@ public static class Archive
             throw new InvalidDataException($"'{Path.GetFileName(path)}' has {length} bytes, {LargestEntry} is the most");
         }
 
-        using var file = new FileStream(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = executable ? Executable : Plain });
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = executable ? Executable : Plain };
+        using var file = new FileStream(path, options);
         var buffer = new byte[1 << 16];
         var written = 0L;
         for (int read; (read = data.Read(buffer)) > 0;)

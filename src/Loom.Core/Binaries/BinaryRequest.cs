@@ -63,7 +63,8 @@ public sealed record BinaryPlaces
 public static class PlatformTag
 {
     /// <summary>For example <c>linux-x86_64</c>, with <c>-musl</c> where libc is musl.</summary>
-    public static string Current { get; } = Of(System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture, System.Runtime.InteropServices.RuntimeInformation.RuntimeIdentifier);
+    public static string Current { get; } = Of(System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture,
+        System.Runtime.InteropServices.RuntimeInformation.RuntimeIdentifier);
 
     internal static string Of(System.Runtime.InteropServices.Architecture architecture, string runtimeIdentifier) =>
         "linux-" + architecture switch

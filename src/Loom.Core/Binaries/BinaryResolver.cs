@@ -25,7 +25,8 @@ public sealed class BinaryResolver(BinaryPlaces places, Transfer transfer, TimeP
     /// <param name="cancellationToken">Ends the work.</param>
     /// <returns>The program, or null when it is nowhere and there is no address to fetch it from.</returns>
     /// <exception cref="TransferException">It cannot be fetched, or what came is wrong.</exception>
-    public async Task<ResolvedBinary?> ResolveAsync(BinaryRequest request, IProgress<TransferProgress> progress, Action<string> waiting, CancellationToken cancellationToken)
+    public async Task<ResolvedBinary?> ResolveAsync(BinaryRequest request,
+        IProgress<TransferProgress> progress, Action<string> waiting, CancellationToken cancellationToken)
     {
         if (!places.ForceDownload)
         {
@@ -47,7 +48,8 @@ public sealed class BinaryResolver(BinaryPlaces places, Transfer transfer, TimeP
 
         if (places.Offline)
         {
-            throw new TransferException(TransferFault.Refused, $"{request.Name} {request.Version} is not in the cache '{places.Cache}', and the network is not to be touched");
+            throw new TransferException(TransferFault.Refused,
+                $"{request.Name} {request.Version} is not in the cache '{places.Cache}', and the network is not to be touched");
         }
 
         Directory.CreateDirectory(places.Cache);
@@ -61,7 +63,8 @@ public sealed class BinaryResolver(BinaryPlaces places, Transfer transfer, TimeP
         return await InstallAsync(request, url, version, folder, progress, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<ResolvedBinary> InstallAsync(BinaryRequest request, Uri url, string version, string folder, IProgress<TransferProgress> progress, CancellationToken cancellationToken)
+    private async Task<ResolvedBinary> InstallAsync(BinaryRequest request, Uri url, string version, string folder,
+        IProgress<TransferProgress> progress, CancellationToken cancellationToken)
     {
         var download = folder + ".download";
         var temp = $"{folder}.{Guid.NewGuid():N}.tmp";
@@ -76,7 +79,8 @@ public sealed class BinaryResolver(BinaryPlaces places, Transfer transfer, TimeP
                 Program = Path.GetRelativePath(temp, program),
                 Version = version,
                 Source = url.OriginalString,
-                Sha256 = Directory.EnumerateFiles(temp, "*", SearchOption.AllDirectories).ToDictionary(f => Path.GetRelativePath(temp, f), Checksum.OfFile, StringComparer.Ordinal),
+                Sha256 = Directory.EnumerateFiles(temp, "*", SearchOption.AllDirectories).ToDictionary(f => Path.GetRelativePath(temp, f), Checksum.OfFile,
+                    StringComparer.Ordinal),
                 Verified = result.Verified,
             };
             note.Write(temp);
@@ -136,13 +140,19 @@ public sealed class BinaryResolver(BinaryPlaces places, Transfer transfer, TimeP
                 return null; // fetched again; the damaged one is moved aside then
             }
 
-            throw new TransferException(TransferFault.Wrong, $"the cached '{folder}' is damaged: a file in it has another checksum than when it was fetched; delete the folder, or give its address so that it can be fetched again");
+            throw new TransferException(TransferFault.Wrong,
+                $"the cached '{folder}' is damaged: a file in it has another checksum than when it was fetched; delete the folder, or give its address so "
+                    + "that it can be fetched again");
         }
 
-        return note.Verified || places.AllowUnverified ? new ResolvedBinary(Path.Combine(folder, note.Program), BinaryOrigin.Cache, note.Version, note.Verified) : null;
+        return note.Verified || places.AllowUnverified
+            ? new ResolvedBinary(Path.Combine(folder, note.Program), BinaryOrigin.Cache, note.Version, note.Verified)
+            : null;
     }
 
-    private string? Newest(string name) => !Directory.Exists(places.Cache) ? null : Directory.EnumerateDirectories(places.Cache, $"{name}-v*-{PlatformTag.Current}")
+    private string? Newest(string name) => !Directory.Exists(places.Cache)
+        ? null
+        : Directory.EnumerateDirectories(places.Cache, $"{name}-v*-{PlatformTag.Current}")
         .OrderByDescending(f => f, Comparer<string>.Create(CompareVersions))
         .FirstOrDefault();
 
@@ -207,7 +217,8 @@ internal sealed record BinaryNote
     /// <summary>False when no checksum was known when it was fetched.</summary>
     public required bool Verified { get; init; }
 
-    public void Write(string folder) => DurableFile.Write(Path.Combine(folder, FileName), JsonSerializer.SerializeToUtf8Bytes(this, BinaryJson.Default.BinaryNote));
+    public void Write(string folder) => DurableFile.Write(Path.Combine(folder, FileName),
+        JsonSerializer.SerializeToUtf8Bytes(this, BinaryJson.Default.BinaryNote));
 
     public static BinaryNote? Read(string folder)
     {

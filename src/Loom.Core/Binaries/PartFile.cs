@@ -13,7 +13,8 @@ internal sealed record PartFile(string Url, string Validator)
     {
         try
         {
-            if (File.Exists(part) && JsonSerializer.Deserialize(File.ReadAllBytes(SidecarOf(part)), PartJson.Default.PartFile) is { } known && known.Url == url.OriginalString)
+            if (File.Exists(part) && JsonSerializer.Deserialize(File.ReadAllBytes(SidecarOf(part)), PartJson.Default.PartFile) is { } known
+                && known.Url == url.OriginalString)
             {
                 return (new FileInfo(part).Length, known.Validator);
             }

@@ -28,7 +28,12 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
 
     /// <summary>A client fit for transfers: proxy variables honoured, redirects left to <see cref="Transfer"/>.</summary>
     public static HttpMessageInvoker CreateClient() =>
-        new(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(15), AutomaticDecompression = DecompressionMethods.None });
+        new(new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            ConnectTimeout = TimeSpan.FromSeconds(15),
+            AutomaticDecompression = DecompressionMethods.None,
+        });
 
     /// <summary>Fetches the file, resuming what an earlier call left. The caller holds the artifact's lock.</summary>
     /// <exception cref="TransferException">It could not be had; a part file worth resuming is kept, anything else is gone.</exception>
@@ -36,7 +41,8 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
     {
         if (request.Sha256 is null && !request.AllowUnverified)
         {
-            throw new TransferException(TransferFault.Refused, $"no checksum is known for {request.Url}; give its SHA-256, or allow it unverified (--allow-unverified)");
+            throw new TransferException(TransferFault.Refused,
+                $"no checksum is known for {request.Url}; give its SHA-256, or allow it unverified (--allow-unverified)");
         }
 
         var part = request.Target + ".part";
@@ -50,12 +56,14 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
             catch (RetryException e) when (attempt < Attempts)
             {
                 var pause = FirstPause * Math.Pow(2, attempt - 1) * (0.9 + (0.2 * random.NextDouble()));
-                progress.Report(new TransferProgress("download", Length(part), request.Bytes, string.Create(CultureInfo.InvariantCulture, $"attempt {attempt} of {Attempts}: {e.Message}; next in {pause.TotalSeconds:0.#} s")));
+                progress.Report(new TransferProgress("download", Length(part), request.Bytes,
+                    string.Create(CultureInfo.InvariantCulture, $"attempt {attempt} of {Attempts}: {e.Message}; next in {pause.TotalSeconds:0.#} s")));
                 await Task.Delay(pause, time, cancellationToken).ConfigureAwait(false);
             }
             catch (RetryException e)
             {
-                throw new TransferException(TransferFault.Unreachable, $"{request.Url} could not be fetched in {Attempts} attempts; the last one: {e.Message}. What arrived is kept and resumed next time", e);
+                throw new TransferException(TransferFault.Unreachable,
+                    $"{request.Url} could not be fetched in {Attempts} attempts; the last one: {e.Message}. What arrived is kept and resumed next time", e);
             }
             catch (TransferException e) when (e.Fault == TransferFault.Wrong)
             {
@@ -117,7 +125,8 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
 
             if (offset > 0)
             {
-                progress.Report(new TransferProgress("download", resumed ? offset : 0, request.Bytes, resumed ? $"resumed at byte {offset}" : "the server's file has changed or cannot be resumed; starting anew"));
+                var note = resumed ? $"resumed at byte {offset}" : "the server's file has changed or cannot be resumed; starting anew";
+                progress.Report(new TransferProgress("download", resumed ? offset : 0, request.Bytes, note));
             }
 
             await CopyAsync(request, response, part, resumed ? offset : 0, progress, stall).ConfigureAwait(false);
@@ -132,7 +141,8 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         }
     }
 
-    private async Task CopyAsync(TransferRequest request, HttpResponseMessage response, string part, long offset, IProgress<TransferProgress> progress, StallGuard stall)
+    private async Task CopyAsync(TransferRequest request, HttpResponseMessage response, string part, long offset,
+        IProgress<TransferProgress> progress, StallGuard stall)
     {
         long? total = response.Content.Headers.ContentLength is { } length ? offset + length : request.Bytes;
         if (request.Bytes is { } wanted && total != wanted)
@@ -185,7 +195,8 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         var found = Checksum.OfFile(part);
         if (request.Sha256 is { } wanted && !found.Equals(wanted, StringComparison.OrdinalIgnoreCase))
         {
-            throw new TransferException(TransferFault.Wrong, $"{request.Url} has SHA-256 {found}, {wanted} was expected; the file was thrown away. Check the checksum, or whether somebody changed the file");
+            throw new TransferException(TransferFault.Wrong,
+                $"{request.Url} has SHA-256 {found}, {wanted} was expected; the file was thrown away. Check the checksum, or whether the file changed");
         }
 
         DurableFile.Publish(part, request.Target);
@@ -248,7 +259,8 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         var needed = (long)(missing * 1.1);
         if (disk.FreeBytes(folder) is var free && free < needed)
         {
-            throw new TransferException(TransferFault.DiskFull, $"'{folder}' has {free} bytes free, {needed} are needed (1.1 times what is missing); free some space or choose another folder");
+            throw new TransferException(TransferFault.DiskFull,
+                $"'{folder}' has {free} bytes free, {needed} are needed (1.1 times what is missing); free some space or choose another folder");
         }
     }
 
@@ -262,7 +274,8 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         return trimmed.StartsWith("<!doctype html", StringComparison.OrdinalIgnoreCase) || trimmed.StartsWith("<html", StringComparison.OrdinalIgnoreCase);
     }
 
-    private static TransferException Page(Uri url) => new(TransferFault.Wrong, $"{url} answered with a web page, not with the file; open it in a browser to see why");
+    private static TransferException Page(Uri url) => new(TransferFault.Wrong,
+        $"{url} answered with a web page, not with the file; open it in a browser to see why");
 
     private static long Length(string path) => File.Exists(path) ? new FileInfo(path).Length : 0;
 

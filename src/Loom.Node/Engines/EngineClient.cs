@@ -10,7 +10,12 @@ public sealed class EngineClient : IDisposable
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(2);
 
     // No proxy: these are loopback addresses, and a proxy variable in the environment must not carry them away.
-    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromSeconds(30) })
+    private readonly HttpClient _http = new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        AllowAutoRedirect = false,
+        PooledConnectionLifetime = TimeSpan.FromSeconds(30),
+    })
     {
         Timeout = Timeout.InfiniteTimeSpan,
         MaxResponseContentBufferSize = 1 << 20,
@@ -56,7 +61,8 @@ public sealed class EngineClient : IDisposable
             facts = facts with { Version = Text(h, "version"), Mock = Flag(h, "mock") };
         }
 
-        if (Parse(models) is { } list && list.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Array && data.GetArrayLength() > 0 && data[0] is { ValueKind: JsonValueKind.Object } model)
+        if (Parse(models) is { } list && list.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Array && data.GetArrayLength() > 0
+            && data[0] is { ValueKind: JsonValueKind.Object } model)
         {
             JsonElement? meta = model.TryGetProperty("meta", out var m) && m.ValueKind == JsonValueKind.Object ? m : null;
             facts = facts with
@@ -74,7 +80,9 @@ public sealed class EngineClient : IDisposable
             facts = facts with
             {
                 Version = facts.Version ?? Text(p, "build_info"),
-                Ctx = p.TryGetProperty("default_generation_settings", out var g) && g.ValueKind == JsonValueKind.Object && Number(g, "n_ctx") is { } ctx ? (int)ctx : facts.Ctx,
+                Ctx = p.TryGetProperty("default_generation_settings", out var g) && g.ValueKind == JsonValueKind.Object && Number(g, "n_ctx") is { } ctx
+                    ? (int)ctx
+                    : facts.Ctx,
             };
         }
 
@@ -124,7 +132,10 @@ public sealed class EngineClient : IDisposable
         json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text ? text : null;
 
     private static double? Number(JsonElement json, string name) =>
-        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && Math.Abs(number) < 1e15 ? number : null;
+        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number)
+            && Math.Abs(number) < 1e15
+            ? number
+            : null;
 
     private static bool Flag(JsonElement json, string name) => json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.True;
 

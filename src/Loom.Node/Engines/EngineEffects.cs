@@ -14,7 +14,8 @@ namespace Loom.Node.Engines;
 /// <param name="Client">Asks engines.</param>
 /// <param name="Threads">Splits the cores.</param>
 /// <param name="Machine">Shapes command lines.</param>
-public sealed record EngineHost(ISupervisor Supervisor, IProvisioner Provisioner, PortRange Ports, EngineClient Client, ThreadPlan Threads, LaunchMachine Machine);
+public sealed record EngineHost(ISupervisor Supervisor, IProvisioner Provisioner, PortRange Ports, EngineClient Client, ThreadPlan Threads,
+    LaunchMachine Machine);
 
 /// <summary>The effects of one replica on the real world.</summary>
 public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, string replica, EngineHost host, ILogger logger) : IEngineEffects
@@ -39,7 +40,8 @@ public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, st
         var old = _port;
         _port = host.Ports.Take();
         host.Ports.Release(old);
-        return _port > 0 ? _port : throw new ProvisionException(ProvisionExit.NotHealthy, $"all ports of serving.node.engine_ports ({host.Ports}) are taken; free some or widen the range");
+        return _port > 0 ? _port : throw new ProvisionException(ProvisionExit.NotHealthy,
+            $"all ports of serving.node.engine_ports ({host.Ports}) are taken; free some or widen the range");
     }
 
     public void ReleasePort()
@@ -113,7 +115,8 @@ public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, st
             Kind = ProcessKind.Engine,
             Command = launch.Command,
             WorkingDirectory = options.WorkingDirectory,
-            Environment = EngineEnvironment.Build(options.Environment, options.Folders, launch, request, warning => LogEnvironment(logger, ProcessName, warning)),
+            Environment = EngineEnvironment.Build(options.Environment, options.Folders, launch, request, warning =>
+                LogEnvironment(logger, ProcessName, warning)),
             Restart = Policy,
             Ready = new ProbePlan { Check = check, Every = s_probeStarting, Within = pool.Engine.ReadyTimeout ?? ReadyWithin(bytes) },
             Live = new ProbePlan { Check = check, Every = s_probeRunning },

@@ -23,7 +23,8 @@ public static class EngineEnvironment
     /// <param name="launch">What the kind needs.</param>
     /// <param name="request">Whose engine.</param>
     /// <param name="warn">Told of each value of the user that was replaced because it points outside the data root.</param>
-    public static ImmutableDictionary<string, string> Build(ImmutableDictionary<string, string> inherited, DataFolders folders, EngineLaunch launch, LaunchRequest request, Action<string> warn)
+    public static ImmutableDictionary<string, string> Build(
+        ImmutableDictionary<string, string> inherited, DataFolders folders, EngineLaunch launch, LaunchRequest request, Action<string> warn)
     {
         var environment = inherited.ToBuilder();
         environment.RemoveRange(s_tokens);

@@ -68,7 +68,8 @@ public static class EngineLog
     private static (DateTimeOffset? At, string Text) Split(string line)
     {
         var space = line.IndexOf(' ', StringComparison.Ordinal);
-        return space > 0 && DateTimeOffset.TryParse(line.AsSpan(0, space), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) && line[..space].Contains('T', StringComparison.Ordinal)
+        return space > 0 && DateTimeOffset.TryParse(line.AsSpan(0, space), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
+            && line[..space].Contains('T', StringComparison.Ordinal)
             ? (at, line[(space + 1)..])
             : (null, line);
     }

@@ -172,17 +172,17 @@ public sealed partial class EngineLoop : IAsyncDisposable
                 await LaunchAsync(move.Run.Prepared, scope).ConfigureAwait(false);
                 break;
             case EngineEffect.CheckPort check when _effects.IsPortTaken(check.Run.Port):
-                Post(new EngineEvent.PortTaken(check.Run.Port, check.Run.Spawn));
+                Post(new EngineEvent.PortTaken(check.Run));
                 break;
             case EngineEffect.WatchLoading watch:
                 await WatchLoadingAsync(watch.Run, scope).ConfigureAwait(false);
                 break;
             case EngineEffect.AskFacts ask:
-                Post(new EngineEvent.FactsLearned(ask.Run.Spawn, await _effects.AskFactsAsync(ask.Run, scope).ConfigureAwait(false)));
+                Post(new EngineEvent.FactsLearned(ask.Run, await _effects.AskFactsAsync(ask.Run, scope).ConfigureAwait(false)));
                 break;
             case EngineEffect.Probe probe:
                 await Task.Delay(probe.After, _time, scope).ConfigureAwait(false);
-                Post(new EngineEvent.Probed(probe.Run.Spawn, await _effects.ProbeAsync(probe.Run, scope).ConfigureAwait(false)));
+                Post(new EngineEvent.Probed(probe.Run, await _effects.ProbeAsync(probe.Run, scope).ConfigureAwait(false)));
                 break;
         }
     }
@@ -220,7 +220,7 @@ public sealed partial class EngineLoop : IAsyncDisposable
         {
             if (await _effects.AskLoadPercentAsync(run, scope).ConfigureAwait(false) is { } percent)
             {
-                Post(new EngineEvent.Loading(run.Spawn, percent));
+                Post(new EngineEvent.Loading(run, percent));
             }
 
             await Task.Delay(TimeSpan.FromSeconds(1), _time, scope).ConfigureAwait(false);

@@ -23,16 +23,18 @@ public sealed record EngineMachine(EngineRestartPolicy Policy)
         _ when state is EngineState.Stopping => Stay(state),
         EngineEvent.StartWanted => Start(state),
         EngineEvent.Progress p when state is EngineState.Provisioning at => (at with { Percent = p.Percent, Phase = p.Phase }, s_nothing),
-        EngineEvent.Prepared p when state is EngineState.Provisioning => (new EngineState.Starting(new EngineRun(p.Engine, 0, 0), null), [new EngineEffect.Launch(p.Engine)]),
+        EngineEvent.Prepared p when state is EngineState.Provisioning =>
+            (new EngineState.Starting(new EngineRun(p.Engine, 0, 0), null), [new EngineEffect.Launch(p.Engine)]),
         EngineEvent.PrepareFailed p when state is EngineState.Provisioning at => PrepareFailed(at, p),
-        EngineEvent.RetryDue when state is EngineState.Failed { Attempt: > 0 } failed => (new EngineState.Provisioning(failed.Attempt + 1, null, null), [new EngineEffect.Prepare()]),
+        EngineEvent.RetryDue when state is EngineState.Failed { Attempt: > 0 } failed =>
+            (new EngineState.Provisioning(failed.Attempt + 1, null, null), [new EngineEffect.Prepare()]),
         EngineEvent.Launching l when state is EngineState.Starting => (new EngineState.Starting(l.Run, null), s_nothing),
         EngineEvent.LaunchFailed l when state is EngineState.Starting => (new EngineState.Failed(l.Reason, null, 0), s_nothing),
-        EngineEvent.Loading l when state is EngineState.Starting s && s.Run.Spawn == l.Spawn => (s with { Percent = l.Percent }, s_nothing),
-        EngineEvent.FactsLearned f when state is EngineState.Starting s && s.Run.Spawn == f.Spawn => (new EngineState.Ready(s.Run, f.Facts), s_nothing),
+        EngineEvent.Loading l when state is EngineState.Starting s && s.Run == l.Run => (s with { Percent = l.Percent }, s_nothing),
+        EngineEvent.FactsLearned f when state is EngineState.Starting s && s.Run == f.Run && s.Run.Spawn > 0 => (new EngineState.Ready(s.Run, f.Facts), s_nothing),
         EngineEvent.FaultReported when state is EngineState.Ready r => (state, [new EngineEffect.Probe(r.Run, TimeSpan.Zero)]),
         EngineEvent.Probed p => Probed(state, p),
-        EngineEvent.PortTaken t when state.CurrentRun is { } run && run.Port == t.Port && run.Spawn == t.Spawn =>
+        EngineEvent.PortTaken t when state.CurrentRun is { Port: > 0 } run && run == t.Run =>
             (new EngineState.Starting(run with { Port = 0, Spawn = 0 }, null), [new EngineEffect.MoveToAnotherPort(run)]),
         EngineEvent.ProcessChanged c when state.CurrentRun is { Port: > 0 } run => Process(state, run, c),
         _ => Stay(state),
@@ -66,7 +68,7 @@ public sealed record EngineMachine(EngineRestartPolicy Policy)
 
     private static (EngineState, ImmutableArray<EngineEffect>) Probed(EngineState state, EngineEvent.Probed news) => (state, news.Trouble) switch
     {
-        _ when state.CurrentRun?.Spawn != news.Spawn => Stay(state),
+        _ when state.CurrentRun != news.Run => Stay(state),
         (EngineState.Ready r, { } trouble) => (new EngineState.Unready(r.Run, r.Facts, trouble, Probing: true), [new EngineEffect.Probe(r.Run, ProbeAgain)]),
         (EngineState.Unready { Probing: true } u, null) => (new EngineState.Ready(u.Run, u.Facts ?? EngineFacts.None), s_nothing),
         (EngineState.Unready { Probing: true } u, { } trouble) => (u with { Reason = trouble }, [new EngineEffect.Probe(u.Run, ProbeAgain)]),
@@ -82,7 +84,8 @@ public sealed record EngineMachine(EngineRestartPolicy Policy)
         {
             case ProcessState.Pending or ProcessState.Starting or ProcessState.Running:
                 var known = state is EngineState.Starting s && s.Run.Spawn == process.Spawns ? s.Percent : null;
-                return (new EngineState.Starting(present, known), process.State == ProcessState.Running && known is null ? [new EngineEffect.WatchLoading(present)] : s_nothing);
+                return (new EngineState.Starting(present, known), process.State == ProcessState.Running && known is null
+                    ? [new EngineEffect.WatchLoading(present)] : s_nothing);
             case ProcessState.Ready:
                 return Answering(state, present);
             case ProcessState.Unhealthy:
@@ -94,7 +97,8 @@ public sealed record EngineMachine(EngineRestartPolicy Policy)
                     : new EngineState.Unready(present, null, reason, Probing: false);
                 return (waiting, [new EngineEffect.CheckPort(present)]);
             case ProcessState.Completed:
-                return (new EngineState.Stopped($"the engine ended by itself with code {process.LastExit?.Code ?? 0}, which is never restarted", present), s_nothing);
+                return (new EngineState.Stopped($"the engine ended by itself with code {process.LastExit?.Code ?? 0}, which is never restarted", present),
+                    s_nothing);
             case ProcessState.Failed or ProcessState.Blocked or ProcessState.Skipped:
                 return (new EngineState.Failed(reason, present, 0), s_nothing);
             case ProcessState.Stopping:

@@ -116,17 +116,17 @@ public abstract record EngineEvent
     public sealed record ProcessChanged(Loom.Processes.ProcessSnapshot Process, string? LastWords) : EngineEvent;
 
     /// <summary>The port was taken by another program while the engine was down.</summary>
-    public sealed record PortTaken(int Port, int Spawn) : EngineEvent;
+    public sealed record PortTaken(EngineRun Run) : EngineEvent;
 
-    public sealed record Loading(int Spawn, int Percent) : EngineEvent;
+    public sealed record Loading(EngineRun Run, int Percent) : EngineEvent;
 
-    public sealed record FactsLearned(int Spawn, EngineFacts Facts) : EngineEvent;
+    public sealed record FactsLearned(EngineRun Run, EngineFacts Facts) : EngineEvent;
 
     /// <summary>A request met a transport fault or a 5xx.</summary>
     public sealed record FaultReported(string Reason) : EngineEvent;
 
     /// <summary>Result of Loom's own extra probe; null = it answered well.</summary>
-    public sealed record Probed(int Spawn, string? Trouble) : EngineEvent;
+    public sealed record Probed(EngineRun Run, string? Trouble) : EngineEvent;
 }
 
 /// <summary>What the machine wants done: a closed set. Each ends in an event.</summary>

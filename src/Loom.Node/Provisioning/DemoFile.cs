@@ -17,7 +17,8 @@ public static class DemoFile
             DemoModelWriter.Write(temp);
             if (Checksum.OfFile(temp) is var found && found != sha256)
             {
-                throw new ProvisionException(ProvisionExit.Checksum, $"the demo model written to '{path}' has SHA-256 {found}, {sha256} was expected; check the disk");
+                throw new ProvisionException(ProvisionExit.Checksum,
+                    $"the demo model written to '{path}' has SHA-256 {found}, {sha256} was expected; check the disk");
             }
 
             using (var file = new FileStream(temp, FileMode.Open, FileAccess.ReadWrite))

@@ -11,7 +11,8 @@ namespace Loom.Node.Provisioning;
 internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, TimeProvider time)
 {
     private static readonly TimeSpan s_deadline = TimeSpan.FromMinutes(10);
-    private static readonly string[] s_network = ["ENOTFOUND", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH", "ERR_SOCKET", "network"];
+    private static readonly string[] s_network = ["ENOTFOUND", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH",
+        "ERR_SOCKET", "network"];
 
     /// <summary>Folder of the installed adapter.</summary>
     /// <exception cref="ProvisionException">It cannot be installed.</exception>
@@ -19,7 +20,8 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
     {
         if (options.EmbeddedSources is not { } folder || !Directory.Exists(folder))
         {
-            throw new ProvisionException(ProvisionExit.NotFound, "the adapter of engine \"embedded\" (engines/embedded) does not lie beside this loom; install Loom whole, or use another engine");
+            throw new ProvisionException(ProvisionExit.NotFound,
+                "the adapter of engine \"embedded\" (engines/embedded) does not lie beside this loom; install Loom whole, or use another engine");
         }
 
         var sources = EmbeddedSources.Read(folder);
@@ -36,7 +38,8 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
 
         Directory.CreateDirectory(options.CacheDir, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-        using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"{holder} is installing it"), time, cancellationToken).ConfigureAwait(false);
+        using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"{holder} is installing it"), time,
+            cancellationToken).ConfigureAwait(false);
         if (!InstallMarker.IsWhole(target, sources))
         {
             await InstallAsync(sources, target, step, cancellationToken).ConfigureAwait(false);
@@ -64,7 +67,9 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
     {
         if (options.Offline)
         {
-            throw new ProvisionException(ProvisionExit.Download, $"engine \"embedded\" is not installed at '{target}', and serving.provisioner.offline forbids the network; start once with the network, or use another engine");
+            throw new ProvisionException(ProvisionExit.Download,
+                $"engine \"embedded\" is not installed at '{target}', and serving.provisioner.offline forbids the network; start once with the network, "
+                    + $"or use another engine");
         }
 
         var temp = $"{target}.{Guid.NewGuid():N}.tmp";
@@ -98,11 +103,14 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
     {
         if (ToolPath.Find("npm", options.Environment) is not { } npm)
         {
-            throw new ProvisionException(ProvisionExit.NotFound, "engine \"embedded\" installs its packages with npm, which is not in PATH; install npm (it comes with Node), or use another engine");
+            throw new ProvisionException(ProvisionExit.NotFound,
+                "engine \"embedded\" installs its packages with npm, which is not in PATH; install npm (it comes with Node), or use another engine");
         }
 
-        ImmutableArray<string> command = [npm, "ci", "--omit=optional", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--no-progress", "--no-update-notifier"];
-        var result = await oneShot.RunAsync("engine-provisioner-npm", command, folder, options.Environment, s_deadline, cancellationToken).ConfigureAwait(false);
+        ImmutableArray<string> command = [npm, "ci", "--omit=optional", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--no-progress",
+            "--no-update-notifier"];
+        var result = await oneShot.RunAsync("engine-provisioner-npm", command, folder, options.Environment, s_deadline,
+            cancellationToken).ConfigureAwait(false);
         if (result.Code == 0)
         {
             return;
@@ -116,11 +124,14 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
         {
             ProvisionExit.DiskFull => "the disk is full",
             ProvisionExit.Checksum => "a package is not what the lock file says",
-            _ when s_network.Any(sign => said.Contains(sign, StringComparison.Ordinal)) => "the npm registry cannot be reached; check the network, npm's registry setting and proxy variables",
+            _ when s_network.Any(sign => said.Contains(sign, StringComparison.Ordinal)) =>
+                "the npm registry cannot be reached; check the network, npm's registry setting and proxy variables",
             _ => $"npm ci failed ({result.Reason})",
         };
-        var last = result.Tail.LastOrDefault(l => l.Contains("error", StringComparison.OrdinalIgnoreCase) && !l.Contains("complete log", StringComparison.OrdinalIgnoreCase) && !l.Contains(".log", StringComparison.Ordinal));
-        throw new ProvisionException(exit, $"engine \"embedded\" could not be installed: {why}.{(last is null ? "" : $" npm said: {last.Trim()}.")} Log: {result.LogPath}");
+        var last = result.Tail.LastOrDefault(l => l.Contains("error", StringComparison.OrdinalIgnoreCase)
+            && !l.Contains("complete log", StringComparison.OrdinalIgnoreCase) && !l.Contains(".log", StringComparison.Ordinal));
+        throw new ProvisionException(exit,
+            $"engine \"embedded\" could not be installed: {why}.{(last is null ? "" : $" npm said: {last.Trim()}.")} Log: {result.LogPath}");
     }
 
     private static void Delete(string folder)

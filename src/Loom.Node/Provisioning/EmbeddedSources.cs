@@ -57,16 +57,19 @@ internal sealed record InstallMarker
     public static InstallMarker Of(string folder, EmbeddedSources sources)
     {
         var native = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
-            .Where(f => Path.GetExtension(f) is ".node" || Path.GetFileName(f).Contains(".so", StringComparison.Ordinal) || Path.GetFileName(f) == ".package-lock.json")
+            .Where(f => Path.GetExtension(f) is ".node" || Path.GetFileName(f).Contains(".so", StringComparison.Ordinal)
+                || Path.GetFileName(f) == ".package-lock.json")
             .Select(f => Path.GetRelativePath(folder, f));
         return new InstallMarker
         {
             Hash = sources.Hash,
-            Files = sources.Files.Concat(native).Distinct(StringComparer.Ordinal).ToImmutableSortedDictionary(f => f, f => Checksum.OfFile(Path.Combine(folder, f)), StringComparer.Ordinal),
+            Files = sources.Files.Concat(native).Distinct(StringComparer.Ordinal).ToImmutableSortedDictionary(f => f, f =>
+                Checksum.OfFile(Path.Combine(folder, f)), StringComparer.Ordinal),
         };
     }
 
-    public void Write(string folder) => DurableFile.Write(Path.Combine(folder, FileName), JsonSerializer.SerializeToUtf8Bytes(this, InstallJson.Default.InstallMarker));
+    public void Write(string folder) => DurableFile.Write(Path.Combine(folder, FileName),
+        JsonSerializer.SerializeToUtf8Bytes(this, InstallJson.Default.InstallMarker));
 
     /// <summary>Whether the folder holds a whole installation of these sources.</summary>
     public static bool IsWhole(string folder, EmbeddedSources sources)

@@ -17,7 +17,8 @@ internal sealed class LlamaServerFinder(NodeOptions options, Transfer transfer, 
         {
             return ToolPath.IsExecutable(binary)
                 ? new PreparedEngine { Program = binary, Version = engine.Version }
-                : throw new ProvisionException(ProvisionExit.NotFound, $"serving.engines.{engine.Name}.binary: '{binary}' {(File.Exists(binary) ? "is not executable" : "does not exist")}");
+                : throw new ProvisionException(ProvisionExit.NotFound,
+                    $"serving.engines.{engine.Name}.binary: '{binary}' {(File.Exists(binary) ? "is not executable" : "does not exist")}");
         }
 
         if (await ResolveAsync(engine, step, cancellationToken).ConfigureAwait(false) is { } resolved)
@@ -34,8 +35,10 @@ internal sealed class LlamaServerFinder(NodeOptions options, Transfer transfer, 
         return engine.Version is null && ToolPath.Find(Name, options.Environment) is { } found
             ? new PreparedEngine { Program = found }
             : throw new ProvisionException(ProvisionExit.NotFound, engine.Version is null
-                ? $"engine \"{engine.Name}\": llama-server is neither in a build folder, nor in the cache, nor in PATH; install it, or set serving.engines.{engine.Name}.binary, or version, url and sha256"
-                : $"engine \"{engine.Name}\": llama-server {engine.Version} is not in the cache; set serving.engines.{engine.Name}.url and sha256 to have it fetched, or binary to its path");
+                ? $"engine \"{engine.Name}\": llama-server is neither in a build folder, nor in the cache, nor in PATH; install it, or set "
+                    + $"serving.engines.{engine.Name}.binary, or version, url and sha256"
+                : $"engine \"{engine.Name}\": llama-server {engine.Version} is not in the cache; set serving.engines.{engine.Name}.url and sha256 to have "
+                    + $"it fetched, or binary to its path");
     }
 
     private async Task<ResolvedBinary?> ResolveAsync(EnginePlan engine, StepReporter step, CancellationToken cancellationToken)
@@ -62,11 +65,14 @@ internal sealed class LlamaServerFinder(NodeOptions options, Transfer transfer, 
     /// <summary>A program for another machine, or without its libraries, is told now and not by a crash loop.</summary>
     private async Task TryItAsync(EnginePlan engine, ResolvedBinary resolved, CancellationToken cancellationToken)
     {
-        var answer = await oneShot.RunAsync("engine-provisioner-version", [resolved.Path, "--version"], options.WorkingDirectory, options.Environment, TimeSpan.FromSeconds(30), cancellationToken).ConfigureAwait(false);
+        var answer = await oneShot.RunAsync("engine-provisioner-version", [resolved.Path, "--version"], options.WorkingDirectory, options.Environment,
+            TimeSpan.FromSeconds(30), cancellationToken).ConfigureAwait(false);
         if (answer.Code != 0)
         {
-            Directory.Delete(Path.Combine(options.CacheDir, "engines", Path.GetRelativePath(Path.Combine(options.CacheDir, "engines"), resolved.Path).Split('/')[0]), recursive: true);
-            throw new ProvisionException(ProvisionExit.NotFound, $"engine \"{engine.Name}\": what {engine.Url} gave does not run here: {answer.Tail.LastOrDefault() ?? answer.Reason}");
+            Directory.Delete(Path.Combine(options.CacheDir, "engines",
+                Path.GetRelativePath(Path.Combine(options.CacheDir, "engines"), resolved.Path).Split('/')[0]), recursive: true);
+            throw new ProvisionException(ProvisionExit.NotFound,
+                $"engine \"{engine.Name}\": what {engine.Url} gave does not run here: {answer.Tail.LastOrDefault() ?? answer.Reason}");
         }
     }
 }

@@ -17,7 +17,8 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
 {
     /// <summary>The model, fetched if it is not there yet.</summary>
     /// <exception cref="ProvisionException">It cannot be had.</exception>
-    public async Task<PreparedModel> FetchAsync(ModelReference reference, IProgress<ProvisionProgress> progress, string? group, CancellationToken cancellationToken)
+    public async Task<PreparedModel> FetchAsync(ModelReference reference,
+        IProgress<ProvisionProgress> progress, string? group, CancellationToken cancellationToken)
     {
         var step = new StepReporter(progress, time, $"model:{reference.Id}", "model_fetch", group);
         return await step.RunAsync("looking for it", () => reference switch
@@ -59,12 +60,14 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
             if (offline)
             {
                 throw new ProvisionException(ProvisionExit.Download,
-                    $"model '{reference.Id}' is not at '{target}', and serving.provisioner.offline forbids the network; put the file there or allow the network once");
+                    $"model '{reference.Id}' is not at '{target}', and serving.provisioner.offline forbids the network; put the file there or allow the "
+                        + $"network once");
             }
 
             try
             {
-                var sha256 = reference.Sha256 ?? (reference.FromHub ? await transfer.PublishedSha256Async(reference.Url, cancellationToken).ConfigureAwait(false) : null);
+                var sha256 = reference.Sha256 ?? (reference.FromHub
+                    ? await transfer.PublishedSha256Async(reference.Url, cancellationToken).ConfigureAwait(false) : null);
                 var request = new TransferRequest(reference.Url, target) { Sha256 = sha256, AllowUnverified = allowUnverified };
                 var result = await transfer.FetchAsync(request, step, cancellationToken).ConfigureAwait(false);
                 return Record(reference.Id, reference.Url.OriginalString, result.Sha256, result.Bytes, result.Verified);
@@ -75,7 +78,8 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
             }
         }, cancellationToken);
 
-    private async Task<PreparedModel> OnceAsync(string target, string id, string? sha256, StepReporter step, Func<string, Task<ModelRecord>> fetch, CancellationToken cancellationToken)
+    private async Task<PreparedModel> OnceAsync(string target, string id, string? sha256, StepReporter step,
+        Func<string, Task<ModelRecord>> fetch, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
         if (Present(target, id, sha256) is { } present)
@@ -83,7 +87,8 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
             return present;
         }
 
-        using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"{holder} is fetching it"), time, cancellationToken).ConfigureAwait(false);
+        using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"{holder} is fetching it"), time,
+            cancellationToken).ConfigureAwait(false);
         if (Present(target, id, sha256) is { } meanwhile)
         {
             return meanwhile;
@@ -128,7 +133,8 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
         if (!record.Verified && sha256 is null && !allowUnverified)
         {
             throw new ProvisionException(ProvisionExit.Checksum,
-                $"model '{id}': '{target}' (SHA-256 {record.Sha256}) was never checked against a known checksum; give that checksum if it is right, or allow it unverified (--allow-unverified)");
+                $"model '{id}': '{target}' (SHA-256 {record.Sha256}) was never checked against a known checksum; give that checksum if it is right, or "
+                    + $"allow it unverified (--allow-unverified)");
         }
 
         if (ModelRecord.Read(target) != record)
@@ -142,7 +148,8 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
     private ModelRecord Record(string id, string source, string sha256, long bytes, bool verified) =>
         new() { Id = id, Source = source, Sha256 = sha256, Bytes = bytes, Verified = verified, FetchedAt = time.GetUtcNow() };
 
-    private static PreparedModel Prepared(ModelRecord record, string id, string target) => new(id, target, record.Bytes) { Sha256 = record.Sha256, Verified = record.Verified };
+    private static PreparedModel Prepared(ModelRecord record, string id, string target) =>
+        new(id, target, record.Bytes) { Sha256 = record.Sha256, Verified = record.Verified };
 
     /// <summary>The exit code for a fault of a transfer.</summary>
     internal static ProvisionExit ExitOf(TransferFault fault) => fault switch

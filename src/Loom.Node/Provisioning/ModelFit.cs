@@ -19,7 +19,8 @@ public sealed record ModelFit(long Weights, long Context)
     /// <summary>Null when it fits into so much free memory, else why not and what to do.</summary>
     public string? Trouble(string model, string pool, int ctx, int slots, long freeBytes) => Total <= freeBytes
         ? null
-        : $"model '{model}' needs {Size(Total)} ({Size(Weights)} of weights, {Size(Context)} for {slots} x {ctx} tokens, {Size(EngineBytes)} for the engine), {Size(freeBytes)} are free; "
+        : $"model '{model}' needs {Size(Total)} ({Size(Weights)} of weights, {Size(Context)} for {slots} x {ctx} tokens, {Size(EngineBytes)} for the "
+            + $"engine), {Size(freeBytes)} are free; "
             + $"lower ctx or slots of [serving.pools.{pool}], choose a smaller model, or free memory";
 
     private static string Size(long bytes) => ByteSize.Text(bytes);
@@ -60,7 +61,8 @@ public static class FreeMemory
     }
 
     private static long? GroupV1(Func<string, string?> read) =>
-        Number(read("/sys/fs/cgroup/memory/memory.limit_in_bytes")) is { } max && max < long.MaxValue / 2 && Number(read("/sys/fs/cgroup/memory/memory.usage_in_bytes")) is { } now
+        Number(read("/sys/fs/cgroup/memory/memory.limit_in_bytes")) is { } max && max < long.MaxValue / 2
+            && Number(read("/sys/fs/cgroup/memory/memory.usage_in_bytes")) is { } now
             ? Math.Max(0, max - now + (Field(read("/sys/fs/cgroup/memory/memory.stat"), "total_inactive_file") ?? 0))
             : null;
 

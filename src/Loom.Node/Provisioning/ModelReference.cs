@@ -63,7 +63,8 @@ public abstract record ModelReference
         var plain = hash < 0 ? text : text[..hash];
         if (sha256 is not null && (sha256.Length != 64 || !sha256.All(char.IsAsciiHexDigit)))
         {
-            throw new ProvisionException(ProvisionExit.Configuration, $"model reference '{text}': #sha256= takes 64 hex digits, found {sha256.Length} characters");
+            throw new ProvisionException(ProvisionExit.Configuration,
+                $"model reference '{text}': #sha256= takes 64 hex digits, found {sha256.Length} characters");
         }
 
         return plain switch
@@ -92,7 +93,8 @@ public abstract record ModelReference
         }
 
         var file = string.Join('/', parts.Skip(2).Select(Uri.EscapeDataString));
-        return new Remote(new Uri($"{hub.OriginalString.TrimEnd('/')}/{parts[0]}/{parts[1]}/resolve/main/{file}"), string.Join('/', parts), FromHub: true) { Id = IdOf(parts[^1]), Sha256 = sha256 };
+        return new Remote(new Uri($"{hub.OriginalString.TrimEnd('/')}/{parts[0]}/{parts[1]}/resolve/main/{file}"), string.Join('/', parts),
+            FromHub: true) { Id = IdOf(parts[^1]), Sha256 = sha256 };
     }
 
     private static Remote Web(string text, string? sha256)
@@ -108,11 +110,13 @@ public abstract record ModelReference
             throw new ProvisionException(ProvisionExit.Configuration, $"model reference '{text}' names no file");
         }
 
-        return new Remote(url, string.Join('/', parts.Prepend(url.IsDefaultPort ? url.Host : $"{url.Host}_{url.Port}")), FromHub: false) { Id = IdOf(parts[^1]), Sha256 = sha256 };
+        return new Remote(url, string.Join('/', parts.Prepend(url.IsDefaultPort ? url.Host : $"{url.Host}_{url.Port}")),
+            FromHub: false) { Id = IdOf(parts[^1]), Sha256 = sha256 };
     }
 
     // Parts become folders below the models folder: nothing may climb out of it or hide in it.
-    private static bool IsSafe(string part) => part.Length is > 0 and <= 200 && part[0] != '.' && !part.Contains('/') && !part.Contains('\\') && !part.Any(char.IsControl);
+    private static bool IsSafe(string part) => part.Length is > 0 and <= 200 && part[0] != '.' && !part.Contains('/') && !part.Contains('\\')
+        && !part.Any(char.IsControl);
 
     private static string IdOf(string path)
     {
@@ -122,5 +126,6 @@ public abstract record ModelReference
 
     private static ProvisionException Unknown(string text, ImmutableDictionary<string, ModelPlan> catalog) => new(
         ProvisionExit.NotFound,
-        $"model '{text}' is neither demo, file:, https://, hf:org/repo/file.gguf nor a [models.*] entry (known: {(catalog.IsEmpty ? "none" : string.Join(", ", catalog.Keys.Order(StringComparer.Ordinal)))})");
+        $"model '{text}' is neither demo, file:, https://, hf:org/repo/file.gguf nor a [models.*] entry (known: "
+            + $"{(catalog.IsEmpty ? "none" : string.Join(", ", catalog.Keys.Order(StringComparer.Ordinal)))})");
 }

@@ -60,7 +60,8 @@ public sealed class ModelStore(NodeOptions options, ModelFetcher fetcher)
     {
         if (file is null)
         {
-            return Listing((await fetcher.FetchAsync(new ModelReference.Demo { Id = DemoModel.Id }, progress, null, cancellationToken).ConfigureAwait(false)).Path);
+            return Listing((await fetcher.FetchAsync(new ModelReference.Demo { Id = DemoModel.Id }, progress, null,
+                cancellationToken).ConfigureAwait(false)).Path);
         }
 
         if (!Directory.Exists(Path.GetDirectoryName(file)))
@@ -99,7 +100,8 @@ public sealed class ModelStore(NodeOptions options, ModelFetcher fetcher)
         var model = Find(id);
         if (!model.Path!.StartsWith(options.ModelsDir.TrimEnd('/') + "/", StringComparison.Ordinal))
         {
-            throw new ProvisionException(ProvisionExit.Configuration, $"model '{id}' is your own file '{model.Path}', not one Loom fetched; delete it yourself if you mean it");
+            throw new ProvisionException(ProvisionExit.Configuration,
+                $"model '{id}' is your own file '{model.Path}', not one Loom fetched; delete it yourself if you mean it");
         }
 
         using var held = await ArtifactLock.TakeAsync(model.Path + ".lock", _ => { }, time, cancellationToken).ConfigureAwait(false);

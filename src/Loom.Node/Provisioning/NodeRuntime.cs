@@ -13,9 +13,11 @@ internal sealed class NodeRuntime(NodeOptions options, OneShot oneShot)
     public async Task<(string Path, string Version)> FindAsync(PoolPlan pool, CancellationToken cancellationToken)
     {
         var found = new List<string>();
-        foreach (var node in ToolPath.FindAll("node", options.Environment).Concat(ToolPath.FindAll("nodejs", options.Environment)).Distinct(StringComparer.Ordinal))
+        foreach (var node in ToolPath.FindAll("node", options.Environment).Concat(ToolPath.FindAll("nodejs",
+            options.Environment)).Distinct(StringComparer.Ordinal))
         {
-            var answer = await oneShot.RunAsync("engine-provisioner-node", [node, "--version"], options.WorkingDirectory, options.Environment, TimeSpan.FromSeconds(20), cancellationToken).ConfigureAwait(false);
+            var answer = await oneShot.RunAsync("engine-provisioner-node", [node, "--version"], options.WorkingDirectory, options.Environment,
+                TimeSpan.FromSeconds(20), cancellationToken).ConfigureAwait(false);
             var version = answer.Code == 0 ? answer.Tail.LastOrDefault()?.Trim() : null;
             if (Major(version) >= OldestMajor)
             {
@@ -34,5 +36,6 @@ internal sealed class NodeRuntime(NodeOptions options, OneShot oneShot)
 
     internal static ProvisionException Missing(PoolPlan pool, IReadOnlyCollection<string> found) => new(
         ProvisionExit.NotFound,
-        $"engine \"{pool.Engine.Name}\" needs Node 20 or newer (found: {(found.Count == 0 ? "none" : string.Join(", ", found))}); install it, or set serving.pools.{pool.Id}.engine to a llama-server or an [llm.*] provider");
+        $"engine \"{pool.Engine.Name}\" needs Node 20 or newer (found: {(found.Count == 0 ? "none" : string.Join(", ", found))}); install it, or set "
+            + $"serving.pools.{pool.Id}.engine to a llama-server or an [llm.*] provider");
 }

@@ -15,7 +15,12 @@ public sealed class OneShot(ISupervisor supervisor, NodeOptions options, TimePro
     /// <param name="cancellationToken">Stops it.</param>
     /// <returns>Its exit code (null = it was ended by a signal or never started) and what it wrote last.</returns>
     public async Task<OneShotResult> RunAsync(
-        string name, ImmutableArray<string> command, string folder, ImmutableDictionary<string, string> environment, TimeSpan deadline, CancellationToken cancellationToken)
+        string name,
+        ImmutableArray<string> command,
+        string folder,
+        ImmutableDictionary<string, string> environment,
+        TimeSpan deadline,
+        CancellationToken cancellationToken)
     {
         using var late = new CancellationTokenSource(deadline, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellationToken);

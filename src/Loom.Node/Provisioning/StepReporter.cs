@@ -4,7 +4,8 @@ using Loom.Core.Binaries;
 namespace Loom.Node.Provisioning;
 
 /// <summary>Reports one step: its start, its bytes at most ten times a second, its end.</summary>
-internal sealed class StepReporter(IProgress<ProvisionProgress> progress, TimeProvider time, string step, string kind, string? group) : IProgress<TransferProgress>
+internal sealed class StepReporter(IProgress<ProvisionProgress> progress, TimeProvider time, string step, string kind, string? group)
+    : IProgress<TransferProgress>
 {
     private static readonly TimeSpan s_every = TimeSpan.FromMilliseconds(100);
     private long? _last;
@@ -47,7 +48,8 @@ internal sealed class StepReporter(IProgress<ProvisionProgress> progress, TimePr
 
     private void Report(StepStatus status, string phase, string human, long done, long? total)
     {
-        _told = new ProvisionProgress { Step = step, Kind = kind, Group = group, Status = status, BytesDone = done, BytesTotal = total, Phase = phase, Human = human };
+        _told = new ProvisionProgress { Step = step, Kind = kind, Group = group, Status = status, BytesDone = done, BytesTotal = total, Phase = phase,
+            Human = human };
         progress.Report(_told);
     }
 }

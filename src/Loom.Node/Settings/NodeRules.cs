@@ -23,15 +23,32 @@ public static class NodeRules
             switch (draft.Value<EngineKindName>(kindKey))
             {
                 case EngineKindName.Command when !draft.IsGiven(Draft.Key("serving", "engines", engine, "command")):
-                    Missing(draft, kindKey, Draft.Key("serving", "engines", engine, "command"), "kind command needs a command", """command = ["vllm", "serve", "{model}", "--port", "{port}"]""");
+                    Missing(draft, kindKey, Draft.Key("serving", "engines", engine, "command"), "kind command needs a command",
+                        """command = ["vllm", "serve", "{model}", "--port", "{port}"]""");
                     break;
                 case EngineKindName.OpenAI when !draft.IsGiven(Draft.Key("serving", "engines", engine, "provider")):
-                    Missing(draft, kindKey, Draft.Key("serving", "engines", engine, "provider"), "kind openai needs a provider", "provider = the NAME of an [llm.NAME]");
+                    Missing(draft, kindKey, Draft.Key("serving", "engines", engine, "provider"), "kind openai needs a provider",
+                        "provider = the NAME of an [llm.NAME]");
+                    break;
+                case EngineKindName.OpenAI:
+                    ProviderIsRemote(draft, engine);
                     break;
                 case EngineKindName.LlamaServer:
                     Download(draft, engine);
                     break;
             }
+        }
+    }
+
+    private static void ProviderIsRemote(Draft draft, string engine)
+    {
+        var key = Draft.Key("serving", "engines", engine, "provider");
+        var provider = draft.Value<string>(key) ?? "";
+        var type = Draft.Key("llm", provider, "type");
+        if (draft.Names("llm").Contains(provider, StringComparer.Ordinal) && !draft.IsAtFault(type)
+            && draft.Value<ProviderType>(type, "llm.*.type") != ProviderType.Http)
+        {
+            draft.Report("R11", key, $"[llm.{provider}] is not of type http: there is no API behind it that a pool could use", "name a provider of type http");
         }
     }
 
@@ -71,7 +88,8 @@ public static class NodeRules
         foreach (var name in draft.Names("llm"))
         {
             var url = Draft.Key("llm", name, "base_url");
-            if (pools.Contains($"llm-{name}", StringComparer.Ordinal) && draft.Value<ProviderType>(Draft.Key("llm", name, "type"), "llm.*.type") == ProviderType.Http)
+            if (pools.Contains($"llm-{name}", StringComparer.Ordinal)
+                && draft.Value<ProviderType>(Draft.Key("llm", name, "type"), "llm.*.type") == ProviderType.Http)
             {
                 draft.Report("R11", url, $"[llm.{name}] makes a pool 'llm-{name}', and [serving.pools.llm-{name}] is one too", "give the pool another name");
             }
@@ -93,7 +111,8 @@ public static class NodeRules
             {
                 if (model != "demo" && !catalog.Contains(model, StringComparer.Ordinal) && ModelReference.IdFor(model) == model)
                 {
-                    draft.Report("R11", key, $"there is no model '{model}'", $"add [models.{model}], or write demo, file:PATH, https://... or hf:org/repo/file.gguf");
+                    draft.Report("R11", key, $"there is no model '{model}'",
+                        $"add [models.{model}], or write demo, file:PATH, https://... or hf:org/repo/file.gguf");
                 }
             }
         }
@@ -121,7 +140,8 @@ public static class NodeRules
         {
             if (!pools.Contains(pool, StringComparer.Ordinal) && !(pools.IsEmpty && pool == "default"))
             {
-                draft.Report("R11", Key, $"there is no pool '{pool}'", pools.IsEmpty ? "default is the only pool, or add [serving.pools.NAME]" : $"known pools: {string.Join(", ", pools)}");
+                draft.Report("R11", Key, $"there is no pool '{pool}'", pools.IsEmpty
+                    ? "default is the only pool, or add [serving.pools.NAME]" : $"known pools: {string.Join(", ", pools)}");
             }
         }
     }

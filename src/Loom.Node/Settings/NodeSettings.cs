@@ -16,35 +16,42 @@ public static class NodeSettings
     public static readonly Setting<PortPair> EnginePorts = Setting.Grammar("serving.node.engine_ports", "Ports for engines.", "first-last, 1024 to 65535",
         PortPair.Read, static ports => ports.ToString(), "28080-28179");
 
-    public static readonly Setting<string> CacheDir = Setting.Path("serving.provisioner.cache_dir", "Cache of downloaded engines.", "~/.cache/llama-orch", source: "seeds/001");
+    public static readonly Setting<string> CacheDir = Setting.Path("serving.provisioner.cache_dir", "Cache of downloaded engines.", "~/.cache/llama-orch",
+        source: "seeds/001");
 
     public static readonly Setting<string> ModelsDir = Setting.Path("serving.provisioner.models_dir", "Folder of fetched model files.", "{paths.models_dir}");
 
     public static readonly Setting<bool> Offline = Setting.Bool("serving.provisioner.offline", "Never touch the network.", "false");
 
-    public static readonly Setting<ImmutableArray<string>> GpuMask = Setting.List("serving.provisioner.gpu_mask", "GPUs an engine may use: indices, UUIDs, or none for CPU.",
+    public static readonly Setting<ImmutableArray<string>> GpuMask = Setting.List("serving.provisioner.gpu_mask",
+        "GPUs an engine may use: indices, UUIDs, or none for CPU.",
         "0", source: "seeds/001");
 
-    public static readonly Setting<bool> MockMode = Setting.Bool("reasoning.features.mock_mode", "Mock answers, marked mock in every record. [test: true]", "false",
+    public static readonly Setting<bool> MockMode = Setting.Bool("reasoning.features.mock_mode", "Mock answers, marked mock in every record. [test: true]",
+        "false",
         variables: ["ORCHESTRATOR_MOCK_MODE", "ORCHESTRATOR_FEATURES__MOCK_MODE"], source: "seeds/000");
 
     public static readonly Setting<ProviderType> LlmType = Setting.Enum<ProviderType>("llm.*.type", "local = Loom's own API.",
         [("http", ProviderType.Http), ("local", ProviderType.Local), ("mock", ProviderType.Mock)], "http");
 
-    public static readonly Setting<Uri> LlmBaseUrl = Setting.Url("llm.*.base_url", "Base address of an OpenAI-compatible provider; required for type http.", source: "seeds/003");
+    public static readonly Setting<Uri> LlmBaseUrl = Setting.Url("llm.*.base_url", "Base address of an OpenAI-compatible provider; required for type http.",
+        source: "seeds/003");
 
     public static readonly Setting<string> LlmModel = Setting.String("llm.*.model", "Model asked for when a request names none.", source: "seeds/003");
 
-    public static readonly Setting<Secret> LlmApiKey = Setting.Hidden("llm.*.api_key", "Key sent to the provider; write it as a reference to a variable.", source: "seeds/003");
+    public static readonly Setting<Secret> LlmApiKey = Setting.Hidden("llm.*.api_key", "Key sent to the provider; write it as a reference to a variable.",
+        source: "seeds/003");
 
-    public static readonly Setting<string> LlmApiKeyEnv = Setting.String("llm.*.api_key_env", "Name of the variable that holds the key; not together with api_key.");
+    public static readonly Setting<string> LlmApiKeyEnv = Setting.String("llm.*.api_key_env",
+        "Name of the variable that holds the key; not together with api_key.");
 
     public static readonly Setting<Secret> LlmHeaders = Setting.Hidden("llm.*.headers.*", "Further request headers.");
 
     /// <summary>Every row of this room.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
-        NodeId, Pools, EnginePorts, CacheDir, ModelsDir, Offline, GpuMask, MockMode, LlmType, LlmBaseUrl, LlmModel, LlmApiKey, LlmApiKeyEnv, LlmHeaders, .. PoolSettings.All,
+        NodeId, Pools, EnginePorts, CacheDir, ModelsDir, Offline, GpuMask, MockMode, LlmType, LlmBaseUrl, LlmModel, LlmApiKey, LlmApiKeyEnv, LlmHeaders,
+            .. PoolSettings.All,
     ];
 
     private static string? ReadNodeId(string text) =>
@@ -76,5 +83,6 @@ public sealed record PortPair(int First, int Last)
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{First}-{Last}");
 
-    private static int? Port(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 1024 and <= 65535 ? port : null;
+    private static int? Port(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port)
+        && port is >= 1024 and <= 65535 ? port : null;
 }

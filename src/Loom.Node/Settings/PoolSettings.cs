@@ -50,17 +50,22 @@ public static class PoolSettings
 
     public static readonly Setting<long> Replicas = Setting.Int("serving.pools.*.replicas", "Engines of the pool on one node.", "1", min: "1", max: "64");
 
-    public static readonly Setting<long> Slots = Setting.Int("serving.pools.*.slots", "Parallel sequences of an engine; 16 for kind openai.", "4", min: "1", max: "256");
+    public static readonly Setting<long> Slots = Setting.Int("serving.pools.*.slots", "Parallel sequences of an engine; 16 for kind openai.", "4", min: "1",
+        max: "256");
 
-    public static readonly Setting<long> Ctx = Setting.Int("serving.pools.*.ctx", "Tokens per slot; unset = the model's own, at most 8192.", min: "1", max: "10000000", unit: "tokens");
+    public static readonly Setting<long> Ctx = Setting.Int("serving.pools.*.ctx", "Tokens per slot; unset = the model's own, at most 8192.", min: "1",
+        max: "10000000", unit: "tokens");
 
-    public static readonly Setting<long> GpuLayers = Setting.Int("serving.pools.*.gpu_layers", "Layers on the GPU; unset = all with a GPU, else 0.", min: "0", max: "10000");
+    public static readonly Setting<long> GpuLayers = Setting.Int("serving.pools.*.gpu_layers", "Layers on the GPU; unset = all with a GPU, else 0.", min: "0",
+        max: "10000");
 
     public static readonly Setting<bool> Deterministic = Setting.Bool("serving.pools.*.deterministic", "One slot, no continuous batching.", "false");
 
-    public static readonly Setting<ImmutableArray<string>> DeviceMask = Setting.List("serving.pools.*.device_mask", "GPUs of the pool.", "{serving.provisioner.gpu_mask}");
+    public static readonly Setting<ImmutableArray<string>> DeviceMask = Setting.List("serving.pools.*.device_mask", "GPUs of the pool.",
+        "{serving.provisioner.gpu_mask}");
 
-    public static readonly Setting<string> Source = Setting.String("models.*.source", "Where the model comes from: file, https, hf or catalog reference.", "required");
+    public static readonly Setting<string> Source = Setting.String("models.*.source", "Where the model comes from: file, https, hf or catalog reference.",
+        "required");
 
     public static readonly Setting<string> ModelSha256 = Setting.String("models.*.sha256", "Checksum.", min: "64", max: "64");
 
@@ -85,7 +90,8 @@ public static class PoolSettings
     private static string? ReadNuma(string text)
     {
         var numa = text.Trim().ToLowerInvariant();
-        return numa is "interleave" or "distribute" or "none" || (numa.StartsWith("bind:", StringComparison.Ordinal) && !Loom.Node.Threads.CpuFacts.CpuList(numa[5..]).IsEmpty) ? numa : null;
+        return numa is "interleave" or "distribute" or "none"
+            || (numa.StartsWith("bind:", StringComparison.Ordinal) && !Loom.Node.Threads.CpuFacts.CpuList(numa[5..]).IsEmpty) ? numa : null;
     }
 }
 

@@ -71,7 +71,8 @@ public sealed record CpuFacts(int PhysicalCores, double? QuotaCores)
             {
                 var quota = parts[1].Length == 0
                     ? QuotaV2(read($"/sys/fs/cgroup{folder}/cpu.max"))
-                    : parts[1].Split(',').Contains("cpu", StringComparer.Ordinal) ? QuotaV1(read, $"/sys/fs/cgroup/{parts[1]}{folder}") ?? QuotaV1(read, $"/sys/fs/cgroup/cpu{folder}") : null;
+                    : parts[1].Split(',').Contains("cpu", StringComparer.Ordinal)
+                    ? QuotaV1(read, $"/sys/fs/cgroup/{parts[1]}{folder}") ?? QuotaV1(read, $"/sys/fs/cgroup/cpu{folder}") : null;
                 lowest = quota is { } found && (lowest is null || found < lowest) ? found : lowest;
             }
         }

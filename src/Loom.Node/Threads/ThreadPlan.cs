@@ -15,7 +15,8 @@ public sealed record ThreadPlan(int Usable, int Replicas)
     public const long SmallModelBytes = 64L << 20;
 
     /// <summary>The plan for these pools.</summary>
-    public static ThreadPlan For(ImmutableArray<PoolPlan> pools, CpuFacts cpu) => new(cpu.Usable, pools.Where(p => RunsLlama(p.Engine.Kind)).Sum(p => p.Replicas));
+    public static ThreadPlan For(ImmutableArray<PoolPlan> pools, CpuFacts cpu) =>
+        new(cpu.Usable, pools.Where(p => RunsLlama(p.Engine.Kind)).Sum(p => p.Replicas));
 
     /// <summary>Threads of one replica of <paramref name="pool"/>, at least 1.</summary>
     /// <param name="pool">Whose engine says a number other than 0 gets that number.</param>
@@ -43,7 +44,8 @@ public sealed record ThreadPlan(int Usable, int Replicas)
         var total = pools.Where(p => RunsLlama(p.Engine.Kind)).Sum(p => (long)p.Replicas * Of(p, 0));
         return total <= Usable || pools.All(p => p.Engine.Threads == 0)
             ? null
-            : $"engines are given {total} threads, but {Usable} cores are usable here (physical cores within CPU affinity and cgroup quota); lower serving.engines.*.threads or leave it at 0";
+            : $"engines are given {total} threads, but {Usable} cores are usable here (physical cores within CPU affinity and cgroup quota); lower "
+                + $"serving.engines.*.threads or leave it at 0";
     }
 
     private static bool RunsLlama(string kind) => kind is EngineKinds.Embedded or EngineKinds.LlamaServer;

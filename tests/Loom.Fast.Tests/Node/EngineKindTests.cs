@@ -10,7 +10,8 @@ public sealed class EngineKindTests
 {
     [Fact]
     public void LlamaServer_OnCpu_GetsTheDocumentedFlags() => Line(Fixtures.Request(Fixtures.Pool())).ShouldBe(
-        "/usr/bin/engine --host 127.0.0.1 --port 28080 --model /models/demo.gguf --alias demo --parallel 4 --ctx-size 8192 --threads 3 --n-gpu-layers 0 --metrics --slots --no-webui");
+        "/usr/bin/engine --host 127.0.0.1 --port 28080 --model /models/demo.gguf --alias demo --parallel 4 --ctx-size 8192 --threads 3 --n-gpu-layers 0 "
+            + "--metrics --slots --no-webui");
 
     [Fact]
     public void LlamaServer_Deterministic_OneSlotWithoutContinuousBatching()
@@ -47,7 +48,8 @@ public sealed class EngineKindTests
     public void Command_Placeholders_AreFilledIn()
     {
         var pool = Fixtures.Pool(EngineKinds.Command);
-        pool = pool with { DeviceMask = ["0", "1"], Engine = pool.Engine with { Command = ["serve", "--port={port}", "{model}", "{slots}/{ctx}", "gpu={gpu_mask}"], Args = ["{port}"] } };
+        pool = pool with { DeviceMask = ["0", "1"], Engine = pool.Engine with { Command = ["serve", "--port={port}", "{model}", "{slots}/{ctx}",
+            "gpu={gpu_mask}"], Args = ["{port}"] } };
         Line(Fixtures.Request(pool, gpu: true)).ShouldBe("serve --port=28080 /models/demo.gguf 4/2048 gpu=0,1 28080");
     }
 
@@ -72,7 +74,8 @@ public sealed class EngineKindTests
     {
         var inherited = ImmutableDictionary<string, string>.Empty.Add("HF_HOME", "/home/me/hf").Add("TMPDIR", "/data/mine");
         var warnings = new List<string>();
-        var environment = EngineEnvironment.Build(inherited, new DataFolders("/data", "/data/c", "/data/t"), new EngineLaunch([]), Fixtures.Request(Fixtures.Pool()), warnings.Add);
+        var environment = EngineEnvironment.Build(inherited, new DataFolders("/data", "/data/c", "/data/t"), new EngineLaunch([]),
+            Fixtures.Request(Fixtures.Pool()), warnings.Add);
         environment["HF_HOME"].ShouldBe("/data/c/huggingface");
         environment["TMPDIR"].ShouldBe("/data/mine");
         warnings.ShouldHaveSingleItem().ShouldContain("/home/me/hf");

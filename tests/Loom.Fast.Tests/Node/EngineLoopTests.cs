@@ -109,7 +109,8 @@ public sealed class EngineLoopTests
         _published.Last().ShouldBe(new EngineState.Stopped(null));
     }
 
-    private EngineLoop Loop() => new("chat/r0", new EngineMachine(new EngineRestartPolicy()), _effects, _published.Enqueue, TimeProvider.System, NullLogger.Instance);
+    private EngineLoop Loop() => new("chat/r0", new EngineMachine(new EngineRestartPolicy()), _effects, _published.Enqueue, TimeProvider.System,
+        NullLogger.Instance);
 
     private async Task<EngineLoop> ReadyAsync()
     {

@@ -44,9 +44,10 @@ public sealed class EngineMachineTests
     public void Step_NewsOfAnEarlierLife_ChangesNothing()
     {
         var state = new EngineState.Starting(new EngineRun(Fixtures.Prepared, 28080, 2), null);
-        s_machine.Step(state, new EngineEvent.FactsLearned(1, EngineFacts.None)).State.ShouldBe(state);
-        s_machine.Step(state, new EngineEvent.Probed(1, "dead")).State.ShouldBe(state);
-        s_machine.Step(state, new EngineEvent.PortTaken(28080, 1)).State.ShouldBe(state);
+        var earlier = state.Run with { Spawn = 1 };
+        s_machine.Step(state, new EngineEvent.FactsLearned(earlier, EngineFacts.None)).State.ShouldBe(state);
+        s_machine.Step(state, new EngineEvent.Probed(earlier, "dead")).State.ShouldBe(state);
+        s_machine.Step(state, new EngineEvent.PortTaken(earlier)).State.ShouldBe(state);
     }
 
     [Fact]
@@ -76,16 +77,18 @@ public sealed class EngineMachineTests
     private static Gen<EngineEvent> Event()
     {
         var run = new EngineRun(Fixtures.Prepared, 28080, 0);
+        EngineRun Life(int spawn) => spawn == 0 ? run with { Port = 0 } : run with { Spawn = spawn };
         var spawn = Gen.Choose(0, 3);
         return Gen.OneOf(
             Gen.Elements<EngineEvent>(
-                new EngineEvent.StartWanted(), new EngineEvent.StopWanted(), new EngineEvent.Gone(null), new EngineEvent.Progress(5, "x"), new EngineEvent.Prepared(Fixtures.Prepared),
+                new EngineEvent.StartWanted(), new EngineEvent.StopWanted(), new EngineEvent.Gone(null), new EngineEvent.Progress(5, "x"),
+                    new EngineEvent.Prepared(Fixtures.Prepared),
                 new EngineEvent.PrepareFailed("x", true), new EngineEvent.PrepareFailed("x", false), new EngineEvent.RetryDue(), new EngineEvent.Launching(run),
                 new EngineEvent.LaunchFailed("x"), new EngineEvent.FaultReported("x")),
-            spawn.Select<int, EngineEvent>(s => new EngineEvent.FactsLearned(s, EngineFacts.None)),
-            spawn.Select<int, EngineEvent>(s => new EngineEvent.Probed(s, s % 2 == 0 ? null : "x")),
-            spawn.Select<int, EngineEvent>(s => new EngineEvent.Loading(s, 3)),
-            spawn.Select<int, EngineEvent>(s => new EngineEvent.PortTaken(28080, s)),
+            spawn.Select<int, EngineEvent>(s => new EngineEvent.FactsLearned(Life(s), EngineFacts.None)),
+            spawn.Select<int, EngineEvent>(s => new EngineEvent.Probed(Life(s), s % 2 == 0 ? null : "x")),
+            spawn.Select<int, EngineEvent>(s => new EngineEvent.Loading(Life(s), 3)),
+            spawn.Select<int, EngineEvent>(s => new EngineEvent.PortTaken(Life(s))),
             Gen.Choose(1, 3).SelectMany(s => Gen.Elements(Enum.GetValues<ProcessState>()).Select<ProcessState, EngineEvent>(
                 p => new EngineEvent.ProcessChanged(Fixtures.Process(p, s, "x", TimeSpan.FromSeconds(1)), null))));
     }

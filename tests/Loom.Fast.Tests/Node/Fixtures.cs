@@ -8,7 +8,8 @@ internal static class Fixtures
 {
     public static DateTimeOffset Now { get; } = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
 
-    public static PreparedEngine Prepared { get; } = new() { Program = "/usr/bin/engine", Model = new PreparedModel("demo", "/models/demo.gguf", 1000) { Ctx = 2048 } };
+    public static PreparedEngine Prepared { get; } = new() { Program = "/usr/bin/engine",
+        Model = new PreparedModel("demo", "/models/demo.gguf", 1000) { Ctx = 2048 } };
 
     public static PoolPlan Pool(string kind = EngineKinds.LlamaServer) => new() { Id = "chat", Engine = new EnginePlan { Name = "cpu", Kind = kind } };
 

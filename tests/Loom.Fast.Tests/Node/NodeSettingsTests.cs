@@ -95,6 +95,7 @@ public sealed class NodeSettingsTests
     [Theory]
     [InlineData("[serving.engines.x]\nkind = \"command\"", "kind command needs a command")]
     [InlineData("[serving.engines.x]\nkind = \"openai\"", "kind openai needs a provider")]
+    [InlineData("[serving.engines.x]\nkind = \"openai\"\nprovider = \"own\"\n[llm.own]\ntype = \"local\"", "not of type http")]
     [InlineData("[llm.far]\nmodel = \"m\"", "type http needs the address")]
     [InlineData("[serving.pools.chat]\nmodels = [\"nobody\"]", "there is no model 'nobody'")]
     [InlineData("[serving.node]\nengine_ports = \"3000-2000\"", "R12")]
@@ -113,7 +114,8 @@ public sealed class NodeSettingsTests
     [Fact]
     public void Rows_Declared_AreAllRead()
     {
-        var snapshot = Load("[llm.a]\nbase_url = \"https://a.example\"\nheaders = { a = \"b\" }\n[serving.engines.x]\nkind = \"mock\"\nenv = { A = \"b\" }\n[serving.pools.p]\nengine = \"x\"\n[models.m]\nsource = \"demo\"\n").Snapshot;
+        var snapshot = Load("[llm.a]\nbase_url = \"https://a.example\"\nheaders = { a = \"b\" }\n[serving.engines.x]\nkind = \"mock\"\nenv = { A = \"b\" "
+            + "}\n[serving.pools.p]\nengine = \"x\"\n[models.m]\nsource = \"demo\"\n").Snapshot;
         NodeOptions.From(snapshot, Surroundings([]));
         var readAsDefaultOfPools = NodeSettings.GpuMask.Key;
         NodeSettings.All.Select(s => s.Key).Except(snapshot.Reads).ShouldBe([readAsDefaultOfPools]);

@@ -40,7 +40,8 @@ public sealed class ProvisioningTextTests
     }
 
     [Fact]
-    public void Parse_FileReference_IsRelativeToTheProject() => Parse("file:m/a.gguf").ShouldBeOfType<ModelReference.LocalFile>().Path.ShouldBe("/project/m/a.gguf");
+    public void Parse_FileReference_IsRelativeToTheProject() =>
+        Parse("file:m/a.gguf").ShouldBeOfType<ModelReference.LocalFile>().Path.ShouldBe("/project/m/a.gguf");
 
     [Fact]
     public void Parse_CatalogId_TakesSourceAndChecksumOfItsEntry()
@@ -64,7 +65,8 @@ public sealed class ProvisioningTextTests
     [Fact]
     public void Progress_Json_HasTheDocumentedFields()
     {
-        var progress = new ProvisionProgress { Step = "model:demo", Kind = "model_fetch", Group = "chat", Status = StepStatus.Running, BytesDone = 1, BytesTotal = 4, Phase = "download", Human = "1 of 4" };
+        var progress = new ProvisionProgress { Step = "model:demo", Kind = "model_fetch", Group = "chat", Status = StepStatus.Running, BytesDone = 1,
+            BytesTotal = 4, Phase = "download", Human = "1 of 4" };
         progress.ToJson().ShouldBe("""{"step":"model:demo","kind":"model_fetch","group":"chat","status":"running","bytes_done":1,"bytes_total":4,"pct":25,"phase":"download","human":"1 of 4"}""");
     }
 
@@ -90,7 +92,8 @@ public sealed class ProvisioningTextTests
     {
         new ModelFit(1L << 30, 1L << 30).Trouble("m", "chat", 4096, 4, 4L << 30).ShouldBeNull();
         new ModelFit(1L << 30, 1L << 30).Trouble("m", "chat", 4096, 4, 2L << 30)
-            .ShouldBe("model 'm' needs 2.5 GiB (1 GiB of weights, 1 GiB for 4 x 4096 tokens, 512 MiB for the engine), 2 GiB are free; lower ctx or slots of [serving.pools.chat], choose a smaller model, or free memory");
+            .ShouldBe("model 'm' needs 2.5 GiB (1 GiB of weights, 1 GiB for 4 x 4096 tokens, 512 MiB for the engine), 2 GiB are free; lower ctx or slots "
+                + "of [serving.pools.chat], choose a smaller model, or free memory");
     }
 
     [Theory]

@@ -69,7 +69,8 @@ public sealed class BinaryResolverTests : IAsyncLifetime
     [InlineData("zip")]
     public async Task Resolve_Archive_IsUnpackedWhole(string kind)
     {
-        _server.Content = kind == "tar" ? Tar(("dist/tool", Script), ("dist/lib.so.1", "library"), ("dist/lib.so", "->lib.so.1")) : Zip(("dist/tool", Script), ("dist/lib.so.1", "library"));
+        _server.Content = kind == "tar" ? Tar(("dist/tool", Script), ("dist/lib.so.1", "library"), ("dist/lib.so", "->lib.so.1"))
+            : Zip(("dist/tool", Script), ("dist/lib.so.1", "library"));
         var found = (await ResolveAsync(Request()))!;
         found.Path.ShouldEndWith("dist/tool");
         File.Exists(Path.Combine(Path.GetDirectoryName(found.Path)!, "lib.so.1")).ShouldBeTrue();
@@ -111,7 +112,8 @@ public sealed class BinaryResolverTests : IAsyncLifetime
     {
         var places = new BinaryPlaces { Project = _folder["project"], Cache = _folder["cache"] };
         var transfer = new Transfer(_http, new TransferDisk(), TimeProvider.System, new Random(1)) { FirstPause = TimeSpan.FromMilliseconds(5) };
-        return new BinaryResolver(change?.Invoke(places) ?? places, transfer, TimeProvider.System).ResolveAsync(request, new Nobody(), _ => { }, CancellationToken.None);
+        return new BinaryResolver(change?.Invoke(places) ?? places, transfer, TimeProvider.System).ResolveAsync(request, new Nobody(), _ => { },
+            CancellationToken.None);
     }
 
     private string Build(string folder)

@@ -142,7 +142,8 @@ public sealed class NodeAgentTests : IAsyncLifetime
     {
         var provider = new ProviderPlan("far", new Uri("https://api.example.com/v1")) { Model = "big", Credentials = new UpstreamCredentials("sk-secret", []) };
         _world.Options = _world.Options with { Providers = _world.Options.Providers.Add("far", provider) };
-        _world.Start(new PoolPlan { Id = "llm-far", Slots = 16, Models = ["far"], Engine = new EnginePlan { Name = "llm-far", Kind = EngineKinds.OpenAI, Provider = "far" } });
+        _world.Start(new PoolPlan { Id = "llm-far", Slots = 16, Models = ["far"],
+            Engine = new EnginePlan { Name = "llm-far", Kind = EngineKinds.OpenAI, Provider = "far" } });
         _world.Replica.State.ShouldBe(ReplicaState.Ready);
         _world.Replica.Url.ShouldBe("https://api.example.com/v1");
         _world.Replica.UpstreamModel.ShouldBe("big");

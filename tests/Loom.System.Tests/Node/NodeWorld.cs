@@ -49,7 +49,8 @@ internal sealed class NodeWorld : IAsyncDisposable
     {
         Id = "web",
         Models = ["some-model"],
-        Engine = new EnginePlan { Name = "web", Kind = EngineKinds.Command, HealthPath = "/", Command = command.Length > 0 ? [.. command] : ["python3", "-m", "http.server", "{port}", "--bind", "127.0.0.1"] },
+        Engine = new EnginePlan { Name = "web", Kind = EngineKinds.Command, HealthPath = "/", Command = command.Length > 0
+            ? [.. command] : ["python3", "-m", "http.server", "{port}", "--bind", "127.0.0.1"] },
     };
 
     public void Start(params PoolPlan[] pools)

@@ -49,7 +49,8 @@ public sealed class ProvisioningTests : IAsyncLifetime
     [Fact(Timeout = 60_000)]
     public async Task Embedded_RegistryOutOfReach_SaysSoAndLeavesNothing()
     {
-        var environment = _world.Options.Environment.SetItem("npm_config_registry", "http://127.0.0.1:9/").SetItem("npm_config_fetch_retries", "0").SetItem("npm_config_cache", Path.Combine(_world.Folder, "npm"));
+        var environment = _world.Options.Environment.SetItem("npm_config_registry", "http://127.0.0.1:9/").SetItem("npm_config_fetch_retries",
+            "0").SetItem("npm_config_cache", Path.Combine(_world.Folder, "npm"));
         using var provisioner = _world.NewProvisioner(o => o with { Environment = environment });
         var error = await FailAsync(provisioner, new PoolPlan { Id = "default", Engine = EnginePlan.Embedded });
         error.Exit.ShouldBe(ProvisionExit.Download);
@@ -138,7 +139,8 @@ public sealed class ProvisioningTests : IAsyncLifetime
     {
         var content = Demo();
         await using var server = await LyingServer.StartAsync(content);
-        _world.Options = _world.Options with { Models = _world.Options.Models.Add("coder", new ModelPlan("coder", "hf:org/repo/file.gguf") { Sha256 = Checksum.Of(content), Ctx = 512 }) };
+        _world.Options = _world.Options with { Models = _world.Options.Models.Add("coder",
+            new ModelPlan("coder", "hf:org/repo/file.gguf") { Sha256 = Checksum.Of(content), Ctx = 512 }) };
         using var provisioner = _world.NewProvisioner(o => o with { Environment = o.Environment.SetItem("HF_ENDPOINT", server.Root.ToString()) });
         var model = (await provisioner.PrepareAsync(Llama("coder"), _steps, default)).Model!;
         model.Path.ShouldBe(Path.Combine(_world.Options.ModelsDir, "org/repo/file.gguf"));
@@ -161,7 +163,8 @@ public sealed class ProvisioningTests : IAsyncLifetime
     }
 
     // An engine that is there on every machine: provisioning does not start it.
-    private static PoolPlan Llama(string model) => new() { Id = "chat", Models = [model], Engine = new EnginePlan { Name = "cpu", Kind = EngineKinds.LlamaServer, Binary = "/bin/true" } };
+    private static PoolPlan Llama(string model) => new() { Id = "chat", Models = [model],
+        Engine = new EnginePlan { Name = "cpu", Kind = EngineKinds.LlamaServer, Binary = "/bin/true" } };
 
     private static byte[] Demo()
     {
@@ -170,7 +173,8 @@ public sealed class ProvisioningTests : IAsyncLifetime
         return stream.ToArray();
     }
 
-    private Task<ProvisionException> FailAsync(Provisioner provisioner, PoolPlan pool) => Should.ThrowAsync<ProvisionException>(provisioner.PrepareAsync(pool, _steps, default));
+    private Task<ProvisionException> FailAsync(Provisioner provisioner, PoolPlan pool) =>
+        Should.ThrowAsync<ProvisionException>(provisioner.PrepareAsync(pool, _steps, default));
 
     private sealed class Steps : ConcurrentQueue<ProvisionProgress>, IProgress<ProvisionProgress>
     {
