@@ -1,14 +1,15 @@
 using System.Globalization;
 using Loom.Load;
 
-// loom-load serving LOOM [--rounds N] [--seconds S] [--out FILE]
-if (args is not ["serving", var loom, .. var rest])
+if (args is not [("serving" or "start" or "embedded") and var what, .. var rest])
 {
-    Console.Error.WriteLine("usage: loom-load serving PATH_OF_LOOM [--rounds 5] [--seconds 4] [--out FILE]");
+    Console.Error.WriteLine("usage: loom-load serving|start --loom PATH [--rounds 5] [--seconds 4] [--out FILE]");
+    Console.Error.WriteLine("       loom-load embedded --adapter FOLDER --model FILE [--rounds 5] [--out FILE]");
     return 2;
 }
 
-string Option(string name, string fallback) => Array.IndexOf(rest, name) is >= 0 and var i && i + 1 < rest.Length ? rest[i + 1] : fallback;
+string Option(string name, string? fallback) => Array.IndexOf(rest, name) is >= 0 and var i && i + 1 < rest.Length ? rest[i + 1]
+    : fallback ?? throw new ArgumentException($"{name} is needed");
 var rounds = int.Parse(Option("--rounds", "5"), CultureInfo.InvariantCulture);
 var seconds = double.Parse(Option("--seconds", "4"), CultureInfo.InvariantCulture);
 using var stop = new CancellationTokenSource();
@@ -21,15 +22,27 @@ var folder = Directory.CreateTempSubdirectory("loom-load-");
 try
 {
     var report = new Report();
-    using (var stage = await Stage.SetAsync(Path.GetFullPath(loom), folder.FullName))
+    switch (what)
     {
-        report.Memory("loom idle", stage.LoomProcess.Resident());
-        await new Serving(stage, rounds, TimeSpan.FromSeconds(seconds), report).RunAsync(stop.Token);
+        case "start":
+            StartUp.Run(Path.GetFullPath(Option("--loom", null)), folder.FullName, rounds, report);
+            break;
+        case "embedded":
+            await Embedded.RunAsync(Option("--adapter", null), Option("--model", null), rounds, folder.FullName, report, stop.Token);
+            break;
+        default:
+            using (var stage = await Stage.SetAsync(Path.GetFullPath(Option("--loom", null)), folder.FullName))
+            {
+                report.Memory("loom idle", stage.LoomProcess.Resident());
+                await new Serving(stage, rounds, TimeSpan.FromSeconds(seconds), report).RunAsync(stop.Token);
+            }
+
+            break;
     }
 
     if (Option("--out", "") is { Length: > 0 } file)
     {
-        await File.WriteAllTextAsync(file, report.ToString(), stop.Token);
+        await File.AppendAllTextAsync(file, report.ToString(), stop.Token);
     }
 
     return 0;

@@ -347,7 +347,7 @@ public sealed partial class Supervisor : ISupervisor
 
         if (snapshot.State != child.Published.State)
         {
-            LogState(_options.Logger, snapshot.Name, snapshot.State, snapshot.Pid, snapshot.Reason);
+            LogState(_options.Logger, snapshot.Name, snapshot.State, snapshot.Pid, snapshot.Reason is { } reason ? ": " + reason : "");
         }
 
         child.Published = snapshot;
@@ -388,8 +388,8 @@ public sealed partial class Supervisor : ISupervisor
         }
     }
 
-    [LoggerMessage(EventId = 2020, Level = LogLevel.Information, Message = "{Name} is {State} (pid {Pid}): {Reason}")]
-    private static partial void LogState(ILogger logger, string name, ProcessState state, int? pid, string? reason);
+    [LoggerMessage(EventId = 2020, Level = LogLevel.Information, Message = "{Name} is {State} (pid {Pid}){Reason}")]
+    private static partial void LogState(ILogger logger, string name, ProcessState state, int? pid, string reason);
 
     [LoggerMessage(EventId = 2021, Level = LogLevel.Error, Message = "stopping left something behind: {Survivors}")]
     private static partial void LogSurvivors(ILogger logger, string survivors);

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Diagnostics.CodeAnalysis;
 using Loom.Agents.Project;
 using Loom.Control;
 using Loom.Control.Gateway;
@@ -63,6 +62,8 @@ internal sealed class HomeRuntime : IAsyncDisposable
         var node = new NodeAgent(plan.Node, run.Supervisor, new WatchedProvisioner(provisioner, progress), machine, CpuFacts.OfThisMachine(), time, loggers);
         var api = plan.Control.Api with { RunToken = run.Token };
         var control = new ControlPlane(plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node));
+        // Before the port opens: a client that is quick must not be told that a pool does not exist.
+        control.Replicas.Publish(node.Snapshot);
         try
         {
             await control.StartAsync(cancellationToken).ConfigureAwait(false);
@@ -142,16 +143,16 @@ internal sealed class HomeRuntime : IAsyncDisposable
         public void ReportFault(ReplicaId replica, string reason) => node.ReportFault(replica, reason);
     }
 
-    /// <summary>Keys of remote providers, handed from node to control in memory; they are in no snapshot.</summary>
+    /// <summary>Keys and headers of remote providers, handed from node to control in memory; they are in no snapshot.</summary>
     private sealed class ProviderCredentials(NodeAgent node) : IUpstreamCredentials
     {
-        public bool TryGet(string poolId, [NotNullWhen(true)] out string? header, [NotNullWhen(true)] out string? value)
-        {
-            var replica = node.Snapshot.FirstOrDefault(r => string.Equals(r.Id.PoolId, poolId, StringComparison.Ordinal));
-            var credentials = replica is null ? UpstreamCredentials.None : node.CredentialsOf(replica.Id);
-            (header, value) = credentials.ApiKey is { } key ? ("Authorization", "Bearer " + key) : (null, null);
-            return header is not null;
-        }
+        private readonly ImmutableDictionary<string, ImmutableArray<KeyValuePair<string, string>>> _headers =
+            node.Snapshot.DistinctBy(r => r.Id.PoolId).ToImmutableDictionary(r => r.Id.PoolId, r => Headers(node.CredentialsOf(r.Id)), StringComparer.Ordinal);
+
+        public ImmutableArray<KeyValuePair<string, string>> HeadersOf(string poolId) => _headers.GetValueOrDefault(poolId, []);
+
+        private static ImmutableArray<KeyValuePair<string, string>> Headers(UpstreamCredentials credentials) =>
+            credentials.ApiKey is { } key ? [.. credentials.Headers, new("Authorization", "Bearer " + key)] : [.. credentials.Headers];
     }
 
     /// <summary>Shows the work of a provisioner to whoever watches the start.</summary>

@@ -87,7 +87,7 @@ public sealed class TaskBoard : IDisposable
             if (!_closed)
             {
                 Erase();
-                Draw();
+                Draw(last: true);
                 _drawn = 0;
                 _closed = true;
             }
@@ -133,7 +133,8 @@ public sealed class TaskBoard : IDisposable
         }
     }
 
-    private void Draw()
+    // A line that wraps cannot be erased by counting lines; only the last picture, which stays, is not cut.
+    private void Draw(bool last = false)
     {
         if (!_terminal.ErrIsTerminal || _terminal.Quiet || _items.Count == 0)
         {
@@ -151,6 +152,12 @@ public sealed class TaskBoard : IDisposable
                 _ => Tone.Dim,
             };
             var text = item.Text + Percent(item);
+            var room = _terminal.Width - width - 12;
+            if (!last && room > 0 && text.Length > room)
+            {
+                text = string.Concat(text.AsSpan(0, room - 1), "…");
+            }
+
             _terminal.Err.WriteLine($"{_terminal.Paint(tone, Glyph(item.Mark))} {item.Name.PadRight(width)}  {Elapsed(item),6}  {text}");
         }
 

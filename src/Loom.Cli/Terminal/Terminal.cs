@@ -33,6 +33,9 @@ public sealed class Terminal
 
     public bool Color { get; init; }
 
+    /// <summary>Columns of the terminal; redrawn lines are cut to it. 0 = unknown.</summary>
+    public int Width { get; init; }
+
     public bool Json { get; init; }
 
     public bool Quiet { get; init; }

@@ -78,6 +78,7 @@ public sealed record VerbContext
                 ErrIsTerminal = !Console.IsErrorRedirected,
                 CanAsk = !Console.IsInputRedirected && !Console.IsOutputRedirected && !parse.GetValue(GlobalOptions.NoInput),
                 Color = color && !Console.IsOutputRedirected && !Console.IsErrorRedirected,
+                Width = Console.IsErrorRedirected ? 0 : Console.WindowWidth,
                 Json = json,
                 Quiet = parse.GetValue(GlobalOptions.Quiet),
                 Verbose = parse.GetValue(GlobalOptions.Verbose),

@@ -255,9 +255,12 @@ internal sealed partial class Attempt
             }
         }
 
-        if (Replica.IsRemote && _services.Credentials.TryGet(Replica.Status.Id.PoolId, out var name, out var value))
+        if (Replica.IsRemote)
         {
-            headers.TryAddWithoutValidation(name, value);
+            foreach (var (name, value) in _services.Credentials.HeadersOf(Replica.Status.Id.PoolId))
+            {
+                headers.TryAddWithoutValidation(name, value);
+            }
         }
     }
 
