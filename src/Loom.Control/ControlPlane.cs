@@ -51,7 +51,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _metrics.Observe(_desk, Replicas);
         var services = new GatewayServices(
             options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), nodes, _metrics, time, _log);
-        var gatekeeper = new Gatekeeper(options.Api, time);
+        var gatekeeper = new Gatekeeper(options.Api, time, _log);
         _health = new HealthRoutes(Replicas, _desk);
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
         var router = new ApiRouter(gatekeeper, new ModelRoutes(Replicas), _health, meta, Metrics, _log);

@@ -24,6 +24,7 @@ internal sealed class ControlMetrics : IDisposable
     private readonly Histogram<double> _predictionError;
     private readonly Counter<long> _backpressure;
     private readonly Histogram<double> _firstToken;
+    private readonly Histogram<double> _tokenGap;
     private readonly Histogram<double> _decode;
     private readonly Counter<long> _tokensIn;
     private readonly Counter<long> _tokensCached;
@@ -47,6 +48,7 @@ internal sealed class ControlMetrics : IDisposable
         _predictionError = meter.CreateHistogram("orchd_queue_prediction_error_seconds", "s", "Distance of the predicted from the real wait.", null, s_long);
         _backpressure = meter.CreateCounter<long>("orchd_admission_backpressure_events_total", description: "Times a full queue refused or evicted.");
         _firstToken = meter.CreateHistogram("orchd_first_token_seconds", "s", "Time from dispatch to the first byte of the answer.", null, s_long);
+        _tokenGap = meter.CreateHistogram("orchd_inter_token_seconds", "s", "Time between two pieces of a streamed answer.", null, s_long);
         _decode = meter.CreateHistogram("orchd_decode_seconds", "s", "Time from the first to the last byte of the answer.", null, s_long);
         _tokensIn = meter.CreateCounter<long>("orchd_tokens_in_total", description: "Prompt tokens.");
         _tokensCached = meter.CreateCounter<long>("orchd_tokens_cached_total", description: "Prompt tokens the engine had cached.");
@@ -122,6 +124,8 @@ internal sealed class ControlMetrics : IDisposable
         _firstToken.Record(firstTokenSeconds, Label("pool", pool), Label("model", model));
         _decode.Record(decodeSeconds, Label("pool", pool), Label("model", model));
     }
+
+    public void TokenGap(string pool, string model, double seconds) => _tokenGap.Record(seconds, Label("pool", pool), Label("model", model));
 
     public void Tokens(string pool, string model, bool mock, long prompt, long cached, long completion)
     {

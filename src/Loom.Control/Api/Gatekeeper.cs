@@ -2,8 +2,10 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using Loom.Control.Admission;
+using Loom.Core.Settings;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 
 namespace Loom.Control.Api;
 
@@ -11,15 +13,17 @@ namespace Loom.Control.Api;
 /// Decides who may do what. Tokens are compared as SHA-256 digests in constant time, every known one each time, and appear in logs as the first six
 /// hex digits of their digest.
 /// </summary>
-internal sealed class Gatekeeper
+internal sealed partial class Gatekeeper
 {
     private readonly (byte[] Digest, Scopes Scopes)[] _known;
     private readonly ApiOptions _options;
     private readonly LoginLimiter _limiter;
     private readonly bool _loopback;
+    private readonly ILogger _log;
 
-    public Gatekeeper(ApiOptions options, TimeProvider time)
+    public Gatekeeper(ApiOptions options, TimeProvider time, ILogger log)
     {
+        _log = log;
         _options = options;
         _limiter = new LoginLimiter(time);
         _loopback = IPAddress.IsLoopback(options.Bind.Address);
@@ -83,9 +87,6 @@ internal sealed class Gatekeeper
         return Task.CompletedTask;
     }
 
-    /// <summary>First six hex digits of a token's digest, for logs.</summary>
-    public static string Fingerprint(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)))[..6];
-
     private Problem? CheckCredentials(HttpContext http, Scopes needed, Pass pass)
     {
         var address = http.Connection.RemoteIpAddress ?? IPAddress.None;
@@ -105,6 +106,7 @@ internal sealed class Gatekeeper
         if (ScopesOf(token) is not { } scopes)
         {
             _limiter.Failed(address);
+            LogRefused(_log, address, Secret.Fingerprint(token.ToString()));
             return new Problem(ProblemCode.Unauthenticated, "the token is not known here", SubCode: 40102);
         }
 
@@ -215,4 +217,7 @@ internal sealed class Gatekeeper
         var colon = host.LastIndexOf(':');
         return colon < 0 ? host : host[..colon];
     }
+
+    [LoggerMessage(EventId = 311, Level = LogLevel.Warning, Message = "login refused from {Address}: unknown token, token_fp6={TokenFp6}")]
+    private static partial void LogRefused(ILogger logger, IPAddress address, string tokenFp6);
 }

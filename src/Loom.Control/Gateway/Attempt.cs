@@ -36,14 +36,15 @@ internal sealed partial class Attempt
         _services = services;
         _watch = watch;
         _waiting = waiting;
-        _streamRelay = new StreamRelay(watch, client, services.Options, services.Time);
+        _streamRelay = new StreamRelay(watch, client, waiting, services.Options, services.Time);
         _wholeRelay = new WholeRelay(watch, client, services.Options, services.Time);
+        Record = new RelayRecord(gap => _services.Metrics.TokenGap(Replica.Status.Id.PoolId, _plan.Ticket.Route.Model, gap / (double)_services.Time.TimestampFrequency));
         _beginStream = BeginStream;
         _beginWhole = BeginWhole;
     }
 
     /// <summary>What was seen of the answer.</summary>
-    public RelayRecord Record { get; } = new();
+    public RelayRecord Record { get; }
 
     /// <summary>The engine's own refusal as a stream event, when it came after the client had its headers.</summary>
     public byte[]? EngineRefusal { get; private set; }
@@ -141,11 +142,16 @@ internal sealed partial class Attempt
             return await RefusedByEngineAsync(answer, status).ConfigureAwait(false);
         }
 
+        if (status >= StatusCodes.Status500InternalServerError)
+        {
+            _services.Nodes.ReportFault(Replica.Status.Id, $"status {status}");
+        }
+
         var body = await answer.Content.ReadAsStreamAsync(_watch.Token).ConfigureAwait(false);
         if (_plan.Request.Stream && answer.IsSuccessStatusCode && IsEventStream(answer.Content.Headers))
         {
             var hideUsage = _plan.Request.Usage != UsageAsk.Asked && Replica.Status.StreamUsage;
-            await _streamRelay.RunAsync(body, hideUsage, _beginStream, Record).ConfigureAwait(false);
+            await _streamRelay.RunAsync(body, _plan.Ticket, hideUsage, _beginStream, Record).ConfigureAwait(false);
         }
         else if (_waiting.HeadersSent)
         {

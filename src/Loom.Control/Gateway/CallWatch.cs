@@ -132,7 +132,12 @@ internal sealed class CallWatch : IDisposable
     /// <summary>Ends this call and all later ones of the connection.</summary>
     public void ClientGone()
     {
-        _clientGone = true;
+        lock (_gate)
+        {
+            _clientGone = true;
+            Retire();
+        }
+
         End(EndCause.ClientGone);
     }
 
@@ -142,6 +147,7 @@ internal sealed class CallWatch : IDisposable
         lock (_gate)
         {
             _active = false;
+            Retire();
         }
     }
 
@@ -174,6 +180,15 @@ internal sealed class CallWatch : IDisposable
         }
 
         End(cause);
+    }
+
+    // A running timer would keep all of a closed connection in memory until it fires.
+    private void Retire()
+    {
+        if (_clientGone && !_active)
+        {
+            _timer.Dispose();
+        }
     }
 
     private long DueIn(TimeSpan span) => _time.GetTimestamp() + (long)(span.TotalSeconds * _time.TimestampFrequency);

@@ -67,7 +67,8 @@ internal sealed class InferenceCall : IDisposable
         try
         {
             problem = await PrepareAsync().ConfigureAwait(false) ?? await ServeAsync().ConfigureAwait(false);
-            Release(measured: problem is null);
+            // A refusal by the engine is quick and says nothing about how long work takes.
+            Release(measured: problem is null && http.Response.StatusCode == StatusCodes.Status200OK);
             if (problem is not null)
             {
                 await RefuseAsync(problem).ConfigureAwait(false);

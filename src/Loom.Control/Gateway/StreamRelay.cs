@@ -1,11 +1,12 @@
 using System.Buffers;
+using Loom.Control.Admission;
 
 namespace Loom.Control.Gateway;
 
 /// <summary>
 /// Forwards an event stream: whole events, as they came, sent at once. Only an event that carries usage nobody asked for is left out.
 /// </summary>
-internal sealed class StreamRelay(CallWatch watch, ClientWriter client, GatewayOptions options, TimeProvider time)
+internal sealed class StreamRelay(CallWatch watch, ClientWriter client, WaitingStream waiting, GatewayOptions options, TimeProvider time)
 {
     private const int Buffer = 16 * 1024;
 
@@ -14,23 +15,29 @@ internal sealed class StreamRelay(CallWatch watch, ClientWriter client, GatewayO
 
     /// <summary>Forwards to the end of the stream.</summary>
     /// <param name="upstream">The engine's answer.</param>
+    /// <param name="ticket">Whose answer it is.</param>
     /// <param name="hideUsage">Whether usage was asked for by us and not by the client.</param>
     /// <param name="begin">Called once, before the first byte goes out.</param>
     /// <param name="record">What was seen so far, also when this throws.</param>
     /// <exception cref="IOException">The engine broke off.</exception>
     /// <exception cref="OperationCanceledException">The watch ended the call.</exception>
-    public async Task RunAsync(Stream upstream, bool hideUsage, Action begin, RelayRecord record)
+    public async Task RunAsync(Stream upstream, Ticket ticket, bool hideUsage, Action begin, RelayRecord record)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(Buffer);
         var filled = 0;
+        var begun = false;
         try
         {
             while (true)
             {
-                var read = await upstream.ReadAsync(buffer.AsMemory(filled), watch.Token).ConfigureAwait(false);
-                if (record.FirstByteAt == 0)
+                var reading = upstream.ReadAsync(buffer.AsMemory(filled), watch.Token);
+                var read = record.FirstByteAt == 0 && !reading.IsCompleted
+                    ? await FirstReadAsync(reading.AsTask(), ticket).ConfigureAwait(false)
+                    : await reading.ConfigureAwait(false);
+                record.Seen(time.GetTimestamp());
+                if (!begun)
                 {
-                    record.FirstByteAt = time.GetTimestamp();
+                    begun = true;
                     begin();
                 }
 
@@ -59,6 +66,13 @@ internal sealed class StreamRelay(CallWatch watch, ClientWriter client, GatewayO
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
+    }
+
+    // An engine may send its headers long before its first token.
+    private async ValueTask<int> FirstReadAsync(Task<int> reading, Ticket ticket)
+    {
+        await waiting.WaitAsync(reading, ticket, watch.Token).ConfigureAwait(false);
+        return await reading.ConfigureAwait(false);
     }
 
     private int Forward(ReadOnlySpan<byte> bytes, bool hideUsage, RelayRecord record)

@@ -42,7 +42,7 @@ internal sealed class WholeRelay(CallWatch watch, ClientWriter client, GatewayOp
             }
 
             watch.Token.ThrowIfCancellationRequested();
-            record.FirstByteAt = time.GetTimestamp();
+            record.Seen(time.GetTimestamp());
             begin(read == 0 ? filled : null);
             if (read == 0 && TokenUsage.TryRead(buffer.AsSpan(0, filled), out var usage, out _))
             {

@@ -7,6 +7,7 @@ using Loom.Control.Placement;
 using Loom.Testing;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging.Abstractions;
 using Shouldly;
 using Xunit;
 
@@ -146,7 +147,7 @@ public sealed class DecisionTests
     public void Logins_TwentyFailuresInASecond_429ForThatAddressUntilTheNextSecond()
     {
         var time = new ManualTimeProvider();
-        var keeper = new Gatekeeper(new ApiOptions { Token = "right" }, time);
+        var keeper = new Gatekeeper(new ApiOptions { Token = "right" }, time, NullLogger.Instance);
         var pass = new Gatekeeper.Pass();
         var http = new DefaultHttpContext();
         http.Connection.RemoteIpAddress = IPAddress.Parse("10.0.0.1");

@@ -107,6 +107,27 @@ public sealed class AdmissionTests
     }
 
     [Fact]
+    public async Task Prefill_EngineSentOnlyItsHeaders_TheClientIsToldAndThenServed()
+    {
+        await using var harness = await GatewayHarness.StartAsync(options: o => o with { Gateway = o.Gateway with { SseEarlyHeaders = TimeSpan.Zero } });
+        var gate = new TaskCompletionSource();
+        harness.Engine.Answer = async e =>
+        {
+            e.Http.Response.ContentType = "text/event-stream";
+            await e.Http.Response.Body.FlushAsync();
+            await gate.Task;
+            await e.EventAsync("[DONE]");
+        };
+        using var client = await harness.RawAsync();
+        await client.PostAsync("/v1/chat/completions", Stream, "Connection: close\r\n");
+
+        await client.ReadUntilAsync(": prefill");
+        gate.SetResult();
+
+        (await client.ReadToEndAsync()).ShouldEndWith("data: [DONE]\n\n\r\n0\r\n\r\n");
+    }
+
+    [Fact]
     public async Task Waiting_EngineRefusesAfterEarlyHeaders_ItsErrorIsTheLastEvent()
     {
         await using var harness = await GatewayHarness.StartAsync(

@@ -263,6 +263,21 @@ public sealed class ApiTests
     }
 
     [Fact]
+    public async Task Token_Wrong_IsLoggedByItsFingerprintOnly()
+    {
+        await using var harness = await GatewayHarness.StartAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/metrics");
+        request.Headers.Authorization = new("Bearer", "secret-guess");
+
+        (await harness.Client.SendAsync(request)).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+
+        var lines = harness.Log.Lines.Select(l => l.Text).ToList();
+        var fingerprint = "token_fp6=" + Convert.ToHexStringLower(SHA256.HashData("secret-guess"u8))[..6];
+        lines.ShouldContain(l => l.Contains(fingerprint, StringComparison.Ordinal));
+        lines.ShouldNotContain(l => l.Contains("secret-guess", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Token_XApiKey_WorksOnV1Only()
     {
         await using var harness = await GatewayHarness.StartAsync(options: o => o with { Api = o.Api with { Token = "the-token" } });
