@@ -74,7 +74,10 @@ public sealed class TaskBoard : IDisposable
         {
             Erase();
             _terminal.Err.WriteLine(line);
-            Draw();
+            if (!_closed)
+            {
+                Draw();
+            }
         }
     }
 

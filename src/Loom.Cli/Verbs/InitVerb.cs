@@ -1,4 +1,6 @@
 using System.CommandLine;
+using Loom.Cli.Composition;
+using Loom.Cli.Config;
 using Loom.Cli.Terminal;
 
 namespace Loom.Cli.Verbs;
@@ -22,6 +24,7 @@ public static class InitVerb
         var files = new (string Path, string Text)[]
         {
             (Path.Combine(folder, "loom.toml"), ProjectFile(name)),
+            (Path.Combine(folder, ".loom", "loom.schema.json"), SchemaDocument.Write(LoomRegistry.Instance)),
             (Path.Combine(folder, ".gitignore"), ".loom/\n.runtime/\n.env\n"),
         };
         if (File.Exists(files[0].Path))
@@ -31,9 +34,9 @@ public static class InitVerb
 
         try
         {
-            Directory.CreateDirectory(folder);
             foreach (var (path, text) in files.Where(f => !File.Exists(f.Path)))
             {
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
                 await File.WriteAllTextAsync(path, text, cancellationToken).ConfigureAwait(false);
                 context.Terminal.Note($"created {Path.GetRelativePath(context.WorkingDirectory, path)}");
             }
@@ -49,6 +52,7 @@ public static class InitVerb
     }
 
     private static string ProjectFile(string name) => $"""
+        #:schema .loom/loom.schema.json
         # What Loom runs here. `loom config explain KEY` tells what a key does, `loom config show` what is in force.
         name = "{name.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}"
 

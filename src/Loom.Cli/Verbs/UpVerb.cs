@@ -47,7 +47,6 @@ internal static class UpVerb
 
     private static async Task<int> RunToFileAsync(VerbContext context, ParseResult parse, ProcessSignals signals, FileInfo file)
     {
-        signals.OnHangup = static () => { };
         var writer = new StreamWriter(file.FullName) { AutoFlush = true };
         await using (writer.ConfigureAwait(false))
         {
@@ -78,18 +77,37 @@ internal static class UpVerb
         using var board = new TaskBoard(context.Terminal, context.Time);
         using var logging = new LoomLogging(log, settings.Get(SharedSettings.Log).LevelOf, plan.Runtime.JsonLog, (_, line) => board.Print(context.Terminal.Paint(Tone.Busy, "loom: ") + line));
         using var loggers = new LoggerFactory([logging], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
-        var run = await StartRunAsync(context, settings.ProjectFolder, loggers, signals.Stop).ConfigureAwait(false);
-        if (run is null)
+        try
         {
-            return await AttachAsync(context, settings.ProjectFolder, signals.Stop).ConfigureAwait(false);
-        }
+            var run = await StartRunAsync(context, settings.ProjectFolder, loggers, signals.Stop).ConfigureAwait(false);
+            if (run is null)
+            {
+                return await AttachAsync(context, settings.ProjectFolder, signals.Stop).ConfigureAwait(false);
+            }
 
-        await using (run.ConfigureAwait(false))
+            int exit;
+            await using (run.ConfigureAwait(false))
+            {
+                RunningConfig.Write(settings, LoomRegistry.Instance);
+                if (parse.GetValue(s_output) is not null)
+                {
+                    signals.OnHangup = () =>
+                    {
+                        log.Reopen();
+                        run.Supervisor.ReopenLogs();
+                    };
+                }
+
+                exit = await RunProjectAsync(context, parse, plan, run, board, loggers, signals, started).ConfigureAwait(false);
+            }
+
+            return run.Survivors.IsEmpty
+                ? exit
+                : throw new CliError(ExitCode.Failed, "SURVIVORS", $"still alive: {string.Join("; ", run.Survivors)}", "loom down --force");
+        }
+        catch (OperationCanceledException) when (signals.Stop.IsCancellationRequested)
         {
-            RunningConfig.Write(settings, LoomRegistry.Instance);
-            var exit = await RunProjectAsync(context, parse, plan, run, board, loggers, signals, started).ConfigureAwait(false);
-            board.Dispose();
-            return exit;
+            return signals.First == PosixSignal.SIGINT ? ExitCode.Interrupted : ExitCode.Terminated;
         }
     }
 
@@ -97,10 +115,16 @@ internal static class UpVerb
         VerbContext context, ParseResult parse, HomePlan plan, ProjectRun run, TaskBoard board, ILoggerFactory loggers, ProcessSignals signals, long started)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(signals.Stop, run.DownRequested);
+        using var patience = new CancellationTokenSource(plan.Runtime.StartupTimeout, context.Time);
+        using var starting = CancellationTokenSource.CreateLinkedTokenSource(stop.Token, patience.Token);
         HomeRuntime runtime;
         try
         {
-            runtime = await HomeRuntime.StartAsync(plan, run, new ProgressOnBoard(board), context.Time, loggers, stop.Token).ConfigureAwait(false);
+            runtime = await HomeRuntime.StartAsync(plan, run, new ProgressOnBoard(board), context.Time, loggers, starting.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (patience.IsCancellationRequested && !stop.IsCancellationRequested)
+        {
+            throw new CliError(ExitCode.TimedOut, "START_TIMEOUT", $"the API was not open within {plan.Runtime.StartupTimeout.TotalSeconds:0} s (runtime.startup_timeout)", "loom logs loom");
         }
         catch (PortTakenException e)
         {
@@ -187,7 +211,8 @@ internal static class UpVerb
     // One runtime per project: a second up says where the first one is, and on a terminal follows its output.
     private static async Task<int> AttachAsync(VerbContext context, string folder, CancellationToken stop)
     {
-        var state = RunState.Read(RunDirectory.Of(folder).State) ?? throw new CliError(ExitCode.Conflict, "LOCKED", $"the lock of {folder} is held, but its state cannot be read", "loom down");
+        var state = await ProjectRun.FindLiveAsync(folder, context.Time, Down.AnswerWithin, stop).ConfigureAwait(false)
+            ?? throw new CliError(ExitCode.Conflict, "LOCKED", $"the lock of {folder} is held, but its holder does not show itself", "loom down");
         if (context.Terminal.Json)
         {
             context.Terminal.Out.WriteLine(ReadyJson.Of(state, []));

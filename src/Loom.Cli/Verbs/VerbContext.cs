@@ -87,7 +87,8 @@ public sealed record VerbContext
             Set = parse.GetValue(GlobalOptions.Set) ?? [],
             Environment = environment,
             WorkingDirectory = System.Environment.CurrentDirectory,
-            Executable = System.Environment.ProcessPath ?? throw new InvalidOperationException("the path of the running executable is unknown"),
+            // Not the process's own path: that is dotnet when loom was started as "dotnet loom.dll".
+            Executable = Path.Combine(AppContext.BaseDirectory, "loom"),
         };
     }
 }
