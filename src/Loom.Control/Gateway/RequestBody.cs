@@ -9,7 +9,7 @@ namespace Loom.Control.Gateway;
 internal sealed class RequestBody
 {
     // A client that announces much and sends little must not reserve much.
-    private const int FirstBuffer = 64 * 1024;
+    private const int FirstBuffer = 128 * 1024;
 
     private byte[] _buffer = [];
 
