@@ -35,7 +35,7 @@ public sealed class BinaryResolver(BinaryPlaces places, Transfer transfer, TimeP
                 return new ResolvedBinary(local, BinaryOrigin.LocalBuild, null, true);
             }
 
-            if (Cached(request) is { } cached)
+            if (await CachedAsync(request, cancellationToken).ConfigureAwait(false) is { } cached)
             {
                 return cached;
             }
@@ -55,7 +55,7 @@ public sealed class BinaryResolver(BinaryPlaces places, Transfer transfer, TimeP
         Directory.CreateDirectory(places.Cache);
         var folder = FolderOf(request.Name, version);
         using var held = await ArtifactLock.TakeAsync(folder + ".lock", waiting, time, cancellationToken).ConfigureAwait(false);
-        if (!places.ForceDownload && Cached(request) is { } meanwhile)
+        if (!places.ForceDownload && await CachedAsync(request, cancellationToken).ConfigureAwait(false) is { } meanwhile)
         {
             return meanwhile;
         }
@@ -79,8 +79,7 @@ public sealed class BinaryResolver(BinaryPlaces places, Transfer transfer, TimeP
                 Program = Path.GetRelativePath(temp, program),
                 Version = version,
                 Source = url.OriginalString,
-                Sha256 = Directory.EnumerateFiles(temp, "*", SearchOption.AllDirectories).ToDictionary(f => Path.GetRelativePath(temp, f), Checksum.OfFile,
-                    StringComparer.Ordinal),
+                Sha256 = await SumsAsync(temp, cancellationToken).ConfigureAwait(false),
                 Verified = result.Verified,
             };
             note.Write(temp);
@@ -106,6 +105,17 @@ public sealed class BinaryResolver(BinaryPlaces places, Transfer transfer, TimeP
         }
     }
 
+    private static async Task<Dictionary<string, string>> SumsAsync(string folder, CancellationToken cancellationToken)
+    {
+        var sums = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
+        {
+            sums[Path.GetRelativePath(folder, file)] = await Checksum.OfFileAsync(file, cancellationToken).ConfigureAwait(false);
+        }
+
+        return sums;
+    }
+
     private string? LocalBuild(string name)
     {
         var order = places.PreferDebug ? s_debug.Concat(s_release) : s_release.Concat(s_debug);
@@ -125,7 +135,7 @@ public sealed class BinaryResolver(BinaryPlaces places, Transfer transfer, TimeP
         return null;
     }
 
-    private ResolvedBinary? Cached(BinaryRequest request)
+    private async Task<ResolvedBinary?> CachedAsync(BinaryRequest request, CancellationToken cancellationToken)
     {
         var folder = request.PlainVersion is { } version ? FolderOf(request.Name, version) : Newest(request.Name);
         if (folder is null || BinaryNote.Read(folder) is not { } note)
@@ -133,7 +143,7 @@ public sealed class BinaryResolver(BinaryPlaces places, Transfer transfer, TimeP
             return null;
         }
 
-        if (!note.IsWhole(folder))
+        if (!await Checksum.AllAreAsync(folder, note.Sha256, cancellationToken).ConfigureAwait(false))
         {
             if (request.Url is not null && !places.Offline)
             {
@@ -231,8 +241,6 @@ internal sealed record BinaryNote
             return null;
         }
     }
-
-    public bool IsWhole(string folder) => Sha256.All(f => File.Exists(Path.Combine(folder, f.Key)) && Checksum.OfFile(Path.Combine(folder, f.Key)) == f.Value);
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]

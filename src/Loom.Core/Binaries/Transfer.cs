@@ -51,11 +51,11 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
             try
             {
                 await AttemptAsync(request, part, progress, cancellationToken).ConfigureAwait(false);
-                return Finish(request, part, progress);
+                return await FinishAsync(request, part, progress, cancellationToken).ConfigureAwait(false);
             }
             catch (RetryException e) when (attempt < Attempts)
             {
-                var pause = FirstPause * Math.Pow(2, attempt - 1) * (0.9 + (0.2 * random.NextDouble()));
+                var pause = PauseAfter(attempt);
                 progress.Report(new TransferProgress("download", Length(part), request.Bytes,
                     string.Create(CultureInfo.InvariantCulture, $"attempt {attempt} of {Attempts}: {e.Message}; next in {pause.TotalSeconds:0.#} s")));
                 await Task.Delay(pause, time, cancellationToken).ConfigureAwait(false);
@@ -81,25 +81,68 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
     /// <summary>
     /// The checksum a model hub publishes for a large file: its answer redirects to the storage and carries the SHA-256 as <c>X-Linked-ETag</c>.
     /// </summary>
-    /// <returns>64 hex digits; null when the server says none.</returns>
+    /// <returns>64 hex digits; null when the server has the file and says none.</returns>
+    /// <exception cref="TransferException">The server does not have the file or does not give it, or failed in every attempt.</exception>
     public async Task<string?> PublishedSha256Async(Uri url, CancellationToken cancellationToken)
     {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await AskSha256Async(url, cancellationToken).ConfigureAwait(false);
+            }
+            catch (RetryException) when (attempt < Attempts)
+            {
+                await Task.Delay(PauseAfter(attempt), time, cancellationToken).ConfigureAwait(false);
+            }
+            catch (RetryException e)
+            {
+                throw new TransferException(TransferFault.Unreachable, $"{url} could not be asked for in {Attempts} attempts; the last one: {e.Message}", e);
+            }
+        }
+    }
+
+    private async Task<string?> AskSha256Async(Uri url, CancellationToken cancellationToken)
+    {
         using var stall = new StallGuard(Stall, time, cancellationToken);
-        using var message = new HttpRequestMessage(HttpMethod.Head, url);
         try
         {
-            using var response = await http.SendAsync(message, stall.Token).ConfigureAwait(false);
-            var tag = response.Headers.TryGetValues("X-Linked-ETag", out var tags) ? tags.First().Trim('"') : null;
-            return tag is { Length: 64 } && tag.All(char.IsAsciiHexDigit) ? tag.ToLowerInvariant() : null;
+            var at = url;
+            for (var hop = 0; hop <= MaxRedirects; hop++)
+            {
+                using var message = new HttpRequestMessage(HttpMethod.Head, at);
+                message.Headers.UserAgent.Add(new ProductInfoHeaderValue("loom", null));
+                using var response = await http.SendAsync(message, stall.Token).ConfigureAwait(false);
+                if (response.Headers.TryGetValues("X-Linked-ETag", out var tags))
+                {
+                    var tag = tags.First().Trim('"');
+                    return tag.Length == 64 && tag.All(char.IsAsciiHexDigit) ? tag.ToLowerInvariant() : null;
+                }
+
+                if (Redirect(at, response) is not { } next)
+                {
+                    // A storage may be open to the signed GET only; the hub itself has sent us there.
+                    if (at.Host == url.Host || (int)response.StatusCode is not (401 or 403))
+                    {
+                        Judge(response, url);
+                    }
+
+                    return null;
+                }
+
+                at = next;
+            }
         }
         catch (HttpRequestException e)
         {
-            throw new TransferException(TransferFault.Unreachable, $"{url} cannot be reached: {e.Message}", e);
+            throw new RetryException(e.Message, e);
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new TransferException(TransferFault.Unreachable, $"{url} gave no answer", e);
+            throw new RetryException(string.Create(CultureInfo.InvariantCulture, $"no answer for {Stall.TotalSeconds:0.##} s"), e);
         }
+
+        throw new TransferException(TransferFault.Wrong, $"{url}: more than {MaxRedirects} redirects");
     }
 
     private async Task AttemptAsync(TransferRequest request, string part, IProgress<TransferProgress> progress, CancellationToken cancellationToken)
@@ -111,11 +154,17 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
             using var response = await SendAsync(request.Url, offset, validator, stall.Token).ConfigureAwait(false);
             if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
             {
+                if (offset > 0 && response.Content.Headers.ContentRange?.Length == offset && offset == (request.Bytes ?? offset))
+                {
+                    progress.Report(new TransferProgress("download", offset, offset, "it had arrived whole before"));
+                    return; // only the check was missing
+                }
+
                 PartFile.Delete(part);
                 throw new RetryException("the server's file is shorter than what was fetched before; starting anew");
             }
 
-            Judge(response, request);
+            Judge(response, request.Url);
             var resumed = response.StatusCode == HttpStatusCode.PartialContent && response.Content.Headers.ContentRange?.From == offset;
             if (response.StatusCode == HttpStatusCode.PartialContent && !resumed)
             {
@@ -188,11 +237,12 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         }
     }
 
-    private TransferResult Finish(TransferRequest request, string part, IProgress<TransferProgress> progress)
+    private static async Task<TransferResult> FinishAsync(TransferRequest request, string part, IProgress<TransferProgress> progress,
+        CancellationToken cancellationToken)
     {
         var bytes = Length(part);
         progress.Report(new TransferProgress("verify", bytes, bytes, null));
-        var found = Checksum.OfFile(part);
+        var found = await Checksum.OfFileAsync(part, cancellationToken).ConfigureAwait(false);
         if (request.Sha256 is { } wanted && !found.Equals(wanted, StringComparison.OrdinalIgnoreCase))
         {
             throw new TransferException(TransferFault.Wrong,
@@ -217,39 +267,49 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
             }
 
             var response = await http.SendAsync(message, cancellationToken).ConfigureAwait(false);
-            if ((int)response.StatusCode is not (301 or 302 or 303 or 307 or 308) || response.Headers.Location is not { } location)
+            if (Redirect(url, response) is not { } next)
             {
                 return response;
             }
 
             response.Dispose();
-            var next = new Uri(url, location);
-            if (next.Scheme != Uri.UriSchemeHttps && (url.Scheme == Uri.UriSchemeHttps || next.Scheme != Uri.UriSchemeHttp))
-            {
-                throw new TransferException(TransferFault.Refused, $"{url} redirects to {next}, which is not https; refused");
-            }
-
             url = next;
         }
 
         throw new TransferException(TransferFault.Wrong, $"{url}: more than {MaxRedirects} redirects");
     }
 
-    private static void Judge(HttpResponseMessage response, TransferRequest request)
+    /// <summary>Where an answer sends us; null when it is no redirect. https never leads to http.</summary>
+    private static Uri? Redirect(Uri url, HttpResponseMessage response)
+    {
+        if ((int)response.StatusCode is not (301 or 302 or 303 or 307 or 308) || response.Headers.Location is not { } location)
+        {
+            return null;
+        }
+
+        var next = new Uri(url, location);
+        return next.Scheme == Uri.UriSchemeHttps || (url.Scheme != Uri.UriSchemeHttps && next.Scheme == Uri.UriSchemeHttp)
+            ? next
+            : throw new TransferException(TransferFault.Refused, $"{url} redirects to {next}, which is not https; refused");
+    }
+
+    private TimeSpan PauseAfter(int attempt) => FirstPause * Math.Pow(2, attempt - 1) * (0.9 + (0.2 * random.NextDouble()));
+
+    private static void Judge(HttpResponseMessage response, Uri url)
     {
         var status = (int)response.StatusCode;
         switch (status)
         {
             case 200 or 206 when response.Content.Headers.ContentType?.MediaType is "text/html" or "application/xhtml+xml":
-                throw Page(request.Url);
+                throw Page(url);
             case 200 or 206:
                 return;
             case 404 or 410:
-                throw new TransferException(TransferFault.NotFound, $"{request.Url} answered {status}: there is no such file");
+                throw new TransferException(TransferFault.NotFound, $"{url} answered {status}: there is no such file");
             case 408 or 429 or >= 500:
                 throw new RetryException($"the server answered {status}");
             default:
-                throw new TransferException(TransferFault.NotFound, $"{request.Url} answered {status} {response.ReasonPhrase}");
+                throw new TransferException(TransferFault.NotFound, $"{url} answered {status} {response.ReasonPhrase}");
         }
     }
 

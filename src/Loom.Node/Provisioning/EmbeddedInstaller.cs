@@ -24,14 +24,14 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
                 "the adapter of engine \"embedded\" (engines/embedded) does not lie beside this loom; install Loom whole, or use another engine");
         }
 
-        var sources = EmbeddedSources.Read(folder);
-        if (InstallMarker.IsWhole(folder, sources))
+        var sources = await EmbeddedSources.ReadAsync(folder, cancellationToken).ConfigureAwait(false);
+        if (await InstallMarker.IsWholeAsync(folder, sources, cancellationToken).ConfigureAwait(false))
         {
             return folder;
         }
 
         var target = Path.Combine(options.CacheDir, "engines", $"embedded-{sources.Hash}");
-        if (InstallMarker.IsWhole(target, sources))
+        if (await InstallMarker.IsWholeAsync(target, sources, cancellationToken).ConfigureAwait(false))
         {
             return target;
         }
@@ -40,7 +40,7 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
         using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"{holder} is installing it"), time,
             cancellationToken).ConfigureAwait(false);
-        if (!InstallMarker.IsWhole(target, sources))
+        if (!await InstallMarker.IsWholeAsync(target, sources, cancellationToken).ConfigureAwait(false))
         {
             await InstallAsync(sources, target, step, cancellationToken).ConfigureAwait(false);
         }
@@ -80,7 +80,7 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
             step.Phase("install", "installing its packages with npm ci (about 85 MB, once)");
             await NpmAsync(temp, cancellationToken).ConfigureAwait(false);
             step.Phase("verify", "checking what was installed");
-            InstallMarker.Of(temp, sources).Write(temp);
+            (await InstallMarker.OfAsync(temp, sources, cancellationToken).ConfigureAwait(false)).Write(temp);
             if (Directory.Exists(target))
             {
                 Directory.Move(target, temp + ".old"); // damaged: moved aside, then deleted below

@@ -14,7 +14,7 @@ namespace Loom.Node.Provisioning;
 internal sealed record EmbeddedSources(string Folder, ImmutableArray<string> Files, string Hash)
 {
     /// <summary>Reads the sources; installed packages, tests and hidden files are no part of them.</summary>
-    public static EmbeddedSources Read(string folder)
+    public static async Task<EmbeddedSources> ReadAsync(string folder, CancellationToken cancellationToken)
     {
         var files = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
             .Select(f => Path.GetRelativePath(folder, f))
@@ -24,7 +24,7 @@ internal sealed record EmbeddedSources(string Folder, ImmutableArray<string> Fil
         var text = new StringBuilder();
         foreach (var file in files)
         {
-            text.Append(file).Append(' ').Append(Checksum.OfFile(Path.Combine(folder, file))).Append('\n');
+            text.Append(file).Append(' ').Append(await Checksum.OfFileAsync(Path.Combine(folder, file), cancellationToken).ConfigureAwait(false)).Append('\n');
         }
 
         return new EmbeddedSources(folder, files, Checksum.Of(Encoding.UTF8.GetBytes(text.ToString()))[..16]);
@@ -54,31 +54,33 @@ internal sealed record InstallMarker
     public required ImmutableSortedDictionary<string, string> Files { get; init; }
 
     /// <summary>Makes the marker of a finished installation: the adapter's files, the list of installed packages, and all native code.</summary>
-    public static InstallMarker Of(string folder, EmbeddedSources sources)
+    public static async Task<InstallMarker> OfAsync(string folder, EmbeddedSources sources, CancellationToken cancellationToken)
     {
         var native = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
             .Where(f => Path.GetExtension(f) is ".node" || Path.GetFileName(f).Contains(".so", StringComparison.Ordinal)
                 || Path.GetFileName(f) == ".package-lock.json")
             .Select(f => Path.GetRelativePath(folder, f));
-        return new InstallMarker
+        var sums = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        foreach (var file in sources.Files.Concat(native).Distinct(StringComparer.Ordinal))
         {
-            Hash = sources.Hash,
-            Files = sources.Files.Concat(native).Distinct(StringComparer.Ordinal).ToImmutableSortedDictionary(f => f, f =>
-                Checksum.OfFile(Path.Combine(folder, f)), StringComparer.Ordinal),
-        };
+            sums[file] = await Checksum.OfFileAsync(Path.Combine(folder, file), cancellationToken).ConfigureAwait(false);
+        }
+
+        return new InstallMarker { Hash = sources.Hash, Files = sums.ToImmutable() };
     }
 
     public void Write(string folder) => DurableFile.Write(Path.Combine(folder, FileName),
         JsonSerializer.SerializeToUtf8Bytes(this, InstallJson.Default.InstallMarker));
 
     /// <summary>Whether the folder holds a whole installation of these sources.</summary>
-    public static bool IsWhole(string folder, EmbeddedSources sources)
+    public static async Task<bool> IsWholeAsync(string folder, EmbeddedSources sources, CancellationToken cancellationToken)
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(Path.Combine(folder, FileName)), InstallJson.Default.InstallMarker) is { } marker
+            var json = await File.ReadAllBytesAsync(Path.Combine(folder, FileName), cancellationToken).ConfigureAwait(false);
+            return JsonSerializer.Deserialize(json, InstallJson.Default.InstallMarker) is { } marker
                 && marker.Hash == sources.Hash
-                && marker.Files.All(f => File.Exists(Path.Combine(folder, f.Key)) && Checksum.OfFile(Path.Combine(folder, f.Key)) == f.Value);
+                && await Checksum.AllAreAsync(folder, marker.Files, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException)
         {

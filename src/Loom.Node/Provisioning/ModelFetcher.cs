@@ -23,21 +23,22 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
         var step = new StepReporter(progress, time, $"model:{reference.Id}", "model_fetch", group);
         return await step.RunAsync("looking for it", () => reference switch
         {
-            ModelReference.LocalFile file => Task.FromResult(InPlace(file)),
+            ModelReference.LocalFile file => InPlaceAsync(file, cancellationToken),
             ModelReference.Demo => DemoAsync(step, cancellationToken),
             ModelReference.Remote remote => RemoteAsync(remote, step, cancellationToken),
             _ => throw new InvalidOperationException($"unknown kind of model reference: {reference}"),
         }).ConfigureAwait(false);
     }
 
-    private static PreparedModel InPlace(ModelReference.LocalFile reference)
+    private static async Task<PreparedModel> InPlaceAsync(ModelReference.LocalFile reference, CancellationToken cancellationToken)
     {
         if (!File.Exists(reference.Path))
         {
             throw new ProvisionException(ProvisionExit.NotFound, $"model '{reference.Id}': there is no file '{reference.Path}'");
         }
 
-        if (reference.Sha256 is { } wanted && Checksum.OfFile(reference.Path) is var found && found != wanted)
+        if (reference.Sha256 is { } wanted
+            && await Checksum.OfFileAsync(reference.Path, cancellationToken).ConfigureAwait(false) is var found && found != wanted)
         {
             throw new ProvisionException(ProvisionExit.Checksum, $"model '{reference.Id}': '{reference.Path}' has SHA-256 {found}, {wanted} was expected");
         }
@@ -82,14 +83,14 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
         Func<string, Task<ModelRecord>> fetch, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-        if (Present(target, id, sha256) is { } present)
+        if (await PresentAsync(target, id, sha256, cancellationToken).ConfigureAwait(false) is { } present)
         {
             return present;
         }
 
         using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"{holder} is fetching it"), time,
             cancellationToken).ConfigureAwait(false);
-        if (Present(target, id, sha256) is { } meanwhile)
+        if (await PresentAsync(target, id, sha256, cancellationToken).ConfigureAwait(false) is { } meanwhile)
         {
             return meanwhile;
         }
@@ -106,7 +107,7 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
         }
     }
 
-    private PreparedModel? Present(string target, string id, string? sha256)
+    private async Task<PreparedModel?> PresentAsync(string target, string id, string? sha256, CancellationToken cancellationToken)
     {
         if (!File.Exists(target))
         {
@@ -118,7 +119,7 @@ public sealed class ModelFetcher(string modelsDir, bool offline, bool allowUnver
         if (record is null || record.Bytes != bytes)
         {
             // Somebody put it there by hand, or changed it: what it is decides, not what we remember.
-            record = Record(id, target, Checksum.OfFile(target), bytes, verified: false);
+            record = Record(id, target, await Checksum.OfFileAsync(target, cancellationToken).ConfigureAwait(false), bytes, verified: false);
             record = record with { Verified = sha256 == record.Sha256 };
         }
 

@@ -85,6 +85,66 @@ public sealed class TransferTests : IAsyncLifetime
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task Fetch_StoppedWhileItIsChecked_NextCallOnlyChecks()
+    {
+        using var stop = new CancellationTokenSource();
+        _notes.Verifying = stop.Cancel;
+        await Should.ThrowAsync<OperationCanceledException>(FetchAsync(stop: stop.Token));
+        File.Exists(_folder["file"]).ShouldBeFalse();
+
+        _notes.Verifying = () => { };
+        _server.Instead.Enqueue(context =>
+        {
+            context.Response.StatusCode = 416;
+            context.Response.Headers.ContentRange = $"bytes */{_content.Length}";
+            return Task.CompletedTask;
+        });
+        await FetchAsync();
+        await ShouldBeWholeAsync();
+        _server.Requests.ShouldBe(["", $"bytes={_content.Length}-"]);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(404, 1, TransferFault.NotFound)]
+    [InlineData(401, 1, TransferFault.NotFound)]
+    [InlineData(429, 5, TransferFault.Unreachable)]
+    [InlineData(503, 5, TransferFault.Unreachable)]
+    public async Task Published_ServerRefuses_SaysWhyAndTriesAgainOnlyWhereThatHelps(int status, int requests, TransferFault fault)
+    {
+        for (var i = 0; i < requests; i++)
+        {
+            _server.Instead.Enqueue(Status(status));
+        }
+
+        var error = await Should.ThrowAsync<TransferException>(NewTransfer().PublishedSha256Async(new Uri(_server.Root, "file"), CancellationToken.None));
+        error.Fault.ShouldBe(fault);
+        error.Message.ShouldContain($"{status}");
+        _server.Requests.Count.ShouldBe(requests);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Published_RenamedAndBusyForAMoment_IsFound()
+    {
+        _server.Instead.Enqueue(Status(503));
+        _server.Instead.Enqueue(context =>
+        {
+            context.Response.StatusCode = 307;
+            context.Response.Headers.Location = "/renamed";
+            return Task.CompletedTask;
+        });
+        _server.Instead.Enqueue(context =>
+        {
+            context.Response.StatusCode = 302;
+            context.Response.Headers.Location = "/storage";
+            context.Response.Headers["X-Linked-ETag"] = $"\"{new string('a', 64)}\"";
+            return Task.CompletedTask;
+        });
+        (await NewTransfer().PublishedSha256Async(new Uri(_server.Root, "file"), CancellationToken.None)).ShouldBe(new string('a', 64));
+        (await NewTransfer().PublishedSha256Async(new Uri(_server.Root, "file"), CancellationToken.None)).ShouldBeNull();
+        _server.Requests.Count.ShouldBe(4);
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task Fetch_WrongChecksum_RefusedAndNothingIsLeft()
     {
         var error = await Should.ThrowAsync<TransferException>(FetchAsync(r => r with { Sha256 = new string('0', 64) }));
@@ -193,15 +253,17 @@ public sealed class TransferTests : IAsyncLifetime
         return Task.CompletedTask;
     };
 
-    private Task<TransferResult> FetchAsync(Func<TransferRequest, TransferRequest>? change = null, TimeSpan? stall = null, ITransferDisk? disk = null)
+    private Transfer NewTransfer(TimeSpan? stall = null, ITransferDisk? disk = null) => new(_http, disk ?? new TransferDisk(), TimeProvider.System, new Random(1))
     {
-        var transfer = new Transfer(_http, disk ?? new TransferDisk(), TimeProvider.System, new Random(1))
-        {
-            FirstPause = TimeSpan.FromMilliseconds(5),
-            Stall = stall ?? TimeSpan.FromSeconds(30),
-        };
+        FirstPause = TimeSpan.FromMilliseconds(5),
+        Stall = stall ?? TimeSpan.FromSeconds(30),
+    };
+
+    private Task<TransferResult> FetchAsync(Func<TransferRequest, TransferRequest>? change = null, TimeSpan? stall = null, ITransferDisk? disk = null,
+        CancellationToken stop = default)
+    {
         var request = new TransferRequest(new Uri(_server.Root, "file"), _folder["file"]) { Sha256 = Checksum.Of(_content) };
-        return transfer.FetchAsync(change?.Invoke(request) ?? request, _notes, CancellationToken.None);
+        return NewTransfer(stall, disk).FetchAsync(change?.Invoke(request) ?? request, _notes, stop);
     }
 
     private async Task ShouldBeWholeAsync()
@@ -214,8 +276,15 @@ public sealed class TransferTests : IAsyncLifetime
 
     private sealed class Notes : ConcurrentQueue<string>, IProgress<TransferProgress>
     {
+        public Action Verifying { get; set; } = () => { };
+
         public void Report(TransferProgress value)
         {
+            if (value.Phase == "verify")
+            {
+                Verifying();
+            }
+
             if (value.Note is { } note)
             {
                 Enqueue(note);
