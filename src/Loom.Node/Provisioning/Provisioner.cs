@@ -95,7 +95,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
         var step = new StepReporter(progress, _time, "fit", "pool_warmup", pool.Id);
         return step.RunAsync("reading the model's header", () =>
         {
-            var header = Header(model);
+            var (header, otherParts) = Header(model);
             var known = model with
             {
                 Ctx = _options.Models.GetValueOrDefault(pool.Models[0])?.Ctx ?? header.ContextLength,
@@ -103,16 +103,17 @@ public sealed class Provisioner : IProvisioner, IDisposable
             };
             var usesGpu = _machine.HasGpu && pool.Engine.Kind != EngineKinds.Embedded && !pool.DeviceMask.Contains("none", StringComparer.OrdinalIgnoreCase);
             var ctx = pool.Ctx ?? Math.Min(known.Ctx ?? LaunchRequest.DefaultCtx, LaunchRequest.DefaultCtx);
-            var trouble = usesGpu ? null : ModelFit.Of(header, ctx, pool.EffectiveSlots).Trouble(model.Id, pool.Id, ctx, pool.EffectiveSlots, _freeMemory());
+            var trouble = usesGpu ? null : ModelFit.Of(header with { WeightBytes = header.WeightBytes + otherParts }, ctx, pool.EffectiveSlots).Trouble(model.Id, pool.Id, ctx, pool.EffectiveSlots, _freeMemory());
             return trouble is null ? Task.FromResult(known) : throw new ProvisionException(ProvisionExit.DoesNotFit, trouble);
         });
     }
 
-    private static GgufModel Header(PreparedModel model)
+    private static (GgufModel Header, long OtherParts) Header(PreparedModel model)
     {
         try
         {
-            return GgufReader.Read(model.Path);
+            var header = GgufReader.Read(model.Path);
+            return (header, GgufParts.OtherBytes(model.Path, header.SplitCount, path => File.Exists(path) ? new FileInfo(path).Length : null));
         }
         catch (GgufException e)
         {
