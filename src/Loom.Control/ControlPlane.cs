@@ -25,7 +25,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly Meter _meter = new("Loom.Control");
     private readonly ControlMetrics _metrics;
     private readonly AdmissionDesk _desk;
-    private readonly UpstreamClient _upstream = new();
+    private readonly UpstreamClient _upstream;
     private readonly HealthRoutes _health;
     private readonly ApiApplication _application;
     private readonly ApiServer _api;
@@ -47,6 +47,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         Metrics = new PrometheusExporter(meter => ReferenceEquals(meter, _meter));
         _metrics = new ControlMetrics(_meter);
         _desk = new AdmissionDesk(options.Admission, PlacementStrategies.Create(options.Admission.Strategy, random), time, random);
+        _upstream = new UpstreamClient(options.Gateway.ConnectTimeout);
         Replicas.Changed += _desk.Apply;
         _metrics.Observe(_desk, Replicas);
         var services = new GatewayServices(

@@ -79,6 +79,12 @@ internal sealed partial class Attempt
 
             return AttemptResult.Failed(EndProblems.Of(_watch.Cause, _services.Options, queued: false));
         }
+        catch (OperationCanceledException e)
+        {
+            // Nobody ended the call, so the client library gave up: only its limit on connecting does that.
+            var limit = _services.Options.ConnectTimeout.TotalSeconds;
+            return Broken(new HttpRequestException(HttpRequestError.ConnectionError, $"no connection within {limit:G3} s", e));
+        }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
             return Broken(e);
@@ -105,27 +111,32 @@ internal sealed partial class Attempt
 
     private async ValueTask<HttpResponseMessage> SendAsync()
     {
-        var target = Replica.TargetOf(_plan.Route);
-        var connects = _services.Upstream.ConnectsTo(Replica);
+        var request = Request();
         try
         {
-            return await SendOnceAsync(target).ConfigureAwait(false);
+            return await SendAsync(request).ConfigureAwait(false);
         }
-        catch (HttpRequestException e) when (_watch.Cause == EndCause.None && DiedBeforeAnswer(e) && _services.Upstream.ConnectsTo(Replica) == connects)
+        catch (HttpRequestException e) when (_watch.Cause == EndCause.None && !Replica.IsRemote && !request.Connects && DiedBeforeAnswer(e))
         {
-            // An engine may close an idle connection at any moment; that says nothing about its health.
+            // An engine may close an idle connection at any moment; that says nothing about its health. A provider would count the work twice.
             LogReconnect(_services.Log, Replica.Status.Id, e.Message);
-            return await SendOnceAsync(target).ConfigureAwait(false);
+            return await SendAsync(Request()).ConfigureAwait(false);
         }
     }
 
-    private async ValueTask<HttpResponseMessage> SendOnceAsync(Uri target)
+    private UpstreamRequest Request()
     {
-        var splices = Splices.Of(_plan.Request, Replica.UpstreamModelJson, Replica.Status.StreamUsage);
-        var message = new HttpRequestMessage(HttpMethod.Post, target) { Content = new UpstreamBody(_plan.Body, splices) };
-        message.Headers.TryAddWithoutValidation("X-Request-Id", _plan.RequestId);
-        CopyHeaders(message.Headers);
-        var sending = _services.Upstream.SendAsync(Replica, message, _watch.Token);
+        var route = _plan.Ticket.Route;
+        var splices = Splices.Of(_plan.Request, Replica.UpstreamModelJson ?? route.ModelJson, Replica.Status.StreamUsage);
+        var request = new UpstreamRequest(Replica.TargetOf(_plan.Route)) { Content = new UpstreamBody(_plan.Body, splices) };
+        request.Headers.TryAddWithoutValidation("X-Request-Id", _plan.RequestId);
+        CopyHeaders(request.Headers);
+        return request;
+    }
+
+    private async ValueTask<HttpResponseMessage> SendAsync(UpstreamRequest request)
+    {
+        var sending = _services.Upstream.SendAsync(Replica, request, _watch.Token);
         if (_plan.Request.Stream && !sending.IsCompleted)
         {
             await _waiting.WaitAsync(sending, _plan.Ticket, _watch.Token).ConfigureAwait(false);

@@ -10,7 +10,7 @@ namespace Loom.Control.Gateway;
 /// One request for inference from its first byte to its last: read, check, admit, dispatch, forward, settle. One instance serves all requests of a
 /// connection, one after the other.
 /// </summary>
-internal sealed class InferenceCall : IDisposable
+internal sealed partial class InferenceCall : IDisposable
 {
     private static readonly string[] s_routeNames = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"];
 
@@ -40,13 +40,15 @@ internal sealed class InferenceCall : IDisposable
         _attempt = new Attempt(services, _watch, _client, _waiting);
     }
 
-    /// <summary>The connection is gone: ends the call that runs.</summary>
-    public void ClientGone() => _watch.ClientGone();
-
     /// <summary>The drain deadline has passed: ends the call that runs.</summary>
     public void Shutdown() => _watch.End(EndCause.Shutdown);
 
-    public void Dispose() => _watch.Dispose();
+    /// <summary>The connection is gone: ends the call that runs, and any that still begins.</summary>
+    public void Dispose()
+    {
+        _watch.ClientGone();
+        _watch.Dispose();
+    }
 
     /// <summary>Serves one request.</summary>
     /// <exception cref="ResponseCutException">The answer failed after it had begun; the connection must be closed without its proper end.</exception>
@@ -118,7 +120,7 @@ internal sealed class InferenceCall : IDisposable
         {
             return new Problem(ProblemCode.InvalidParams, $"the request body cannot be read: {e.Message}", Status: e.StatusCode);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or OperationCanceledException)
         {
             _watch.ClientGone();
             return EndProblems.Of(EndCause.ClientGone, _services.Options, queued: true);
@@ -134,7 +136,8 @@ internal sealed class InferenceCall : IDisposable
 
         if (_deadline is { } deadline)
         {
-            _watch.LimitTo(deadline);
+            // The caller counts from the arrival of its request, not from the end of its body.
+            _watch.LimitTo(deadline - _services.Time.GetElapsedTime(_started));
         }
 
         _ticket.Reset(_route!, queueClass, _deadline?.TotalMilliseconds, _started);
@@ -182,6 +185,11 @@ internal sealed class InferenceCall : IDisposable
         if (_deadline is null)
         {
             _watch.Expect(EndCause.QueueTimeout, _services.Options.QueueTimeout);
+        }
+        else
+        {
+            // Else the limit of the phase before would end the wait.
+            _watch.ExpectNothing();
         }
 
         var wait = _ticket.WaitAsync();
