@@ -38,8 +38,10 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <param name="random">Source of chance for placement and jitter; used by this instance alone.</param>
     /// <param name="loggers">Where to log.</param>
     /// <param name="credentials">Secrets of remote providers; null = none.</param>
+    /// <param name="faults">What has failed for good in the rest of the process, one sentence each; asked at each look at the health. Null = nothing ever.</param>
     public ControlPlane(
-        ControlOptions options, INodeLink nodes, TimeProvider time, Random random, ILoggerFactory loggers, IUpstreamCredentials? credentials = null)
+        ControlOptions options, INodeLink nodes, TimeProvider time, Random random, ILoggerFactory loggers, IUpstreamCredentials? credentials = null,
+        Func<IReadOnlyList<string>>? faults = null)
     {
         _options = options;
         _time = time;
@@ -53,7 +55,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var services = new GatewayServices(
             options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), nodes, _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api, time, _log);
-        _health = new HealthRoutes(Replicas, _desk);
+        _health = new HealthRoutes(Replicas, _desk, faults ?? (static () => []));
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
         var router = new ApiRouter(gatekeeper, new ModelRoutes(Replicas), _health, meta, Metrics, _log);
         _application = new ApiApplication(router, services);

@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using System.Text;
+using System.Text.Json;
 using Loom.Control.Admission;
 using Loom.Control.Api;
 using Loom.Control.Catalog;
@@ -179,8 +180,12 @@ internal sealed partial class Attempt
     private async ValueTask<AttemptResult> RefusedByEngineAsync(HttpResponseMessage answer, int status)
     {
         const int Shown = 300;
-        var text = await answer.Content.ReadAsStringAsync(_watch.Token).ConfigureAwait(false);
-        text = text.Length > Shown ? text[..Shown] : text;
+        const int Longest = 4096;
+        var body = await answer.Content.ReadAsStreamAsync(_watch.Token).ConfigureAwait(false);
+        // Read on beyond what is shown, because a body read to its end leaves the connection in use.
+        var buffer = new byte[Longest];
+        var length = await body.ReadAtLeastAsync(buffer, Longest, throwOnEndOfStream: false, _watch.Token).ConfigureAwait(false);
+        var text = Encoding.UTF8.GetString(buffer, 0, Math.Min(length, Shown));
         if (status != StatusCodes.Status503ServiceUnavailable)
         {
             _services.Nodes.ReportFault(Replica.Status.Id, $"status {status}");
@@ -196,9 +201,14 @@ internal sealed partial class Attempt
         const int Longest = 64 * 1024;
         var buffer = new byte[Longest];
         var length = await body.ReadAtLeastAsync(buffer, Longest, throwOnEndOfStream: false, _watch.Token).ConfigureAwait(false);
-        var text = Encoding.UTF8.GetString(buffer, 0, length).ReplaceLineEndings(" ");
-        EngineRefusal = Encoding.UTF8.GetBytes($"data: {text}\n\n");
-        return AttemptResult.Failed(new Problem(ProblemCode.WorkerReset, $"the engine answered with status {status}", Status: status));
+        if (IsError(buffer.AsMemory(0, length)))
+        {
+            var text = Encoding.UTF8.GetString(buffer, 0, length).ReplaceLineEndings(" ");
+            EngineRefusal = Encoding.UTF8.GetBytes($"data: {text}\n\n");
+        }
+
+        int? refusal = status >= StatusCodes.Status400BadRequest ? status : null;
+        return AttemptResult.Failed(new Problem(ProblemCode.WorkerReset, $"the engine answered with status {status} and no stream of events", Status: refusal));
     }
 
     private AttemptResult Broken(Exception error)
@@ -240,7 +250,8 @@ internal sealed partial class Attempt
         var content = _answer!.Content.Headers;
         response.StatusCode = (int)_answer.StatusCode;
         LoomHeaders.CopyFrom(_answer, response.Headers);
-        response.Headers.ContentType = content.NonValidated.TryGetValues("Content-Type", out var type) ? type.ToString() : "application/json";
+        response.Headers.ContentType =
+            content.NonValidated.TryGetValues("Content-Type", out var types) && types.ToString() is var type && LoomHeaders.IsVisible(type) ? type : "application/json";
         response.Headers.ContentLength = length ?? content.ContentLength;
         LoomHeaders.Describe(response.Headers, Replica, _plan.QueueMs, _plan.Number);
     }
@@ -272,6 +283,20 @@ internal sealed partial class Attempt
             {
                 headers.TryAddWithoutValidation(name, value);
             }
+        }
+    }
+
+    // Clients parse each event, so only what has the shape of an error may stand in one.
+    private static bool IsError(ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(body);
+            return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("error"u8, out _);
+        }
+        catch (JsonException)
+        {
+            return false;
         }
     }
 

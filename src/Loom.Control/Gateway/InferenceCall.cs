@@ -3,6 +3,8 @@ using Loom.Control.Api;
 using Loom.Control.Catalog;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
+using Microsoft.Extensions.Logging;
 
 namespace Loom.Control.Gateway;
 
@@ -12,6 +14,9 @@ namespace Loom.Control.Gateway;
 /// </summary>
 internal sealed partial class InferenceCall : IDisposable
 {
+    /// <summary>What a client is told of a failure that we did not foresee.</summary>
+    public const string Unexpected = "the server failed on this request; its log names the cause under the request's id";
+
     private static readonly string[] s_routeNames = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"];
 
     private readonly GatewayServices _services;
@@ -65,6 +70,10 @@ internal sealed partial class InferenceCall : IDisposable
         _client.Reset(http);
         _attempt.Reset();
         _watch.Begin();
+        // A stream may be as slow as its model; the client writer minds clients that do not read.
+        var pace = http.Features.Get<IHttpMinResponseDataRateFeature>();
+        var usualPace = pace?.MinDataRate;
+        pace?.MinDataRate = null;
         Problem? problem = null;
         try
         {
@@ -73,8 +82,26 @@ internal sealed partial class InferenceCall : IDisposable
             Release(measured: problem is null && http.Response.StatusCode == StatusCodes.Status200OK);
             if (problem is not null)
             {
+                if (!http.Response.HasStarted)
+                {
+                    pace?.MinDataRate = usualPace;
+                }
+
                 await RefuseAsync(problem).ConfigureAwait(false);
             }
+        }
+        catch (Exception e) when (e is not ResponseCutException && !http.Response.HasStarted)
+        {
+            problem = new Problem(ProblemCode.Internal, Unexpected);
+            LogUnexpected(_services.Log, requestId, e);
+            Release(measured: false);
+            await ErrorWriter.WriteAsync(http, problem, requestId).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is not ResponseCutException)
+        {
+            // The client has a part of the answer and must see that it is cut.
+            LogUnexpected(_services.Log, requestId, e);
+            throw new ResponseCutException();
         }
         finally
         {
@@ -340,4 +367,7 @@ internal sealed partial class InferenceCall : IDisposable
     private string Engine => (_ticket.Replica ?? _route!.Offering[0]).Status.EngineKind;
 
     private double QueueMs => _waitedForSlot ? _services.Time.GetElapsedTime(_started, _ticket.GrantedAt).TotalMilliseconds : 0;
+
+    [LoggerMessage(EventId = 303, Level = LogLevel.Error, Message = "request {RequestId} failed unexpectedly")]
+    private static partial void LogUnexpected(ILogger logger, string requestId, Exception error);
 }
