@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.Runtime.InteropServices;
 using Loom.Cli.Composition;
 using Loom.Cli.Config;
 using Loom.Cli.Terminal;
@@ -33,7 +34,10 @@ internal static class CommandLine
         }
 
         // System.CommandLine ends the process two seconds after Ctrl-C; an ordered stop may take longer.
-        return await parse.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = true }, signals.Stop).ConfigureAwait(false);
+        var exit = await parse.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = true }, signals.Stop).ConfigureAwait(false);
+
+        // A verb only knows that it was cancelled, not by which signal.
+        return exit == ExitCode.Interrupted && signals.First == PosixSignal.SIGTERM ? ExitCode.Terminated : exit;
     }
 
     internal static RootCommand CreateRoot(ProcessSignals signals)
