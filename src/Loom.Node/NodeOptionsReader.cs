@@ -32,6 +32,7 @@ internal static class NodeOptionsReader
             ModelsDir = settings.Get(NodeSettings.ModelsDir),
             Folders = new DataFolders(settings.Get(SharedSettings.DataRoot), settings.Get(SharedSettings.CacheDir), settings.Get(SharedSettings.TmpDir)),
             Environment = surroundings.Environment,
+            Secrets = SecretValues.From(settings),
             LoomProgram = surroundings.LoomProgram,
             EmbeddedSources = surroundings.EmbeddedSources,
             EnginePorts = (ports.First, ports.Last),

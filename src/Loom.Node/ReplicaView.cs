@@ -1,5 +1,6 @@
 using Loom.Node.Engines;
 using Loom.Node.Plans;
+using Loom.Node.Provisioning;
 using Loom.Wire;
 
 namespace Loom.Node;
@@ -40,6 +41,12 @@ public static class ReplicaView
                 EngineState.Unready u => u.Reason,
                 EngineState.Failed f => f.Reason,
                 EngineState.Stopped s => s.Reason,
+                _ => null,
+            },
+            Fault = (state as EngineState.Failed)?.Exit switch
+            {
+                ProvisionExit.Checksum => ReplicaFault.Checksum,
+                ProvisionExit.Download => ReplicaFault.Download,
                 _ => null,
             },
             Mock = pool.Engine.Kind == EngineKinds.Mock || facts is { Mock: true },

@@ -229,7 +229,7 @@ public sealed partial class EngineLoop : IAsyncDisposable
         }
         catch (ProvisionException e)
         {
-            Post(new EngineEvent.PrepareFailed(e.Message, e.Transient));
+            Post(new EngineEvent.PrepareFailed(e.Message, e.Transient, e.Exit));
         }
     }
 

@@ -59,12 +59,12 @@ public sealed record EngineMachine(EngineRestartPolicy Policy)
     {
         if (!news.Transient)
         {
-            return (new EngineState.Failed(news.Reason, null, at.Attempt), s_nothing);
+            return (new EngineState.Failed(news.Reason, null, at.Attempt, news.Exit), s_nothing);
         }
 
         // 30 s doubling to 10 min: an unattended machine whose network comes back gets its engine without a hand.
         var pause = TimeSpan.FromSeconds(Math.Min(30 * Math.Pow(2, Math.Min(at.Attempt - 1, 10)), 600));
-        return (new EngineState.Failed(news.Reason, null, at.Attempt), [new EngineEffect.Retry(pause)]);
+        return (new EngineState.Failed(news.Reason, null, at.Attempt, news.Exit), [new EngineEffect.Retry(pause)]);
     }
 
     private static (EngineState, ImmutableArray<EngineEffect>) Probed(EngineState state, EngineEvent.Probed news) => (state, news.Trouble) switch

@@ -1,3 +1,5 @@
+using Loom.Node.Provisioning;
+
 namespace Loom.Node.Engines;
 
 /// <summary>One life of an engine process: a new one for every spawn, so that news of an earlier life is told apart and dropped.</summary>
@@ -65,7 +67,8 @@ public abstract record EngineState
     /// <param name="Reason">For an operator.</param>
     /// <param name="Run">Set while the supervisor knows the process and may start it again.</param>
     /// <param name="Attempt">Provisioning attempts made in a row; 0 = provisioning is not the trouble.</param>
-    public sealed record Failed(string Reason, EngineRun? Run, int Attempt) : EngineState;
+    /// <param name="Exit">What provisioning failed for; null = provisioning is not the trouble.</param>
+    public sealed record Failed(string Reason, EngineRun? Run, int Attempt, ProvisionExit? Exit = null) : EngineState;
 
     /// <summary>Being stopped on request.</summary>
     public sealed record Stopping(EngineRun? Run) : EngineState;
@@ -105,7 +108,8 @@ public abstract record EngineEvent
 
     /// <param name="Reason">For an operator.</param>
     /// <param name="Transient">Trying again later may help: network, full disk, memory taken by others.</param>
-    public sealed record PrepareFailed(string Reason, bool Transient) : EngineEvent;
+    /// <param name="Exit">The kind of trouble, where it is a known one.</param>
+    public sealed record PrepareFailed(string Reason, bool Transient, ProvisionExit? Exit = null) : EngineEvent;
 
     /// <summary>The pause after a failed preparation is over.</summary>
     public sealed record RetryDue : EngineEvent;
