@@ -39,6 +39,8 @@ internal static class CommandLine
 
         // System.CommandLine ends the process two seconds after Ctrl-C; an ordered stop may take longer.
         var exit = await parse.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = true }, signals.Stop).ConfigureAwait(false);
+
+        // A verb only knows that it was cancelled, not by which signal.
         return exit == ExitCode.Interrupted && signals.First is { } signal and not PosixSignal.SIGINT ? ExitCode.Terminated : exit;
     }
 

@@ -1,5 +1,6 @@
 using Loom.Node.Engines;
 using Loom.Node.Plans;
+using Loom.Node.Provisioning;
 using Loom.Wire;
 
 namespace Loom.Node;
@@ -42,6 +43,12 @@ public static class ReplicaView
                 EngineState.Stopped s => s.Reason,
                 _ => null,
             },
+            Fault = (state as EngineState.Failed)?.Exit switch
+            {
+                ProvisionExit.Checksum => ReplicaFault.Checksum,
+                ProvisionExit.Download => ReplicaFault.Download,
+                _ => null,
+            },
             Mock = pool.Engine.Kind == EngineKinds.Mock || facts is { Mock: true },
         };
     }
@@ -55,7 +62,8 @@ public static class ReplicaView
         Model = pool.ModelIds[0],
         Models = pool.ModelIds,
         Aliases = pool.Aliases,
-        UpstreamModel = provider.Model,
+        // A pool of several models sends the one that was asked for.
+        UpstreamModel = pool.Models.Length == 1 ? provider.Model : null,
         Url = provider.BaseUrl.ToString().TrimEnd('/'),
         SlotsTotal = pool.EffectiveSlots,
         Ctx = pool.Ctx,

@@ -18,8 +18,10 @@ public sealed class DetachedProgram : IDisposable
     /// <param name="command">Argument vector.</param>
     /// <param name="workingDirectory">Absolute folder.</param>
     /// <param name="environment">Its whole environment.</param>
+    /// <param name="output">File that takes its stdout and stderr, appended; created for its owner alone. Its folder must exist.</param>
     /// <exception cref="SpawnException">It cannot be started.</exception>
-    public static DetachedProgram Launch(ImmutableArray<string> command, string workingDirectory, IReadOnlyDictionary<string, string> environment) =>
+    public static DetachedProgram Launch(
+        ImmutableArray<string> command, string workingDirectory, IReadOnlyDictionary<string, string> environment, string output) =>
         new(Spawner.Spawn(new SpawnRequest
         {
             Command = command,
@@ -30,6 +32,7 @@ public sealed class DetachedProgram : IDisposable
                 .Where(v => v.Key is not (ChildEnvironment.RunVariable or ChildEnvironment.ProcessVariable))
                 .ToImmutableDictionary(v => v.Key, v => v.Value),
             PipeOutput = false,
+            OutputFile = output,
         }));
 
     /// <summary>How it ended; null while it runs.</summary>

@@ -44,6 +44,9 @@ public sealed partial class Supervisor : ISupervisor
     /// <summary>The error that ended the owner loop, or null; with one, nothing is supervised any more.</summary>
     public Exception? Fault => _loop.Fault;
 
+    /// <summary>Ends with the owner loop: completed after disposal, faulted after an error; then nothing is supervised any more.</summary>
+    public Task Completion => _loop.Completion;
+
     /// <summary>Processes of ours seen outside their parents' sessions, at most a second old.</summary>
     public ImmutableArray<ProcessIdentity> Strays { get; private set; } = [];
 
@@ -175,7 +178,10 @@ public sealed partial class Supervisor : ISupervisor
         return new Subscription(() => ImmutableInterlocked.Update(ref _followers, (list, item) => list.Remove(item), onLine));
     }
 
-    /// <summary>Stops everything and waits for it; survivors are logged, since disposal does not throw.</summary>
+    /// <summary>
+    /// Stops everything and waits for it; survivors are logged, since disposal does not throw. After a fault nothing can be stopped here: the guardian is
+    /// left to end all of it.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
@@ -198,6 +204,11 @@ public sealed partial class Supervisor : ISupervisor
         _requests.Writer.TryComplete();
         await _alarm.DisposeAsync().ConfigureAwait(false);
         await _loop.DisposeAsync().ConfigureAwait(false);
+        if (_loop.Fault is not null)
+        {
+            _effects.LeaveToGuardian();
+        }
+
         await _effects.DisposeAsync().ConfigureAwait(false);
         foreach (var child in _children)
         {
@@ -251,8 +262,20 @@ public sealed partial class Supervisor : ISupervisor
             throw new ObjectDisposedException(nameof(Supervisor), _loop.Fault is { } fault ? $"the supervisor failed: {fault.Message}" : null);
         }
 
-        var answer = await taken.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
-        return await answer.WaitAsync(cancellationToken).ConfigureAwait(false);
+        var answer = await UnlessFaultedAsync(taken.Task, cancellationToken).ConfigureAwait(false);
+        return await UnlessFaultedAsync(answer, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Waits for what only the loop can complete; a loop that died will not.</summary>
+    private async Task<T> UnlessFaultedAsync<T>(Task<T> task, CancellationToken cancellationToken)
+    {
+        var first = await Task.WhenAny(task, _loop.Completion).WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (first != task && _loop.Fault is { } fault)
+        {
+            throw new ObjectDisposedException(nameof(Supervisor), $"the supervisor failed: {fault.Message}");
+        }
+
+        return await task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     private bool Post(Action request) => _requests.Writer.TryWrite(request);

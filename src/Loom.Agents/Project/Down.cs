@@ -52,6 +52,7 @@ public sealed partial class Down(RunDirectory directory, TimeProvider time, ILog
     {
         var state = ReadState();
         await WaitForGuardianAsync(state, cancellationToken).ConfigureAwait(false);
+        TellGuardianReport();
         if (state is not null)
         {
             // After a reboot the pids mean strangers. The run id is looked for all the same: it is nobody else's.
@@ -71,6 +72,21 @@ public sealed partial class Down(RunDirectory directory, TimeProvider time, ILog
 
         directory.RemoveRunFiles();
         return [];
+    }
+
+    private void TellGuardianReport()
+    {
+        try
+        {
+            if (directory.KeepGuardianReport() is { } report)
+            {
+                LogReport(logger, report, directory.KeptReport);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogNoReport(logger, directory.GuardianReport, e.Message); // a note is not worth a failed stop
+        }
     }
 
     private RunState? ReadState()
@@ -159,6 +175,12 @@ public sealed partial class Down(RunDirectory directory, TimeProvider time, ILog
     }
 
     private const int Kill = 9;
+
+    [LoggerMessage(EventId = 3023, Level = LogLevel.Warning, Message = "an earlier run was cleaned up by its guardian: {Report} (kept in {Path})")]
+    private static partial void LogReport(ILogger logger, string report, string path);
+
+    [LoggerMessage(EventId = 3024, Level = LogLevel.Warning, Message = "cannot keep the guardian's report '{Path}': {Reason}")]
+    private static partial void LogNoReport(ILogger logger, string path, string reason);
 
     [LoggerMessage(EventId = 3020, Level = LogLevel.Warning, Message = "the state file is unreadable and will be removed: {Reason}")]
     private static partial void LogDamaged(ILogger logger, string reason);

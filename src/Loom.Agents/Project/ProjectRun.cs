@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Loom.Core.Storage;
 using Loom.Processes;
 using Loom.Processes.Guarding;
+using Loom.Wire;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -40,6 +41,8 @@ public sealed record ProjectRunOptions
 /// </summary>
 public sealed class ProjectRun : IAsyncDisposable
 {
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
+
     private readonly FileLock _lock;
     private readonly ProjectRunOptions _options;
     private readonly Supervisor _supervisor;
@@ -47,9 +50,11 @@ public sealed class ProjectRun : IAsyncDisposable
     private readonly ControlSocket _socket;
     private readonly IDisposable _changes;
     private readonly CancellationTokenSource _down = new();
+    private readonly CancellationTokenSource _broken = new();
     private readonly RunState _state;
     private ImmutableSortedDictionary<string, string> _addresses = ImmutableSortedDictionary<string, string>.Empty;
     private volatile bool _ready;
+    private volatile Func<ImmutableArray<ReplicaStatus>> _pools = static () => [];
     private int _disposed;
 
     private ProjectRun(FileLock held, RunDirectory directory, ProjectRunOptions options)
@@ -84,6 +89,7 @@ public sealed class ProjectRun : IAsyncDisposable
         _file = new StateFile(directory.State, () => State, options.Time, options.Logger);
         _supervisor.StraysChanged += () => _file.Touch(urgent: true);
         _changes = _supervisor.Subscribe(_file.Changed);
+        _ = _supervisor.Completion.ContinueWith(_ => _broken.Cancel(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         _socket = new ControlSocket(directory.Socket, _supervisor, () => State, RequestDown, options.Logger);
     }
 
@@ -103,12 +109,19 @@ public sealed class ProjectRun : IAsyncDisposable
     /// <summary>Fires when somebody asks this run to stop over the control socket.</summary>
     public CancellationToken DownRequested => _down.Token;
 
+    /// <summary>Fires when the supervisor has failed: nothing is watched or stopped any more, so this run must end. Its guardian then ends the processes.</summary>
+    public CancellationToken Broken => _broken.Token;
+
+    /// <summary>Why <see cref="Broken"/> fired; null while all is well.</summary>
+    public Exception? Fault => _supervisor.Fault;
+
     /// <summary>The state as of now; what the file says, or will say within 200 ms.</summary>
     public RunState State => _state with
     {
         Addresses = _addresses,
         Ready = _ready,
         Guardian = _supervisor.Guardian is { } guardian ? new ProcessRef(guardian.Pid, guardian.StartTicks) : null,
+        Pools = [.. _pools().Select(PoolRecord.From)],
         Processes = [.. _supervisor.Processes.Select(ProcessRecord.From)],
         Strays = [.. _supervisor.Strays.Select(s => new ProcessRef(s.Pid, s.StartTicks))],
     };
@@ -173,6 +186,23 @@ public sealed class ProjectRun : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits until the start of the runtime that holds the project's lock is over.</summary>
+    /// <returns>Its state; null when it has ended, or there was none.</returns>
+    public static async Task<RunState?> FindReadyAsync(string projectFolder, TimeProvider time, CancellationToken cancellationToken)
+    {
+        while (await FindLiveAsync(projectFolder, time, TimeSpan.Zero, cancellationToken).ConfigureAwait(false) is { } state)
+        {
+            if (state.Ready)
+            {
+                return state;
+            }
+
+            await Task.Delay(s_look, time, cancellationToken).ConfigureAwait(false);
+        }
+
+        return null;
+    }
+
     /// <summary>Publishes an address that was really bound.</summary>
     /// <param name="part"><c>api</c>, <c>node</c>, <c>bridge</c> or <c>dashboard</c>.</param>
     /// <param name="address">Host and port, or a URL.</param>
@@ -181,6 +211,16 @@ public sealed class ProjectRun : IAsyncDisposable
         ImmutableInterlocked.Update(ref _addresses, a => a.SetItem(part, address));
         _file.Touch(urgent: true);
     }
+
+    /// <summary>Names who knows the pools; asked anew for each state.</summary>
+    public void ShowPools(Func<ImmutableArray<ReplicaStatus>> pools)
+    {
+        _pools = pools;
+        PoolsChanged();
+    }
+
+    /// <summary>Says that the pools are not what they were.</summary>
+    public void PoolsChanged() => _file.Touch(urgent: false);
 
     /// <summary>Says that the start is over; <c>up --detach</c> waits for it.</summary>
     public void SetReady()
@@ -205,8 +245,9 @@ public sealed class ProjectRun : IAsyncDisposable
         {
             Survivors = e.Survivors;
         }
-        catch (ObjectDisposedException)
+        catch (ObjectDisposedException) when (Fault is not null)
         {
+            // Its guardian ends what runs as soon as it hears nothing more; the files stay, and the next start waits for it.
             Survivors = ["unknown: the supervisor had failed, see loom.log"];
         }
 
@@ -221,6 +262,7 @@ public sealed class ProjectRun : IAsyncDisposable
 
         _lock.Dispose();
         _down.Dispose();
+        _broken.Dispose();
     }
 
     private void RequestDown(bool force)

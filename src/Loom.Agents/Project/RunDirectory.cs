@@ -39,6 +39,12 @@ public sealed class RunDirectory
 
     public string GuardianLock => Guardian.LockPath(Path);
 
+    /// <summary>The configuration of this run, without secrets.</summary>
+    public string Config => System.IO.Path.Combine(Path, "config.json");
+
+    /// <summary>Where a guardian's report is kept once it was read: the next run's files must not take it away.</summary>
+    public string KeptReport => System.IO.Path.Combine(Project, ".loom", "logs", "guardian.report");
+
     public string GuardianReport => Guardian.ReportPath(Path);
 
     public bool Exists => Directory.Exists(Path);
@@ -88,7 +94,7 @@ public sealed class RunDirectory
     /// <summary>Removes what one run wrote. The lock files stay: a deleted lock file can be locked twice.</summary>
     public void RemoveRunFiles()
     {
-        foreach (var file in new[] { Socket, Token, State, GuardianReport })
+        foreach (var file in new[] { Socket, Token, State, Config })
         {
             try
             {
@@ -98,6 +104,21 @@ public sealed class RunDirectory
             {
             }
         }
+    }
+
+    /// <summary>Moves the report of a guardian that had to act to <see cref="KeptReport"/>.</summary>
+    /// <returns>Its text; null when there is none.</returns>
+    internal string? KeepGuardianReport()
+    {
+        if (!File.Exists(GuardianReport))
+        {
+            return null;
+        }
+
+        var text = File.ReadAllText(GuardianReport).Trim();
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(KeptReport)!);
+        File.Move(GuardianReport, KeptReport, overwrite: true);
+        return text;
     }
 
     private static string SocketPath(string path)

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Loom.Core.Storage;
 using Loom.Processes;
+using Loom.Wire;
 
 namespace Loom.Agents.Project;
 
@@ -38,6 +39,9 @@ public sealed record RunState
     public bool Ready { get; init; }
 
     public string? ConfigSha256 { get; init; }
+
+    /// <summary>The pools' replicas, also those that never got a process.</summary>
+    public ImmutableArray<PoolRecord> Pools { get; init; } = [];
 
     public ImmutableArray<ProcessRecord> Processes { get; init; } = [];
 
@@ -82,6 +86,24 @@ public sealed record ProcessRef(int Pid, long StartTicks)
 {
     [JsonIgnore]
     public ProcessIdentity Identity => new(Pid, StartTicks);
+}
+
+/// <summary>One replica of a pool in the state file.</summary>
+/// <param name="Pool">Name of its <c>[serving.pools.*]</c> table.</param>
+/// <param name="Replica"><c>r0</c>, <c>r1</c> ...</param>
+/// <param name="State">A <see cref="ReplicaState"/> in lower case.</param>
+/// <param name="Engine">Engine kind.</param>
+/// <param name="Model">Loaded or first configured model.</param>
+/// <param name="Mock">Its answers come from a mock engine.</param>
+/// <param name="LastError">Why it is not ready; null when it is.</param>
+public sealed record PoolRecord(string Pool, string Replica, string State, string Engine, string Model, bool Mock, string? LastError)
+{
+    /// <summary>Whether nothing needs an operator: it serves, or was stopped on request.</summary>
+    [JsonIgnore]
+    public bool IsWell => State is "ready" || (State is "stopped" && LastError is null);
+
+    public static PoolRecord From(ReplicaStatus r) =>
+        new(r.Id.PoolId, r.Id.ReplicaName, r.State.ToString().ToLowerInvariant(), r.EngineKind, r.Model, r.Mock, r.LastError);
 }
 
 /// <summary>One supervised process in the state file.</summary>

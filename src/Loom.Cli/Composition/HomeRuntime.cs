@@ -64,6 +64,7 @@ internal sealed class HomeRuntime : IAsyncDisposable
         var control = new ControlPlane(plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node));
         // Before the port opens: a client that is quick must not be told that a pool does not exist.
         control.Replicas.Publish(node.Snapshot);
+        run.ShowPools(() => node.Snapshot);
         try
         {
             await control.StartAsync(cancellationToken).ConfigureAwait(false);
@@ -134,6 +135,7 @@ internal sealed class HomeRuntime : IAsyncDisposable
         await foreach (var snapshot in _node.WatchAsync(cancellationToken).ConfigureAwait(false))
         {
             _control.Replicas.Publish(snapshot);
+            _run.PoolsChanged();
         }
     }
 

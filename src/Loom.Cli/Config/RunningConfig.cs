@@ -13,9 +13,12 @@ public static class RunningConfig
     /// <summary>Place of the file in a project.</summary>
     public static string PathIn(string projectFolder) => Path.Combine(projectFolder, ".loom", "run", "config.json");
 
+    /// <summary>What the file says for these settings; no secrets.</summary>
+    public static byte[] Content(SettingsSnapshot settings, SettingRegistry registry) =>
+        Encoding.UTF8.GetBytes(ConfigJson.Show(settings, ShownSetting.All(settings, registry)) + "\n");
+
     /// <summary>Keeps the configuration of this start, readable by its owner only; the folder must exist.</summary>
-    public static void Write(SettingsSnapshot settings, SettingRegistry registry) =>
-        DurableFile.Write(PathIn(settings.ProjectFolder), Encoding.UTF8.GetBytes(ConfigJson.Show(settings, ShownSetting.All(settings, registry)) + "\n"));
+    public static void Write(string projectFolder, byte[] content) => DurableFile.Write(PathIn(projectFolder), content);
 
     /// <summary>Prints what differs between the running configuration and that of a start now.</summary>
     internal static int Compare(VerbContext context, SettingsSnapshot settings, SettingRegistry registry)

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Loom.Agents.Project;
 using Loom.Cli.Terminal;
 using Loom.Processes;
@@ -10,20 +11,50 @@ namespace Loom.Cli.Verbs;
 /// <summary><c>loom up --detach</c>: launches the same command in a session of its own and waits until it is ready.</summary>
 internal static class DetachedUp
 {
-    /// <summary>Hidden option that marks the launched command.</summary>
-    public const string OutputOption = "--detached-output";
+    /// <summary>Hidden flag that marks the launched command.</summary>
+    public const string BackgroundOption = "--in-background";
 
     private const int LinesShown = 20;
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100);
 
-    public static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken stop)
+    /// <summary>The command line to launch: this one without its wish to detach.</summary>
+    public static ImmutableArray<string> Arguments(ParseResult parse, Option detach)
+    {
+        var own = new HashSet<Token>(parse.GetResult(detach)?.Tokens ?? [], ReferenceEqualityComparer.Instance);
+        var names = detach.Aliases.Append(detach.Name);
+        return [.. parse.Tokens.Where(t => !own.Contains(t) && !names.Contains(t.Value)).Select(t => t.Value), BackgroundOption];
+    }
+
+    /// <summary>Does it.</summary>
+    /// <param name="context">Terminal, project and clock.</param>
+    /// <param name="arguments">From <see cref="Arguments"/>.</param>
+    /// <param name="twin">The flag's variable, which the launched command must not see: it would detach again.</param>
+    /// <param name="stop">Ends the waiting; the launched command goes on.</param>
+    public static async Task<int> RunAsync(VerbContext context, ImmutableArray<string> arguments, string twin, CancellationToken stop)
     {
         var folder = context.ProjectFolder();
+        if (await ProjectRun.FindReadyAsync(folder, context.Time, stop).ConfigureAwait(false) is { } running)
+        {
+            Show(context, folder, running, "already running");
+            return ExitCode.Ok;
+        }
+
+        // A file of this attempt alone: another one under way keeps its own.
         var logs = Directory.CreateDirectory(Path.Combine(folder, ".loom", "logs")).FullName;
-        var output = Path.Combine(logs, "up.out");
-        File.Delete(output);
-        var arguments = parse.Tokens.Select(t => t.Value).Where(a => a is not "--detach" and not "-d").ToImmutableArray();
-        using var program = Launch(context, [context.Executable, .. arguments, OutputOption, output]);
+        var output = Path.Combine(logs, $"up.{Environment.ProcessId}.out");
+        try
+        {
+            using var program = Launch(context, [context.Executable, .. arguments], twin, output);
+            return await WatchAsync(context, folder, program, output, stop).ConfigureAwait(false);
+        }
+        finally
+        {
+            Keep(output);
+        }
+    }
+
+    private static async Task<int> WatchAsync(VerbContext context, string folder, DetachedProgram program, string output, CancellationToken stop)
+    {
         using var board = new TaskBoard(context.Terminal, context.Time);
         while (true)
         {
@@ -31,14 +62,14 @@ internal static class DetachedUp
             if (program.Exit(context.Time) is { } end)
             {
                 board.Dispose();
-                return Ended(context, output, end);
+                return await EndedAsync(context, folder, output, end, stop).ConfigureAwait(false);
             }
 
-            if (RunState.Read(RunDirectory.Of(folder).State) is { Ready: true } state && state.Supervisor.Pid == program.Pid)
+            if (await ProjectRun.FindLiveAsync(folder, context.Time, TimeSpan.Zero, stop).ConfigureAwait(false) is { Ready: true } state && state.Supervisor.Pid == program.Pid)
             {
                 board.Set("loom", TaskMark.Done, $"running in the background (pid {program.Pid})");
                 board.Dispose();
-                Show(context, folder, state);
+                Show(context, folder, state, "ready");
                 return ExitCode.Ok;
             }
 
@@ -46,11 +77,12 @@ internal static class DetachedUp
         }
     }
 
-    private static DetachedProgram Launch(VerbContext context, ImmutableArray<string> command)
+    private static DetachedProgram Launch(VerbContext context, ImmutableArray<string> command, string twin, string output)
     {
         try
         {
-            return DetachedProgram.Launch(command, context.WorkingDirectory, context.Environment);
+            var environment = context.Environment.Where(v => v.Key != twin).ToImmutableDictionary(v => v.Key, v => v.Value, StringComparer.Ordinal);
+            return DetachedProgram.Launch(command, context.WorkingDirectory, environment, output);
         }
         catch (SpawnException e)
         {
@@ -58,26 +90,48 @@ internal static class DetachedUp
         }
     }
 
-    private static int Ended(VerbContext context, string output, ExitInfo end)
+    /// <summary>The launched command has ended before it was ready: it failed, or found another one that had been quicker.</summary>
+    private static async Task<int> EndedAsync(VerbContext context, string folder, string output, ExitInfo end, CancellationToken stop)
     {
-        var lines = File.Exists(output) ? File.ReadAllLines(output) : [];
-        foreach (var line in lines.TakeLast(LinesShown))
+        if (end.Code == ExitCode.Ok && await ProjectRun.FindReadyAsync(folder, context.Time, stop).ConfigureAwait(false) is { } other)
+        {
+            File.Delete(output);
+            Show(context, folder, other, "already running");
+            return ExitCode.Ok;
+        }
+
+        foreach (var line in File.ReadLines(output).TakeLast(LinesShown))
         {
             context.Terminal.Err.WriteLine(line);
         }
 
-        return end.Code ?? (128 + end.Signal ?? ExitCode.Failed);
+        return end.Code switch
+        {
+            // A clean end without ever being ready: somebody stopped it.
+            ExitCode.Ok => throw new CliError(ExitCode.Failed, "STOPPED", "the project was stopped before it was ready", "loom up -d"),
+            { } code => code,
+            null => 128 + (end.Signal ?? 0),
+        };
     }
 
-    private static void Show(VerbContext context, string folder, RunState state)
+    /// <summary>Gives the output of the latest attempt its lasting name; the program writes on to it.</summary>
+    private static void Keep(string output)
+    {
+        if (File.Exists(output))
+        {
+            File.Move(output, Path.Combine(Path.GetDirectoryName(output)!, "up.out"), overwrite: true);
+        }
+    }
+
+    private static void Show(VerbContext context, string folder, RunState state, string what)
     {
         if (context.Terminal.Json)
         {
-            context.Terminal.Out.WriteLine(ReadyJson.Of(state, []));
+            context.Terminal.Out.WriteLine(ReadyJson.Of(state));
             return;
         }
 
-        context.Terminal.Note($"ready: {state.Addresses.GetValueOrDefault("api")}/v1");
+        context.Terminal.Note($"{what}: {state.Addresses.GetValueOrDefault("api")}/v1");
         context.Terminal.Note($"logs: loom logs -f -C {folder}; stop: loom down -C {folder}");
     }
 }

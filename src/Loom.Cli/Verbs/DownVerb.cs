@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Loom.Agents.Project;
 using Loom.Cli.Terminal;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Loom.Cli.Verbs;
 
@@ -24,7 +23,7 @@ internal static class DownVerb
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken)
     {
         var directory = RunDirectory.Of(context.ProjectFolder());
-        var down = new Down(directory, context.Time, NullLogger.Instance);
+        var down = new Down(directory, context.Time, new NoteLogger(context.Terminal));
         DownResult result;
         try
         {

@@ -46,14 +46,22 @@ internal static class StatusVerb
             Print(context, state);
         }
 
-        return state.Processes.All(p => p.State is "ready" or "running" or "completed" or "stopped") ? ExitCode.Ok : ExitCode.ComponentFailed;
+        return IsWell(state) ? ExitCode.Ok : ExitCode.ComponentFailed;
     }
+
+    /// <summary>Whether everything that should run does: the start is over, every pool serves, no process is in trouble.</summary>
+    internal static bool IsWell(RunState state) =>
+        state.Ready && state.Pools.All(p => p.IsWell) && state.Processes.All(p => p.State is "ready" or "running" or "completed" or "stopped");
 
     private static void Print(VerbContext context, RunState state)
     {
         var now = context.Time.GetUtcNow();
         var rows = new List<string[]> { new[] { "NAME", "KIND", "STATE", "PID", "UPTIME", "RESTARTS", "NOTE" } };
         rows.Add(["loom", "runtime", state.Ready ? "ready" : "starting", Number(state.Supervisor.Pid), Age(now - state.StartedAt), "0", string.Join("  ", state.Addresses.Select(a => $"{a.Key} {a.Value}"))]);
+        rows.AddRange(state.Pools.Select(p => new[]
+        {
+            $"{p.Pool}/{p.Replica}", "pool", p.State, "-", "-", "-", $"{p.Engine}, model {p.Model}{(p.Mock ? ", mock" : "")}{(p.LastError is { } error ? ": " + error : "")}",
+        }));
         rows.AddRange(state.Processes.Select(p => new[]
         {
             p.Name, p.Kind, p.State, p.Pid is { } pid ? Number(pid) : "-", p.Pid is null ? "-" : Age(now - p.Since), Number(p.Restarts), p.Reason ?? "",

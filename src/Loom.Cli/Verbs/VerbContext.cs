@@ -49,13 +49,6 @@ public sealed record VerbContext
         throw new CliError(ExitCode.Usage, "NO_PROJECT", $"there is no loom.toml in {WorkingDirectory} or above it", "loom init, or name a project with -C DIR");
     }
 
-    /// <summary>The same verb writing to a file instead of a terminal, as a detached run does.</summary>
-    /// <param name="writer">Takes data and messages alike.</param>
-    public VerbContext WritingTo(TextWriter writer) => this with
-    {
-        Terminal = new Terminal.Terminal { Out = writer, Err = writer, In = TextReader.Null, Json = Terminal.Json, Quiet = Terminal.Quiet, Verbose = Terminal.Verbose },
-    };
-
     /// <summary>Reads the process's surroundings; the only place that does.</summary>
     public static VerbContext FromProcess(ParseResult parse)
     {
@@ -71,8 +64,8 @@ public sealed record VerbContext
         {
             Terminal = new Terminal.Terminal
             {
-                Out = Console.Out,
-                Err = Console.Error,
+                Out = new LossyWriter(Console.Out),
+                Err = new LossyWriter(Console.Error),
                 In = Console.In,
                 OutIsTerminal = !Console.IsOutputRedirected,
                 ErrIsTerminal = !Console.IsErrorRedirected,

@@ -1,3 +1,5 @@
+using Loom.Node.Provisioning;
+
 namespace Loom.Node.Engines;
 
 /// <summary>One life of an engine process: a new one for every spawn, so that news of an earlier life is told apart and dropped.</summary>
@@ -49,7 +51,10 @@ public abstract record EngineState
     public sealed record Starting(EngineRun Run, int? Percent) : EngineState;
 
     /// <summary>The health check answers.</summary>
-    public sealed record Ready(EngineRun Run, EngineFacts Facts) : EngineState;
+    /// <param name="Run">The run that answers.</param>
+    /// <param name="Facts">What it says about itself.</param>
+    /// <param name="Probing">Loom's own extra probe is under way, so that further fault reports need none.</param>
+    public sealed record Ready(EngineRun Run, EngineFacts Facts, bool Probing = false) : EngineState;
 
     /// <summary>It ran and does not answer, or waits for its restart.</summary>
     /// <param name="Run">The run that is in trouble.</param>
@@ -62,7 +67,8 @@ public abstract record EngineState
     /// <param name="Reason">For an operator.</param>
     /// <param name="Run">Set while the supervisor knows the process and may start it again.</param>
     /// <param name="Attempt">Provisioning attempts made in a row; 0 = provisioning is not the trouble.</param>
-    public sealed record Failed(string Reason, EngineRun? Run, int Attempt) : EngineState;
+    /// <param name="Exit">What provisioning failed for; null = provisioning is not the trouble.</param>
+    public sealed record Failed(string Reason, EngineRun? Run, int Attempt, ProvisionExit? Exit = null) : EngineState;
 
     /// <summary>Being stopped on request.</summary>
     public sealed record Stopping(EngineRun? Run) : EngineState;
@@ -102,7 +108,8 @@ public abstract record EngineEvent
 
     /// <param name="Reason">For an operator.</param>
     /// <param name="Transient">Trying again later may help: network, full disk, memory taken by others.</param>
-    public sealed record PrepareFailed(string Reason, bool Transient) : EngineEvent;
+    /// <param name="Exit">The kind of trouble, where it is a known one.</param>
+    public sealed record PrepareFailed(string Reason, bool Transient, ProvisionExit? Exit = null) : EngineEvent;
 
     /// <summary>The pause after a failed preparation is over.</summary>
     public sealed record RetryDue : EngineEvent;

@@ -117,6 +117,13 @@ internal sealed partial class GuardianLink(SupervisorOptions options, SteadyCloc
         Children.Reap(guardian.Pid);
     }
 
+    /// <summary>An end without farewell: the guardian begins its work now. After the owner loop, so nobody else touches this.</summary>
+    internal void Abandon()
+    {
+        _guardian?.Input!.Dispose();
+        _guardian = null;
+    }
+
     private void Started(SpawnedChild guardian)
     {
         const int SetFlags = 4;

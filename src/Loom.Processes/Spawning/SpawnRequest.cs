@@ -15,8 +15,11 @@ internal sealed record SpawnRequest
     /// <summary>True: the child reads from a pipe whose write end is <see cref="SpawnedChild.Input"/>; false: from /dev/null.</summary>
     internal bool PipeInput { get; init; }
 
-    /// <summary>True: stdout and stderr are pipes; false: both go to /dev/null.</summary>
+    /// <summary>True: stdout and stderr are pipes; false: both go to <see cref="OutputFile"/>.</summary>
     internal bool PipeOutput { get; init; } = true;
+
+    /// <summary>Without pipes: where stdout and stderr are appended; created for its owner alone.</summary>
+    internal string OutputFile { get; init; } = "/dev/null";
 }
 
 /// <summary>A child just started, leader of its own session and group: pid, group id and session id are one number.</summary>

@@ -82,9 +82,9 @@ internal static unsafe class Spawner
             _ = Libc.SignalsEmpty(signals);
             Check(Libc.AttributesSetMask(attributes, signals), program, request);
 
-            Standard(actions, 0, input, Linux.ReadOnly, strings);
-            Standard(actions, 1, output, Linux.WriteOnly, strings);
-            Standard(actions, 2, error, Linux.WriteOnly, strings);
+            Standard(actions, 0, input, "/dev/null", Linux.ReadOnly, strings);
+            Standard(actions, 1, output, request.OutputFile, Linux.WriteOnly | Linux.Create | Linux.Append, strings);
+            Standard(actions, 2, error, request.OutputFile, Linux.WriteOnly | Linux.Create | Linux.Append, strings);
             if (s_closeFrom)
             {
                 _ = Libc.ActionsCloseFrom(actions, 3);
@@ -105,11 +105,12 @@ internal static unsafe class Spawner
         }
     }
 
-    private static void Standard(byte* actions, int number, SafeFileHandle? pipe, int flags, NativeStrings strings)
+    private static void Standard(byte* actions, int number, SafeFileHandle? pipe, string file, int flags, NativeStrings strings)
     {
         if (pipe is null)
         {
-            _ = Libc.ActionsOpen(actions, number, strings.Add("/dev/null"), flags, 0);
+            const int OwnerOnly = 0x180; // 0600
+            _ = Libc.ActionsOpen(actions, number, strings.Add(file), flags, OwnerOnly);
         }
         else
         {

@@ -218,6 +218,9 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         }
     }
 
+    /// <summary>Leaves everything that runs to the guardian, which begins its work now. Only once the owner loop has ended.</summary>
+    internal void LeaveToGuardian() => _guardian.Abandon();
+
     public async ValueTask DisposeAsync()
     {
         await _end.CancelAsync().ConfigureAwait(false);

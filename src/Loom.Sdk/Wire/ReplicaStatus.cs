@@ -27,6 +27,16 @@ public enum ReplicaState
     Stopped,
 }
 
+/// <summary>What kind of trouble made a replica fail before its engine ran; decides the exit code of a start.</summary>
+public enum ReplicaFault
+{
+    /// <summary>A checksum is missing or wrong; a retry fetches the same bytes.</summary>
+    Checksum,
+
+    /// <summary>A download failed; a retry may help.</summary>
+    Download,
+}
+
 /// <summary>Names one replica of one pool on one node. Two nodes may offer one pool; neither overwrites the other.</summary>
 /// <param name="NodeId">Node the replica runs on.</param>
 /// <param name="PoolId">Pool it belongs to, a name of <c>[serving.pools.*]</c>.</param>
@@ -94,6 +104,9 @@ public sealed record ReplicaStatus
 
     /// <summary>Why the replica is not ready, in words for an operator; null when it is.</summary>
     public string? LastError { get; init; }
+
+    /// <summary>Kind of the failure; null = none of the known ones, or none at all.</summary>
+    public ReplicaFault? Fault { get; init; }
 
     /// <summary>True when answers come from a mock engine.</summary>
     public bool Mock { get; init; }
