@@ -49,7 +49,7 @@ internal sealed class ProcessSignals : IDisposable
         _kill.Dispose();
     }
 
-    private void Handle(PosixSignalContext context)
+    internal void Handle(PosixSignalContext context)
     {
         if (context.Signal == PosixSignal.SIGHUP && OnHangup is { } hangup)
         {

@@ -16,6 +16,8 @@ internal sealed partial class ControlSocket : IAsyncDisposable
     private const int LongestRequest = 64 * 1024;
     private const int FollowBacklog = 10_000;
 
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
+
     private readonly string _path;
     private readonly ISupervisor _supervisor;
     private readonly Func<RunState> _state;
@@ -82,7 +84,9 @@ internal sealed partial class ControlSocket : IAsyncDisposable
             }
             catch (SocketException e)
             {
-                LogClient(_logger, e.Message); // out of descriptors, or a client that left while it waited
+                // Out of descriptors, or a client that left while it waited. The first lasts: without a pause this loop would take a whole core.
+                LogClient(_logger, e.Message);
+                await Task.Delay(s_pause, TimeProvider.System, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 continue;
             }
 

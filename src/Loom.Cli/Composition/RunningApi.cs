@@ -16,11 +16,6 @@ internal sealed record RunningApi(Uri Address, string? Token)
     public static async Task<RunningApi> FindAsync(VerbContext context, CancellationToken cancellationToken)
     {
         var directory = RunDirectory.Of(context.ProjectFolder());
-        if (!directory.Exists)
-        {
-            throw NotRunning(directory);
-        }
-
         CheckOwner(directory);
         try
         {
@@ -39,10 +34,15 @@ internal sealed record RunningApi(Uri Address, string? Token)
             : throw new CliError(ExitCode.Conflict, "BAD_STATE", $"'{directory.State}' names no usable address of the API", "loom down");
     }
 
-    /// <summary>Refuses a run folder that is a link or another user's.</summary>
+    /// <summary>Refuses a run folder that is a link or another user's; none at all is fine.</summary>
     /// <exception cref="CliError">It is one.</exception>
     public static void CheckOwner(RunDirectory directory)
     {
+        if (!directory.Exists)
+        {
+            return;
+        }
+
         try
         {
             PrivateFolder.Check(Path.GetDirectoryName(directory.Path)!);

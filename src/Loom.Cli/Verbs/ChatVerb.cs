@@ -33,7 +33,6 @@ public static class ChatVerb
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken)
     {
         var api = await RunningApi.FindAsync(context, cancellationToken).ConfigureAwait(false);
-        var message = context.Terminal.CanAsk ? null : await MessageAsync(context, cancellationToken).ConfigureAwait(false);
         using var http = new HttpClient { Timeout = Timeout.InfiniteTimeSpan };
         var client = new ModelClient(http, api.Address, api.Token);
         try
@@ -43,6 +42,7 @@ public static class ChatVerb
             var options = new ChatOptions(model, parse.GetValue(s_system), parse.GetValue(s_maxTokens), parse.GetValue(s_temperature), parse.GetValue(s_seed));
             var description = models.FirstOrDefault(m => string.Equals(m.Id, model, StringComparison.Ordinal))?.Description;
             var session = new ChatSession(client, context.Terminal, options, description);
+            var message = context.Terminal.CanAsk ? null : await MessageAsync(context, cancellationToken).ConfigureAwait(false);
             return message is null
                 ? await session.RunAsync(cancellationToken).ConfigureAwait(false)
                 : await session.OnceAsync(message, cancellationToken).ConfigureAwait(false);

@@ -69,7 +69,7 @@ internal sealed unsafe partial class DescriptorLoop : IDisposable
     /// <summary>Takes a descriptor out and closes it, on the loop's thread; nothing happens if it is already out.</summary>
     internal void Remove(long id) => Post(() => Close(id));
 
-    /// <summary>Runs <paramref name="action"/> on the loop's thread.</summary>
+    /// <summary>Runs <paramref name="action"/> on the loop's thread; after the loop's end nothing happens.</summary>
     internal void Post(Action action)
     {
         _requests.Enqueue(action);
@@ -88,8 +88,24 @@ internal sealed unsafe partial class DescriptorLoop : IDisposable
 
     private void Wake()
     {
-        var one = 1L;
-        _ = Libc.Write((int)_wake.DangerousGetHandle(), (byte*)&one, sizeof(long));
+        // A timer may post after the end: the number of the descriptor could then be another file's.
+        var held = false;
+        try
+        {
+            _wake.DangerousAddRef(ref held);
+            var one = 1L;
+            _ = Libc.Write((int)_wake.DangerousGetHandle(), (byte*)&one, sizeof(long));
+        }
+        catch (ObjectDisposedException)
+        {
+        }
+        finally
+        {
+            if (held)
+            {
+                _wake.DangerousRelease();
+            }
+        }
     }
 
     private void Control(int operation, SafeFileHandle handle, long id)

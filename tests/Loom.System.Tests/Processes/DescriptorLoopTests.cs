@@ -1,0 +1,28 @@
+using Loom.Processes.Watching;
+using Microsoft.Extensions.Logging.Abstractions;
+using Shouldly;
+using Xunit;
+
+namespace Loom.SystemTests.Processes;
+
+public sealed class DescriptorLoopTests
+{
+    [Fact]
+    public async Task Post_RunsOnTheLoop()
+    {
+        using var loop = new DescriptorLoop(NullLogger.Instance);
+        var ran = new TaskCompletionSource();
+        loop.Post(ran.SetResult);
+        await ran.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+    }
+
+    // The timer of a child's last output may fire after everything is over.
+    [Fact]
+    public void Post_AfterTheEnd_DoesNothing()
+    {
+        var loop = new DescriptorLoop(NullLogger.Instance);
+        loop.Dispose();
+        Should.NotThrow(() => loop.Post(() => throw new InvalidOperationException("ran after the end")));
+        Should.NotThrow(() => loop.Remove(7));
+    }
+}
