@@ -156,6 +156,39 @@ public sealed class FailureTests
     }
 
     [Fact]
+    public async Task Provider_ClosedAnIdleConnection_IsNotAskedAgain()
+    {
+        await using var harness = await GatewayHarness.StartAsync(status: s => s with { EngineKind = "openai" });
+        (await harness.ChatAsync(Whole)).EnsureSuccessStatusCode();
+        harness.Engine.Answer = e =>
+        {
+            e.Http.Abort();
+            return Task.CompletedTask;
+        };
+
+        using var response = await harness.ChatAsync(Whole);
+
+        response.StatusCode.ShouldBe(HttpStatusCode.BadGateway);
+        harness.Engine.Seen.Count.ShouldBe(2, "the provider may have done and counted the work");
+    }
+
+    [Fact]
+    public async Task Engine_DiesOnAFreshConnection_IsNotAskedAgain()
+    {
+        await using var harness = await GatewayHarness.StartAsync();
+        harness.Engine.Answer = e =>
+        {
+            e.Http.Abort();
+            return Task.CompletedTask;
+        };
+
+        using var response = await harness.ChatAsync(Whole);
+
+        response.IsSuccessStatusCode.ShouldBeFalse();
+        harness.Engine.Seen.Count.ShouldBe(1);
+    }
+
+    [Fact]
     public async Task Engine_AcceptsNoConnection_TheOtherReplicaAnswers()
     {
         // The system lets only as many connections in as fit into the backlog; the next one gets no answer at all.
