@@ -16,7 +16,7 @@ public sealed class PromtoolTests
     public async Task Metrics_AfterTraffic_PromtoolHasNothingToSay()
     {
         var promtool = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, "promtool")).FirstOrDefault(File.Exists);
-        Assert.SkipWhen(promtool is null, "promtool is not in PATH (Debian package prometheus)");
+        Assert.SkipWhen(promtool is null, "promtool is not in PATH; ./test unpacks it");
         await using var harness = await GatewayHarness.StartAsync(engines: 2);
         await TrafficAsync(harness);
 
