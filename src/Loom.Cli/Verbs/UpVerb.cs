@@ -27,8 +27,8 @@ internal static class UpVerb
             "up",
             "Run the project: engines, models and the API",
             ["loom up", "loom up -C samples/quickstart", "loom up -d && loom status", "loom up --set serving.bind=127.0.0.1:9000"],
-            (context, parse, _) => parse.GetValue(s_detach)
-                ? DetachedUp.RunAsync(context, DetachedUp.Arguments(parse, s_detach), FlagTwins.VariableOf(s_detach), signals.Stop)
+            (context, parse, cancellationToken) => parse.GetValue(s_detach)
+                ? DetachedUp.RunAsync(context, DetachedUp.Arguments(parse, s_detach), FlagTwins.VariableOf(s_detach), cancellationToken)
                 : RunAsync(context, parse, signals));
         foreach (var option in new Option[] { s_detach, s_noLogs, s_allowUnverified, s_background })
         {
