@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 
 namespace Loom.Load;
 
@@ -54,8 +55,9 @@ internal static class Embedded
 
     private static async Task<double> RateAsync(IPEndPoint address, CancellationToken cancellationToken)
     {
+        // Token 1 is the demo model's end of text: without it a round would be a hundred short requests.
         const int Tokens = 1000;
-        var body = $$"""{"model":"demo","prompt":"the weaver","max_tokens":{{Tokens}},"temperature":1,"seed":1,"stream":true}""";
+        var body = $$"""{"model":"demo","prompt":"the weaver","max_tokens":{{Tokens}},"temperature":1,"seed":1,"stream":true,"logit_bias":{"1":-100} }""";
         using var connection = await Http1Connection.OpenAsync(address, cancellationToken).ConfigureAwait(false);
         var request = Http1Connection.Request("POST", "/v1/completions", body);
         var start = Stopwatch.GetTimestamp();
@@ -83,11 +85,23 @@ internal static class Embedded
 
     private static async Task HealthyAsync(IPEndPoint address, CancellationToken cancellationToken)
     {
-        var request = Http1Connection.Request("GET", "/health", "");
+        var request = Http1Connection.Request("GET", "/health", "", "Connection: close");
         var clock = Stopwatch.StartNew();
-        using var connection = await Http1Connection.OpenAsync(address, cancellationToken).ConfigureAwait(false);
-        while (await connection.SendAsync(request, null, cancellationToken).ConfigureAwait(false) != 200)
+        while (true)
         {
+            try
+            {
+                using var connection = await Http1Connection.OpenAsync(address, cancellationToken).ConfigureAwait(false);
+                if (await connection.SendAsync(request, null, cancellationToken).ConfigureAwait(false) == 200)
+                {
+                    return;
+                }
+            }
+            catch (Exception e) when (e is IOException or SocketException)
+            {
+                // Not open yet; the deadline below decides.
+            }
+
             if (clock.Elapsed > TimeSpan.FromSeconds(60))
             {
                 throw new TimeoutException("the engine did not become healthy within 60 s");

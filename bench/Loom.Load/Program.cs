@@ -28,7 +28,7 @@ try
             StartUp.Run(Path.GetFullPath(Option("--loom", null)), folder.FullName, rounds, report);
             break;
         case "embedded":
-            await Embedded.RunAsync(Option("--adapter", null), Option("--model", null), rounds, folder.FullName, report, stop.Token);
+            await Embedded.RunAsync(Path.GetFullPath(Option("--adapter", null)), Path.GetFullPath(Option("--model", null)), rounds, folder.FullName, report, stop.Token);
             break;
         default:
             using (var stage = await Stage.SetAsync(Path.GetFullPath(Option("--loom", null)), folder.FullName))

@@ -15,7 +15,16 @@ internal static class CommandLine
     {
         using var signals = new ProcessSignals();
         var root = CreateRoot(signals);
-        var parse = root.Parse(FlagTwins.Apply(root, args, Environment.GetEnvironmentVariable));
+        ParseResult parse;
+        try
+        {
+            parse = root.Parse(FlagTwins.Apply(root, args, Environment.GetEnvironmentVariable));
+        }
+        catch (CliError error)
+        {
+            return Tell(error, root.Parse(args));
+        }
+
         if (parse.Errors.Count > 0 && parse.Tokens.Count == 0)
         {
             // Nothing was asked: show what could be.
@@ -23,21 +32,24 @@ internal static class CommandLine
         }
         else if (parse.Errors.Count > 0 && parse.Action is not HelpAction)
         {
-            foreach (var error in parse.Errors)
-            {
-                await Console.Error.WriteLineAsync("loom: " + error.Message).ConfigureAwait(false);
-            }
-
-            var path = string.Join(' ', parse.CommandResult.Tokens.Count >= 0 ? CommandPath(parse) : []);
-            await Console.Error.WriteLineAsync($"  fix: {path} --help").ConfigureAwait(false);
-            return ExitCode.Usage;
+            return Tell(new CliError(ExitCode.Usage, "USAGE", string.Join(" ", parse.Errors.Select(e => e.Message)), $"{string.Join(' ', CommandPath(parse))} --help"), parse);
         }
+
+        signals.VerbOwnsStop = parse.CommandResult.Command.Name is "up";
 
         // System.CommandLine ends the process two seconds after Ctrl-C; an ordered stop may take longer.
         var exit = await parse.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = true }, signals.Stop).ConfigureAwait(false);
 
         // A verb only knows that it was cancelled, not by which signal.
-        return exit == ExitCode.Interrupted && signals.First == PosixSignal.SIGTERM ? ExitCode.Terminated : exit;
+        return exit == ExitCode.Interrupted && signals.First is { } signal and not PosixSignal.SIGINT ? ExitCode.Terminated : exit;
+    }
+
+    // The command line was not understood, so whether JSON is wanted is told by its words alone.
+    private static int Tell(CliError error, ParseResult parse)
+    {
+        var json = parse.Tokens.Any(t => t.Value is "--json");
+        error.WriteTo(new Terminal.Terminal { Out = Console.Out, Err = Console.Error, In = TextReader.Null, Json = json });
+        return error.Exit;
     }
 
     internal static RootCommand CreateRoot(ProcessSignals signals)

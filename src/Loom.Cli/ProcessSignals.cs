@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace Loom.Cli;
 
 /// <summary>
-/// SIGINT, SIGTERM and SIGHUP of this process. The first one asks for an ordered stop, a second one for an immediate end; later ones are ignored.
+/// SIGINT, SIGTERM and SIGHUP of this process. The first one asks for an ordered stop. A second one ends the process; where a verb owns the stop, it asks that verb
+/// for an immediate end, and later ones are ignored.
 /// </summary>
 internal sealed class ProcessSignals : IDisposable
 {
@@ -31,6 +32,9 @@ internal sealed class ProcessSignals : IDisposable
     /// <summary>The first signal that came; null while none has.</summary>
     public PosixSignal? First { get; private set; }
 
+    /// <summary>Whether the verb ends what it started itself, however often it is asked; otherwise a second signal ends the process as it would any other.</summary>
+    public bool VerbOwnsStop { get; set; }
+
     /// <summary>What to do on SIGHUP instead of stopping; a detached runtime reopens its logs.</summary>
     public Action? OnHangup { get; set; }
 
@@ -47,14 +51,16 @@ internal sealed class ProcessSignals : IDisposable
 
     private void Handle(PosixSignalContext context)
     {
-        context.Cancel = true;
         if (context.Signal == PosixSignal.SIGHUP && OnHangup is { } hangup)
         {
+            context.Cancel = true;
             hangup();
             return;
         }
 
-        switch (Interlocked.Increment(ref _count))
+        var count = Interlocked.Increment(ref _count);
+        context.Cancel = count == 1 || VerbOwnsStop;
+        switch (count)
         {
             case 1:
                 First = context.Signal;

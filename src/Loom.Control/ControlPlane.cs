@@ -25,7 +25,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly Meter _meter = new("Loom.Control");
     private readonly ControlMetrics _metrics;
     private readonly AdmissionDesk _desk;
-    private readonly UpstreamClient _upstream = new();
+    private readonly UpstreamClient _upstream;
     private readonly HealthRoutes _health;
     private readonly ApiApplication _application;
     private readonly ApiServer _api;
@@ -38,8 +38,10 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <param name="random">Source of chance for placement and jitter; used by this instance alone.</param>
     /// <param name="loggers">Where to log.</param>
     /// <param name="credentials">Secrets of remote providers; null = none.</param>
+    /// <param name="faults">What has failed for good in the rest of the process, one sentence each; asked at each look at the health. Null = nothing ever.</param>
     public ControlPlane(
-        ControlOptions options, INodeLink nodes, TimeProvider time, Random random, ILoggerFactory loggers, IUpstreamCredentials? credentials = null)
+        ControlOptions options, INodeLink nodes, TimeProvider time, Random random, ILoggerFactory loggers, IUpstreamCredentials? credentials = null,
+        Func<IReadOnlyList<string>>? faults = null)
     {
         _options = options;
         _time = time;
@@ -47,12 +49,13 @@ public sealed partial class ControlPlane : IAsyncDisposable
         Metrics = new PrometheusExporter(meter => ReferenceEquals(meter, _meter));
         _metrics = new ControlMetrics(_meter);
         _desk = new AdmissionDesk(options.Admission, PlacementStrategies.Create(options.Admission.Strategy, random), time, random);
+        _upstream = new UpstreamClient(options.Gateway.ConnectTimeout);
         Replicas.Changed += _desk.Apply;
         _metrics.Observe(_desk, Replicas);
         var services = new GatewayServices(
             options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), nodes, _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api, time, _log);
-        _health = new HealthRoutes(Replicas, _desk);
+        _health = new HealthRoutes(Replicas, _desk, faults ?? (static () => []));
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
         var router = new ApiRouter(gatekeeper, new ModelRoutes(Replicas), _health, meta, Metrics, _log);
         _application = new ApiApplication(router, services);

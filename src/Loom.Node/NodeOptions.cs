@@ -28,6 +28,9 @@ public sealed record NodeOptions
     /// <summary>What engines inherit: the environment of this process.</summary>
     public required ImmutableDictionary<string, string> Environment { get; init; }
 
+    /// <summary>Secrets by name, masked in everything engines and helpers write; see <see cref="SecretValues"/>.</summary>
+    public ImmutableDictionary<string, string> Secrets { get; init; } = ImmutableDictionary<string, string>.Empty;
+
     /// <summary>Path of the running <c>loom</c>; kind <c>mock</c> runs it.</summary>
     public required string LoomProgram { get; init; }
 

@@ -32,6 +32,7 @@ internal static class NodeOptionsReader
             ModelsDir = settings.Get(NodeSettings.ModelsDir),
             Folders = new DataFolders(settings.Get(SharedSettings.DataRoot), settings.Get(SharedSettings.CacheDir), settings.Get(SharedSettings.TmpDir)),
             Environment = surroundings.Environment,
+            Secrets = SecretValues.From(settings),
             LoomProgram = surroundings.LoomProgram,
             EmbeddedSources = surroundings.EmbeddedSources,
             EnginePorts = (ports.First, ports.Last),
@@ -44,23 +45,26 @@ internal static class NodeOptionsReader
         };
     }
 
-    private static IEnumerable<PoolPlan> Pools(SettingsSnapshot settings, ImmutableDictionary<string, ProviderPlan> providers)
+    private static List<PoolPlan> Pools(SettingsSnapshot settings, ImmutableDictionary<string, ProviderPlan> providers)
     {
-        foreach (var id in settings.Get(NodeSettings.Pools).Distinct(StringComparer.Ordinal))
-        {
-            yield return Pool(settings, id, providers);
-        }
+        List<PoolPlan> pools = [.. settings.Get(NodeSettings.Pools).Distinct(StringComparer.Ordinal).Select(id => Pool(settings, id, providers))];
 
+        // A name the written pools use already stays theirs: providers come last when a model is looked up.
+        var taken = pools.SelectMany(p => p.Aliases.Concat(p.ModelIds)).Append("default").ToHashSet(StringComparer.Ordinal);
         foreach (var name in settings.Names("llm").Where(providers.ContainsKey))
         {
-            yield return new PoolPlan
+            var model = providers[name].Model;
+            pools.Add(new PoolPlan
             {
                 Id = $"llm-{name}",
                 Engine = new EnginePlan { Name = $"llm-{name}", Kind = EngineKinds.OpenAI, Provider = name },
-                Models = [providers[name].Model ?? name],
+                Models = [model ?? name],
+                Aliases = model is null ? [] : [.. new[] { name, $"{name}/{model}" }.Where(a => a != model && taken.Add(a))],
                 Slots = ProviderSlots,
-            };
+            });
         }
+
+        return pools;
     }
 
     private static PoolPlan Pool(SettingsSnapshot settings, string id, ImmutableDictionary<string, ProviderPlan> providers)

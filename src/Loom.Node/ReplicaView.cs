@@ -62,7 +62,8 @@ public static class ReplicaView
         Model = pool.ModelIds[0],
         Models = pool.ModelIds,
         Aliases = pool.Aliases,
-        UpstreamModel = provider.Model,
+        // A pool of several models sends the one that was asked for.
+        UpstreamModel = pool.Models.Length == 1 ? provider.Model : null,
         Url = provider.BaseUrl.ToString().TrimEnd('/'),
         SlotsTotal = pool.EffectiveSlots,
         Ctx = pool.Ctx,

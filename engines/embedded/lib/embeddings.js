@@ -15,8 +15,7 @@ export class Embedder {
 
   /** Returns `{ vectors, tokens }`; inputs are token lists. */
   async embed(inputs, signal) {
-    this.#context ??= this.#model.createEmbeddingContext({ contextSize: this.#contextLength, batchSize: this.#contextLength, threads: this.#threads });
-    const context = await this.#context;
+    const context = await this.#ready();
     const limit = this.#contextLength - 1; // the library keeps one place free
     const lengths = inputs.map((input) => context.calculateInputLength([...input]));
     lengths.forEach((length, index) => {
@@ -29,6 +28,18 @@ export class Embedder {
       vectors.push(unit(vector));
     }
     return { vectors, tokens: lengths.reduce((sum, length) => sum + length, 0) };
+  }
+
+  /** The context; one that could not be made is tried again by the next request, for which there may be memory. */
+  async #ready() {
+    const options = { contextSize: this.#contextLength, batchSize: this.#contextLength, threads: this.#threads };
+    const making = (this.#context ??= this.#model.createEmbeddingContext(options));
+    try {
+      return await making;
+    } catch (error) {
+      if (this.#context === making) this.#context = undefined;
+      throw error;
+    }
   }
 }
 

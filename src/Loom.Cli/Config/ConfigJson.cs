@@ -32,7 +32,7 @@ internal static class ConfigJson
         {
             json.WriteStartObject();
             json.WriteString("key", shown.Key);
-            Value(json, "value", shown.Setting, shown.Value.Value);
+            Value(json, "value", shown);
             json.WriteString("unit", shown.Setting.Unit);
             Source(json, "source", shown.Value.Source);
             json.WriteString("default", shown.Setting.Default);
@@ -51,7 +51,7 @@ internal static class ConfigJson
             json.WriteString(column is "source" ? "origin" : column, text);
         }
 
-        Value(json, "value", shown.Setting, shown.Value.Value);
+        Value(json, "value", shown);
         Source(json, "source", shown.Value.Source);
         json.WriteStartArray("layers");
         foreach (var (source, value, wins) in shown.Layers(result))
@@ -96,10 +96,10 @@ internal static class ConfigJson
     public static string ModeName(SettingsSnapshot settings) => settings.TestMode ? "test" : "production";
 
     /// <summary>A value by its type: numbers in the unit of the setting, lists as arrays, secrets redacted, unset as null.</summary>
-    public static void Value(Utf8JsonWriter json, string name, Setting setting, object? value)
+    public static void Value(Utf8JsonWriter json, string name, ShownSetting shown)
     {
         json.WritePropertyName(name);
-        switch (value)
+        switch (shown.Value.Value)
         {
             case null:
                 json.WriteNullValue();
@@ -108,7 +108,7 @@ internal static class ConfigJson
                 json.WriteBooleanValue(flag);
                 break;
             case ImmutableArray<string> items:
-                Array(json, items.Select(Redaction.WithoutUserParts));
+                Array(json, items.Select(shown.Safe));
                 break;
             case ImmutableArray<long> items:
                 json.WriteStartArray();
@@ -120,13 +120,13 @@ internal static class ConfigJson
                 json.WriteEndArray();
                 break;
             case ImmutableArray<Uri> items:
-                Array(json, items.Select(i => Redaction.WithoutUserParts(i.OriginalString)));
+                Array(json, items.Select(i => shown.Safe(i.OriginalString)));
                 break;
-            case long or double or TimeSpan:
-                json.WriteRawValue(setting.Text(value), skipInputValidation: false);
+            case (long or double or TimeSpan) and var number:
+                json.WriteRawValue(shown.Setting.Text(number), skipInputValidation: false);
                 break;
             default:
-                json.WriteStringValue(Redaction.WithoutUserParts(setting.Text(value)));
+                json.WriteStringValue(shown.Text);
                 break;
         }
     }

@@ -52,7 +52,7 @@ internal static class ShowText
         }
 
         var literal = shown.Setting.IsSecret ? shown.Text! : TomlLiteral.OfValue(shown.Setting, shown.Value.Value);
-        var safe = Redaction.WithoutUserParts(literal);
+        var safe = shown.Setting.IsSecret ? literal : TomlLiteral.OfValue(shown.Setting, shown.Value.Value, shown.Safe);
         var loads = !shown.Setting.IsSecret && shown.Setting.InFile && string.Equals(safe, literal, StringComparison.Ordinal);
         return $"{(loads ? "" : "# ")}{name} = {safe}  # {source}";
     }

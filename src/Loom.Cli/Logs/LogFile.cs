@@ -8,7 +8,7 @@ namespace Loom.Cli.Logs;
 /// </summary>
 internal sealed class LogFile(string name, string path) : IDisposable
 {
-    // A tail of this many bytes is searched for the last lines; far more than a screen holds.
+    // Read first from the end; when that holds too few lines, four times as much, and so on.
     private const long TailBytes = 4 * 1024 * 1024;
     private readonly StringBuilder _partial = new();
     private FileStream? _stream;
@@ -16,23 +16,19 @@ internal sealed class LogFile(string name, string path) : IDisposable
 
     public string Name => name;
 
-    /// <summary>The last lines present now; following reads go on behind them.</summary>
-    public IReadOnlyList<LogLine> Tail(int count)
+    /// <summary>The last lines present now, of rotated files too where the present one holds too few; following reads go on behind them.</summary>
+    /// <param name="count">Most lines.</param>
+    /// <param name="wanted">Lines that count; null = all.</param>
+    public IReadOnlyList<LogLine> Tail(int count, Func<LogLine, bool>? wanted)
     {
-        if (!Open())
+        var lines = Open() ? Last(count, wanted) : [];
+        for (var number = 1; lines.Count < count && File.Exists($"{path}.{number}"); number++)
         {
-            return [];
+            using var older = new LogFile(name, $"{path}.{number}");
+            lines = older.Open() ? [.. older.Last(count - lines.Count, wanted), .. lines] : lines;
         }
 
-        var skipFirst = _stream!.Length > TailBytes;
-        _stream.Position = Math.Max(0, _stream.Length - TailBytes);
-        var lines = Read();
-        if (skipFirst && lines.Count > 0)
-        {
-            lines.RemoveAt(0);
-        }
-
-        return lines.Count > count ? lines.GetRange(lines.Count - count, count) : lines;
+        return lines;
     }
 
     /// <summary>Lines that came since the last call.</summary>
@@ -76,6 +72,28 @@ internal sealed class LogFile(string name, string path) : IDisposable
         }
     }
 
+    private IReadOnlyList<LogLine> Last(int count, Func<LogLine, bool>? wanted)
+    {
+        var length = _stream!.Length;
+        for (var bytes = wanted is null ? TailBytes : length; ; bytes *= 4)
+        {
+            var from = Math.Max(0, length - bytes);
+            _stream.Position = from;
+            _partial.Clear();
+            _decoder.Reset();
+            var lines = Read(wanted, count);
+            if (from > 0 && lines.Count > 0)
+            {
+                lines.RemoveAt(0); // cut in half
+            }
+
+            if (lines.Count >= count || from == 0)
+            {
+                return lines.Count > count ? lines.GetRange(lines.Count - count, count) : lines;
+            }
+        }
+    }
+
     // The writer rotates by rename: our handle keeps the old file, whose length stays, while the name leads to a shorter one.
     private bool Rotated()
     {
@@ -83,7 +101,8 @@ internal sealed class LogFile(string name, string path) : IDisposable
         return current.Exists && current.Length < _stream!.Length;
     }
 
-    private List<LogLine> Read()
+    // Keeps a little more than the last lines asked for, so that a search through large files stays small in memory.
+    private List<LogLine> Read(Func<LogLine, bool>? wanted = null, int count = int.MaxValue)
     {
         var lines = new List<LogLine>();
         var bytes = new byte[64 * 1024];
@@ -91,18 +110,27 @@ internal sealed class LogFile(string name, string path) : IDisposable
         int read;
         while ((read = _stream!.Read(bytes)) > 0)
         {
-            var count = _decoder.GetChars(bytes.AsSpan(0, read), chars, flush: false);
-            foreach (var c in chars.AsSpan(0, count))
+            var decoded = _decoder.GetChars(bytes.AsSpan(0, read), chars, flush: false);
+            foreach (var c in chars.AsSpan(0, decoded))
             {
                 if (c == '\n')
                 {
-                    lines.Add(LogLine.Parse(name, _partial.ToString()));
+                    var line = LogLine.Parse(name, _partial.ToString());
                     _partial.Clear();
+                    if (wanted?.Invoke(line) != false)
+                    {
+                        lines.Add(line);
+                    }
                 }
                 else
                 {
                     _partial.Append(c);
                 }
+            }
+
+            if (count < int.MaxValue / 2 && lines.Count > 2 * (count + 1L))
+            {
+                lines.RemoveRange(0, lines.Count - count - 1);
             }
         }
 

@@ -13,7 +13,7 @@ internal sealed class LogPrinter(Terminal.Terminal terminal, LogView view)
 
     public void Print(LogLine line)
     {
-        if ((view.Since is { } since && line.At < since) || (view.Grep is { } grep && !grep.IsMatch(line.Text)))
+        if (!view.Shows(line))
         {
             return;
         }
@@ -49,7 +49,14 @@ internal sealed class LogPrinter(Terminal.Terminal terminal, LogView view)
 }
 
 /// <summary>Which lines are shown, and how.</summary>
-internal sealed record LogView(DateTimeOffset? Since, Regex? Grep, bool Raw, bool Timestamps);
+internal sealed record LogView(DateTimeOffset? Since, Regex? Grep, bool Raw, bool Timestamps)
+{
+    /// <summary>Whether some lines are left out.</summary>
+    public bool IsFilter => Since is not null || Grep is not null;
+
+    /// <summary>Whether a line is shown.</summary>
+    public bool Shows(LogLine line) => !(line.At < Since) && Grep?.IsMatch(line.Text) != false;
+}
 
 internal sealed record LogItem(DateTimeOffset? Time, string Name, string Line);
 

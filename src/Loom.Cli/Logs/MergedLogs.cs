@@ -12,10 +12,12 @@ internal sealed class MergedLogs(string folder, IReadOnlyCollection<string> name
     public IReadOnlyCollection<string> Names => _files.Keys;
 
     /// <summary>The last lines of every log, merged; the newest <paramref name="count"/> of them.</summary>
-    public IEnumerable<LogLine> Tail(int count)
+    /// <param name="count">Most lines.</param>
+    /// <param name="wanted">Lines that count; null = all. Rotated files are searched too.</param>
+    public IEnumerable<LogLine> Tail(int count, Func<LogLine, bool>? wanted)
     {
         Find();
-        var all = _files.Values.SelectMany(f => Dated(f.Tail(count))).OrderBy(l => l.At).Select(l => l.Line).ToArray();
+        var all = _files.Values.SelectMany(f => Dated(f.Tail(count, wanted))).OrderBy(l => l.At).Select(l => l.Line).ToArray();
         return all.Length > count ? all[^count..] : all;
     }
 

@@ -32,7 +32,8 @@ public static class ChatVerb
 
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken)
     {
-        var api = RunningApi.Find(context);
+        var api = await RunningApi.FindAsync(context, cancellationToken).ConfigureAwait(false);
+        var message = context.Terminal.CanAsk ? null : await MessageAsync(context, cancellationToken).ConfigureAwait(false);
         using var http = new HttpClient { Timeout = Timeout.InfiniteTimeSpan };
         var client = new ModelClient(http, api.Address, api.Token);
         try
@@ -42,9 +43,9 @@ public static class ChatVerb
             var options = new ChatOptions(model, parse.GetValue(s_system), parse.GetValue(s_maxTokens), parse.GetValue(s_temperature), parse.GetValue(s_seed));
             var description = models.FirstOrDefault(m => string.Equals(m.Id, model, StringComparison.Ordinal))?.Description;
             var session = new ChatSession(client, context.Terminal, options, description);
-            return context.Terminal.CanAsk
+            return message is null
                 ? await session.RunAsync(cancellationToken).ConfigureAwait(false)
-                : await session.OnceAsync(await context.Terminal.In.ReadToEndAsync(cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+                : await session.OnceAsync(message, cancellationToken).ConfigureAwait(false);
         }
         catch (ModelException e)
         {
@@ -54,5 +55,14 @@ public static class ChatVerb
         {
             throw new CliError(ExitCode.NotRunning, "NOT_RUNNING", $"nobody answers at {api.Address}: {e.Message}", "loom up");
         }
+    }
+
+    // A read of the console cannot be cancelled, not even where its method takes a token: it is left behind when the process is asked to stop.
+    private static async Task<string> MessageAsync(VerbContext context, CancellationToken cancellationToken)
+    {
+        var message = await Task.Run(context.Terminal.In.ReadToEnd, CancellationToken.None).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return string.IsNullOrWhiteSpace(message)
+            ? throw new CliError(ExitCode.Usage, "NO_MESSAGE", "stdin holds no message, and there is no terminal to ask on", "echo 'the weaver' | loom chat")
+            : message;
     }
 }

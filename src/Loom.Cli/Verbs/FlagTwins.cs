@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using Loom.Cli.Terminal;
+using Loom.Core.Settings;
 
 namespace Loom.Cli.Verbs;
 
@@ -12,6 +14,7 @@ internal static class FlagTwins
     public static string VariableOf(Option option) => "LOOM_" + option.Name.TrimStart('-').Replace('-', '_').ToUpperInvariant();
 
     /// <summary>The command line with the twins that are set added to it.</summary>
+    /// <exception cref="CliError">The twin of a flag is neither on nor off.</exception>
     public static string[] Apply(RootCommand root, string[] args, Func<string, string?> environment)
     {
         if (args.Length == 0 || args[0].StartsWith('['))
@@ -54,9 +57,18 @@ internal static class FlagTwins
         {
             added.AddRange([option.Name, value]);
         }
-        else if (value.ToLowerInvariant() is "1" or "true" or "yes" or "on")
+        else if (IsOn(VariableOf(option), value))
         {
             added.Add(option.Name);
         }
     }
+
+    /// <summary>Reads a flag's variable.</summary>
+    /// <exception cref="CliError">It is neither on nor off.</exception>
+    private static bool IsOn(string variable, string value) => value.Trim().ToLowerInvariant() switch
+    {
+        "1" or "true" or "yes" or "on" => true,
+        "0" or "false" or "no" or "off" => false,
+        _ => throw new CliError(ExitCode.Usage, "BAD_VARIABLE", $"{variable} is '{Redaction.Plain(value)}', which is neither on nor off", $"{variable}=1, or unset it"),
+    };
 }

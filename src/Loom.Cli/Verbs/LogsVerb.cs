@@ -3,19 +3,24 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Loom.Cli.Logs;
 using Loom.Cli.Terminal;
+using Loom.Core.Settings;
 
 namespace Loom.Cli.Verbs;
 
 /// <summary><c>loom logs</c>: captured output, merged by time. Works whether something runs or not.</summary>
 public static class LogsVerb
 {
+    private const int DefaultLines = 100;
+
     private static readonly Argument<string[]> s_names = new("NAME") { Description = "Processes (default: all)", Arity = ArgumentArity.ZeroOrMore };
     private static readonly Option<bool> s_follow = new("--follow", "-f") { Description = "Go on with new lines" };
-    private static readonly Option<int> s_lines = new("--lines", "-n") { Description = "Last lines shown", DefaultValueFactory = _ => 100 };
+    private static readonly Option<int?> s_lines = new("--lines", "-n") { Description = "Last lines shown (default: 100; with --since or --grep all that match)" };
     private static readonly Option<string?> s_since = new("--since") { Description = "Only lines since a time or an age: 2026-01-31T10:00:00Z, 10m, 2h" };
     private static readonly Option<string?> s_grep = new("--grep") { Description = "Only lines that match a regular expression" };
     private static readonly Option<bool> s_raw = new("--raw") { Description = "Lines without their process names" };
     private static readonly Option<bool> s_timestamps = new("--timestamps") { Description = "Put the time before each line" };
+
+    private static readonly TimeSpan s_longestAge = TimeSpan.FromDays(36_500);
 
     public static Command Create()
     {
@@ -25,6 +30,13 @@ public static class LogsVerb
             ["loom logs", "loom logs -f engine-default-r0", "loom logs --since 10m --grep error", "loom logs --json -n 1000 > lines.ndjson"],
             RunAsync);
         command.Arguments.Add(s_names);
+        s_lines.Validators.Add(result =>
+        {
+            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var lines) && lines < 0)
+            {
+                result.AddError($"--lines wants 0 or more, found {lines}.");
+            }
+        });
         foreach (var option in new Option[] { s_follow, s_lines, s_since, s_grep, s_raw, s_timestamps })
         {
             command.Options.Add(option);
@@ -35,12 +47,12 @@ public static class LogsVerb
 
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken)
     {
-        var folder = Path.Combine(context.ProjectFolder(), ".loom", "logs");
+        var folder = LogFolder.Of(context, parse);
         var names = parse.GetValue(s_names) ?? [];
         var view = new LogView(Since(parse.GetValue(s_since), context.Time), Pattern(parse.GetValue(s_grep)), parse.GetValue(s_raw), parse.GetValue(s_timestamps));
         using var logs = new MergedLogs(folder, names, context.Time);
         var printer = new LogPrinter(context.Terminal, view);
-        var tail = logs.Tail(parse.GetValue(s_lines));
+        var tail = logs.Tail(parse.GetValue(s_lines) ?? (view.IsFilter ? int.MaxValue : DefaultLines), view.IsFilter ? view.Shows : null);
         if (names.Except(logs.Names).FirstOrDefault() is { } unknown)
         {
             var known = Directory.Exists(folder) ? Directory.GetFiles(folder, "*.log").Select(Path.GetFileNameWithoutExtension) : [];
@@ -63,7 +75,7 @@ public static class LogsVerb
         return ExitCode.Ok;
     }
 
-    private static DateTimeOffset? Since(string? text, TimeProvider time)
+    internal static DateTimeOffset? Since(string? text, TimeProvider time)
     {
         if (text is null)
         {
@@ -75,17 +87,14 @@ public static class LogsVerb
             return at;
         }
 
-        var age = double.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
-            ? text[^1] switch
-            {
-                's' => TimeSpan.FromSeconds(number),
-                'm' => TimeSpan.FromMinutes(number),
-                'h' => TimeSpan.FromHours(number),
-                'd' => TimeSpan.FromDays(number),
-                _ => (TimeSpan?)null,
-            }
-            : null;
-        return time.GetUtcNow() - (age ?? throw new CliError(ExitCode.Usage, "USAGE", $"--since '{text}' is neither a time nor an age", "for example --since 10m"));
+        TimeSpan? age = null;
+        if (text.Length > 1 && double.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && number >= 0)
+        {
+            var unit = text[^1] switch { 's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86_400, _ => 0 };
+            age = unit > 0 && number * unit <= s_longestAge.TotalSeconds ? TimeSpan.FromSeconds(number * unit) : null;
+        }
+
+        return time.GetUtcNow() - (age ?? throw new CliError(ExitCode.Usage, "USAGE", $"--since '{Redaction.Plain(text)}' is neither a time nor an age", "for example --since 10m"));
     }
 
     private static Regex? Pattern(string? text)

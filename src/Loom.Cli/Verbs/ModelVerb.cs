@@ -39,8 +39,7 @@ internal static class ModelVerb
         pull.Options.Add(s_allowUnverified);
         var list = Verb.Create("list", "Show fetched models and catalog entries", ["loom model list", "loom model list --json"], (context, parse, _) =>
             ListAsync(context, parse));
-        var verify = Verb.Create("verify", "Read a model through and compare its checksum", ["loom model verify demo"], (context, parse, _) =>
-            VerifyAsync(context, parse));
+        var verify = Verb.Create("verify", "Read a model through and compare its checksum", ["loom model verify demo"], VerifyAsync);
         verify.Arguments.Add(s_id);
         var remove = Verb.Create("rm", "Delete a fetched model", ["loom model rm demo"], RemoveAsync);
         remove.Arguments.Add(s_id);
@@ -81,9 +80,10 @@ internal static class ModelVerb
         return Task.FromResult(ExitCode.Ok);
     });
 
-    private static Task<int> VerifyAsync(VerbContext context, ParseResult parse) => WithStoreAsync(context, parse, false, store =>
+    private static Task<int> VerifyAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken) =>
+        WithStoreAsync(context, parse, false, async store =>
     {
-        var result = store.Verify(parse.GetValue(s_id)!);
+        var result = await store.VerifyAsync(parse.GetValue(s_id)!, cancellationToken).ConfigureAwait(false);
         if (context.Terminal.Json)
         {
             context.Terminal.Out.WriteLine(JsonSerializer.Serialize(new ModelCheck(1, result.Ok, result.Found, result.Expected, result.Model),
@@ -106,7 +106,7 @@ internal static class ModelVerb
             context.Terminal.Out.WriteLine($"{result.Model.Id}: ok, SHA-256 {result.Found}{(result.Expected is null ? " (nothing to compare it with)" : "")}");
         }
 
-        return Task.FromResult(ExitCode.Ok);
+        return ExitCode.Ok;
     });
 
     private static Task<int> RemoveAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken) =>

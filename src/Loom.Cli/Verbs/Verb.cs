@@ -1,9 +1,11 @@
 using System.CommandLine;
+using System.Text.Json;
 using Loom.Cli.Terminal;
 
 namespace Loom.Cli.Verbs;
 
-/// <summary>Builds commands: a description, examples in the help, and an action whose <see cref="CliError"/> becomes message and exit code.</summary>
+/// <summary>Builds commands: a description, examples in the help, and an action whose <see cref="CliError"/> becomes message and exit code. So do the
+/// errors of disk and files that no verb foresaw; with <c>-v</c> their stack trace follows.</summary>
 public static class Verb
 {
     /// <summary>A command that runs <paramref name="action"/>.</summary>
@@ -34,6 +36,16 @@ public static class Verb
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             return ExitCode.Interrupted;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or JsonException or OverflowException or TimeoutException)
+        {
+            new CliError(ExitCode.Failed, "FAILED", e.Message, context.Terminal.Verbose ? null : "loom doctor; -v tells where it happened").WriteTo(context.Terminal);
+            if (context.Terminal.Verbose)
+            {
+                context.Terminal.Err.WriteLine(e);
+            }
+
+            return ExitCode.Failed;
         }
     }
 }

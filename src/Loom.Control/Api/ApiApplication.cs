@@ -37,7 +37,8 @@ internal sealed class ApiApplication(ApiRouter router, GatewayServices services)
         {
             connection.HostContext = context = new ApiContext(contextFeatures, services);
             _open.TryAdd(context, true);
-            context.Closed += closed => _open.TryRemove(closed, out _);
+            // In this order: the connection may be gone already.
+            context.Watch(closed => _open.TryRemove(closed, out _));
         }
         else
         {

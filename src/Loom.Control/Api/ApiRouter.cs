@@ -1,5 +1,6 @@
 using System.Buffers;
 using Loom.Control.Catalog;
+using Loom.Control.Gateway;
 using Loom.Core.Telemetry;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
@@ -13,6 +14,7 @@ internal sealed partial class ApiRouter(
 {
     private const string ModelPrefix = "/v1/models/";
     private const string ReadMethods = "GET, HEAD";
+    private const string PostMethod = "POST";
 
     /// <summary>What a path leads to.</summary>
     internal enum Target
@@ -36,15 +38,24 @@ internal sealed partial class ApiRouter(
     /// <summary>Serves one request of the API.</summary>
     public Task HandleAsync(ApiContext context)
     {
-        var target = Find(context.Http.Request.Path.Value ?? "");
-        return Guard(context.Http, target, context.Pass, out var id) ?? RunAsync(context, target, id);
+        var http = context.Http;
+        var id = "";
+        try
+        {
+            var target = Find(http.Request.Path.Value ?? "");
+            return Guard(http, target, context.Pass, out id) ?? (IsInference(target) ? InferAsync(context, target, id) : WatchedAsync(http, RunAsync(http, target, id), id));
+        }
+        catch (Exception e)
+        {
+            return FailedAsync(http, id, e);
+        }
     }
 
     /// <summary>Serves one request of the metrics port.</summary>
     public Task HandleMetricsAsync(HttpContext http)
     {
         var target = Find(http.Request.Path.Value ?? "") == Target.Metrics ? Target.Metrics : Target.Unknown;
-        return Guard(http, target, new Gatekeeper.Pass(), out var id) ?? (target == Target.Metrics ? MetricsAsync(http) : NothingThereAsync(http, id));
+        return Guard(http, target, new Gatekeeper.Pass(), out var id) ?? WatchedAsync(http, RunAsync(http, target, id), id);
     }
 
     // Null when the request may go on; else its answer.
@@ -75,14 +86,16 @@ internal sealed partial class ApiRouter(
             return ErrorWriter.WriteAsync(http, refused, id);
         }
 
-        var allowed = target is Target.Chat or Target.Completions or Target.Embeddings ? "POST" : ReadMethods;
-        if (target <= Target.UnknownTask || allowed.Contains(http.Request.Method, StringComparison.Ordinal))
+        var method = http.Request.Method;
+        var inference = IsInference(target);
+        if (target <= Target.UnknownTask || (inference ? method is PostMethod : method is "GET" or "HEAD"))
         {
             return null;
         }
 
+        var allowed = inference ? PostMethod : ReadMethods;
         headers.Allow = allowed;
-        var text = $"{http.Request.Method} {http.Request.Path} is not allowed; use {allowed}";
+        var text = $"{method} {http.Request.Path} is not allowed; use {allowed}";
         return ErrorWriter.WriteAsync(http, new Problem(ProblemCode.MethodNotAllowed, text), id);
     }
 
@@ -112,14 +125,17 @@ internal sealed partial class ApiRouter(
         _ => Scopes.Inference,
     };
 
-    private Task RunAsync(ApiContext context, Target target, string id)
+    private static bool IsInference(Target target) => target is Target.Chat or Target.Completions or Target.Embeddings;
+
+    private static Task InferAsync(ApiContext context, Target target, string id)
     {
-        var http = context.Http;
-        return target switch
+        var route = target == Target.Chat ? InferenceRoute.Chat : target == Target.Completions ? InferenceRoute.Completions : InferenceRoute.Embeddings;
+        return context.Call.RunAsync(context.Http, route, id);
+    }
+
+    private Task RunAsync(HttpContext http, Target target, string id) =>
+        target switch
         {
-            Target.Chat => context.Call.RunAsync(http, InferenceRoute.Chat, id),
-            Target.Completions => context.Call.RunAsync(http, InferenceRoute.Completions, id),
-            Target.Embeddings => context.Call.RunAsync(http, InferenceRoute.Embeddings, id),
             Target.Models => models.ListAsync(http),
             Target.Model => models.OneAsync(http, http.Request.Path.Value![ModelPrefix.Length..], id),
             Target.Live => health.LiveAsync(http),
@@ -131,6 +147,25 @@ internal sealed partial class ApiRouter(
             Target.UnknownInference => ErrorWriter.WriteAsync(http, new Problem(ProblemCode.UnsupportedRoute, $"no engine here offers {http.Request.Path}"), id),
             _ => NothingThereAsync(http, id),
         };
+
+    private async Task WatchedAsync(HttpContext http, Task answer, string id)
+    {
+        try
+        {
+            await answer.ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            await FailedAsync(http, id, e).ConfigureAwait(false);
+        }
+    }
+
+    private Task FailedAsync(HttpContext http, string id, Exception error)
+    {
+        LogFailed(log, http.Request.Method, http.Request.Path, id, error);
+        return http.Response.HasStarted
+            ? throw new ResponseCutException()
+            : ErrorWriter.WriteAsync(http, new Problem(ProblemCode.Internal, InferenceCall.Unexpected), id);
     }
 
     private async Task MetricsAsync(HttpContext http)
@@ -152,4 +187,7 @@ internal sealed partial class ApiRouter(
 
     [LoggerMessage(EventId = 310, Level = LogLevel.Debug, Message = "the client's request id is not 1 to 128 visible ASCII characters; using {RequestId}")]
     private static partial void LogReplacedId(ILogger logger, string requestId);
+
+    [LoggerMessage(EventId = 312, Level = LogLevel.Error, Message = "{Method} {Path}, request {RequestId}, failed unexpectedly")]
+    private static partial void LogFailed(ILogger logger, string method, string path, string requestId, Exception error);
 }

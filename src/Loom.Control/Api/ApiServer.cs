@@ -29,10 +29,9 @@ internal sealed class ApiServer : IDisposable
         options.Limits.MaxRequestLineSize = HeaderBytes;
         options.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(30);
         options.Limits.MaxResponseBufferSize = ResponseBuffer;
-        // Bodies are limited by the reader, which can say so in our own words; streams may be as slow as their model.
+        // Bodies are limited by the reader, which can say so in our own words. Answers keep the server's own least rate; inference lifts it.
         options.Limits.MaxRequestBodySize = null;
         options.Limits.MinRequestBodyDataRate = null;
-        options.Limits.MinResponseDataRate = null;
         options.Listen(bind, listen =>
         {
             listen.Protocols = HttpProtocols.Http1;

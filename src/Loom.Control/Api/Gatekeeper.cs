@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Loom.Control.Admission;
@@ -55,9 +56,8 @@ internal sealed partial class Gatekeeper
             return null;
         }
 
-        // Compared in plain, because whoever sends this connection's bytes has proved to know the token already.
         var shown = http.Request.Headers.Authorization;
-        return pass.Shown is not null && shown.Count == 1 && string.Equals(shown[0], pass.Shown, StringComparison.Ordinal)
+        return pass.Shown is { } accepted && shown.Count == 1 && Same(shown[0], accepted)
             ? CheckScopes(pass.Scopes, needed)
             : CheckCredentials(http, needed, pass);
     }
@@ -96,7 +96,7 @@ internal sealed partial class Gatekeeper
             return new Problem(ProblemCode.TooManyLogins, text, Backoff: new Backoff(1000));
         }
 
-        var token = TokenOf(http.Request);
+        var token = TokenOf(http.Request, out var bearer);
         if (token.IsEmpty)
         {
             _limiter.Failed(address);
@@ -110,7 +110,8 @@ internal sealed partial class Gatekeeper
             return new Problem(ProblemCode.Unauthenticated, "the token is not known here", SubCode: 40102);
         }
 
-        if (http.Request.Headers.Authorization is { Count: 1 } shown)
+        // A key in another header says nothing about what stands in Authorization.
+        if (bearer && http.Request.Headers.Authorization is { Count: 1 } shown)
         {
             pass.Shown = shown[0];
             pass.Scopes = scopes;
@@ -145,18 +146,22 @@ internal sealed partial class Gatekeeper
     /// <summary>The credentials a connection has shown and what they are worth, so that they are digested once.</summary>
     internal sealed class Pass
     {
-        /// <summary>The <c>Authorization</c> header that was accepted; null before.</summary>
+        /// <summary>The <c>Authorization</c> header whose token was accepted; null before.</summary>
         public string? Shown { get; set; }
 
         /// <summary>What it may do.</summary>
         public Scopes Scopes { get; set; }
     }
 
-    private static ReadOnlySpan<char> TokenOf(HttpRequest request)
+    private static bool Same(ReadOnlySpan<char> shown, ReadOnlySpan<char> accepted) =>
+        CryptographicOperations.FixedTimeEquals(MemoryMarshal.AsBytes(shown), MemoryMarshal.AsBytes(accepted));
+
+    private static ReadOnlySpan<char> TokenOf(HttpRequest request, out bool bearer)
     {
         const string Scheme = "Bearer ";
         var authorization = request.Headers.Authorization.ToString();
-        if (authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        bearer = authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase);
+        if (bearer)
         {
             return authorization.AsSpan(Scheme.Length).Trim();
         }

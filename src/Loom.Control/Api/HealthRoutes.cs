@@ -7,7 +7,10 @@ using Microsoft.AspNetCore.Http;
 namespace Loom.Control.Api;
 
 /// <summary>Liveness, readiness and the detailed view.</summary>
-internal sealed class HealthRoutes(ReplicaTable replicas, AdmissionDesk desk)
+/// <param name="replicas">What the nodes say.</param>
+/// <param name="desk">Who waits.</param>
+/// <param name="faults">What has failed for good in the process, one sentence each.</param>
+internal sealed class HealthRoutes(ReplicaTable replicas, AdmissionDesk desk, Func<IReadOnlyList<string>> faults)
 {
     /// <summary>Set once the server stops admitting work.</summary>
     public bool Stopping { get; set; }
@@ -19,16 +22,22 @@ internal sealed class HealthRoutes(ReplicaTable replicas, AdmissionDesk desk)
         json.WriteEndObject();
     });
 
-    /// <summary>200 when a pool can take work, else 503 with the reasons, which name nobody because anyone may ask.</summary>
+    /// <summary>200 when a pool can take work, else 503. The reasons, and what is wrong beside, name nobody because anyone may ask.</summary>
     public Task ReadyAsync(HttpContext http)
     {
         var reasons = Reasons(replicas.Current, Stopping);
-        return JsonAnswer.WriteAsync(http, reasons.Count == 0 ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable, reasons, static (json, reasons) =>
+        var ready = reasons.Count == 0;
+        if (faults() is { Count: > 0 } failed)
+        {
+            reasons.Add($"{failed.Count} {(failed.Count == 1 ? "part" : "parts")} of the server failed; /health/detail names them");
+        }
+
+        return JsonAnswer.WriteAsync(http, ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable, (ready, reasons), static (json, state) =>
         {
             json.WriteStartObject();
-            json.WriteString("status"u8, reasons.Count == 0 ? "ready"u8 : "not_ready"u8);
+            json.WriteString("status"u8, state.ready ? "ready"u8 : "not_ready"u8);
             json.WriteStartArray("reasons"u8);
-            foreach (var reason in reasons)
+            foreach (var reason in state.reasons)
             {
                 json.WriteStringValue(reason);
             }
@@ -42,9 +51,10 @@ internal sealed class HealthRoutes(ReplicaTable replicas, AdmissionDesk desk)
     {
         var snapshot = self.Current;
         var reasons = Reasons(snapshot, self.Stopping);
+        var failed = self.Faults;
         var degraded = snapshot.Replicas.Where(r => !r.IsReady).ToList();
         json.WriteStartObject();
-        json.WriteString("status"u8, reasons.Count > 0 ? "not_ready" : degraded.Count > 0 ? "degraded" : "ok");
+        json.WriteString("status"u8, reasons.Count > 0 ? "not_ready" : degraded.Count + failed.Count > 0 ? "degraded" : "ok");
         json.WriteBoolean("mock"u8, snapshot.Replicas.Any(r => r.Status.Mock));
         json.WriteStartObject("queue"u8);
         json.WriteNumber("interactive"u8, self.Waiting(QueueClass.Interactive));
@@ -75,8 +85,17 @@ internal sealed class HealthRoutes(ReplicaTable replicas, AdmissionDesk desk)
         }
 
         json.WriteEndArray();
+        json.WriteStartArray("faults"u8);
+        foreach (var fault in failed)
+        {
+            json.WriteStringValue(fault);
+        }
+
+        json.WriteEndArray();
         json.WriteEndObject();
     });
+
+    private IReadOnlyList<string> Faults => faults();
 
     private ReplicaSnapshot Current => replicas.Current;
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Loom.Wire;
 
 namespace Loom.Control.Catalog;
@@ -12,6 +13,7 @@ public sealed class ModelRoute
         Stats = stats;
         Replicas = [.. offering.Where(r => r.Serves(model))];
         Offering = offering;
+        ModelJson = name == model ? null : JsonSerializer.SerializeToUtf8Bytes(model, CatalogJson.Default.String);
         CanWait = Replicas.Any(r => r.CanBeWaitedFor);
     }
 
@@ -20,6 +22,9 @@ public sealed class ModelRoute
 
     /// <summary>Model id behind the name; the value of metric labels.</summary>
     public string Model { get; }
+
+    /// <summary><see cref="Model"/> as a JSON string where <see cref="Name"/> is not it: engines know their model's own name only.</summary>
+    internal byte[]? ModelJson { get; }
 
     /// <summary>Whether a request that finds no free slot may wait for one.</summary>
     public bool CanWait { get; }

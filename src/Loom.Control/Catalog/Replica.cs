@@ -1,4 +1,3 @@
-using Loom.Control.Gateway;
 using Loom.Wire;
 
 namespace Loom.Control.Catalog;
@@ -26,9 +25,6 @@ public sealed class Replica
     public bool IsRemote { get; }
 
     internal ReplicaLoad Load { get; }
-
-    /// <summary>Where the upstream client counts connections to it; found when it is first needed.</summary>
-    internal ConnectCount? Connects { get; set; }
 
     /// <summary><see cref="ReplicaStatus.UpstreamModel"/> as a JSON string, or null when the client's bytes go upstream unchanged.</summary>
     internal byte[]? UpstreamModelJson { get; }

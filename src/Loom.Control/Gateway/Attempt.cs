@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using System.Text;
+using System.Text.Json;
 using Loom.Control.Admission;
 using Loom.Control.Api;
 using Loom.Control.Catalog;
@@ -79,6 +80,12 @@ internal sealed partial class Attempt
 
             return AttemptResult.Failed(EndProblems.Of(_watch.Cause, _services.Options, queued: false));
         }
+        catch (OperationCanceledException e)
+        {
+            // Nobody ended the call, so the client library gave up: only its limit on connecting does that.
+            var limit = _services.Options.ConnectTimeout.TotalSeconds;
+            return Broken(new HttpRequestException(HttpRequestError.ConnectionError, $"no connection within {limit:G3} s", e));
+        }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
             return Broken(e);
@@ -105,27 +112,32 @@ internal sealed partial class Attempt
 
     private async ValueTask<HttpResponseMessage> SendAsync()
     {
-        var target = Replica.TargetOf(_plan.Route);
-        var connects = _services.Upstream.ConnectsTo(Replica);
+        var request = Request();
         try
         {
-            return await SendOnceAsync(target).ConfigureAwait(false);
+            return await SendAsync(request).ConfigureAwait(false);
         }
-        catch (HttpRequestException e) when (_watch.Cause == EndCause.None && DiedBeforeAnswer(e) && _services.Upstream.ConnectsTo(Replica) == connects)
+        catch (HttpRequestException e) when (_watch.Cause == EndCause.None && !Replica.IsRemote && !request.Connects && DiedBeforeAnswer(e))
         {
-            // An engine may close an idle connection at any moment; that says nothing about its health.
+            // An engine may close an idle connection at any moment; that says nothing about its health. A provider would count the work twice.
             LogReconnect(_services.Log, Replica.Status.Id, e.Message);
-            return await SendOnceAsync(target).ConfigureAwait(false);
+            return await SendAsync(Request()).ConfigureAwait(false);
         }
     }
 
-    private async ValueTask<HttpResponseMessage> SendOnceAsync(Uri target)
+    private UpstreamRequest Request()
     {
-        var splices = Splices.Of(_plan.Request, Replica.UpstreamModelJson, Replica.Status.StreamUsage);
-        var message = new HttpRequestMessage(HttpMethod.Post, target) { Content = new UpstreamBody(_plan.Body, splices) };
-        message.Headers.TryAddWithoutValidation("X-Request-Id", _plan.RequestId);
-        CopyHeaders(message.Headers);
-        var sending = _services.Upstream.SendAsync(Replica, message, _watch.Token);
+        var route = _plan.Ticket.Route;
+        var splices = Splices.Of(_plan.Request, Replica.UpstreamModelJson ?? route.ModelJson, Replica.Status.StreamUsage);
+        var request = new UpstreamRequest(Replica.TargetOf(_plan.Route)) { Content = new UpstreamBody(_plan.Body, splices) };
+        request.Headers.TryAddWithoutValidation("X-Request-Id", _plan.RequestId);
+        CopyHeaders(request.Headers);
+        return request;
+    }
+
+    private async ValueTask<HttpResponseMessage> SendAsync(UpstreamRequest request)
+    {
+        var sending = _services.Upstream.SendAsync(Replica, request, _watch.Token);
         if (_plan.Request.Stream && !sending.IsCompleted)
         {
             await _waiting.WaitAsync(sending, _plan.Ticket, _watch.Token).ConfigureAwait(false);
@@ -168,8 +180,12 @@ internal sealed partial class Attempt
     private async ValueTask<AttemptResult> RefusedByEngineAsync(HttpResponseMessage answer, int status)
     {
         const int Shown = 300;
-        var text = await answer.Content.ReadAsStringAsync(_watch.Token).ConfigureAwait(false);
-        text = text.Length > Shown ? text[..Shown] : text;
+        const int Longest = 4096;
+        var body = await answer.Content.ReadAsStreamAsync(_watch.Token).ConfigureAwait(false);
+        // Read on beyond what is shown, because a body read to its end leaves the connection in use.
+        var buffer = new byte[Longest];
+        var length = await body.ReadAtLeastAsync(buffer, Longest, throwOnEndOfStream: false, _watch.Token).ConfigureAwait(false);
+        var text = Encoding.UTF8.GetString(buffer, 0, Math.Min(length, Shown));
         if (status != StatusCodes.Status503ServiceUnavailable)
         {
             _services.Nodes.ReportFault(Replica.Status.Id, $"status {status}");
@@ -185,9 +201,14 @@ internal sealed partial class Attempt
         const int Longest = 64 * 1024;
         var buffer = new byte[Longest];
         var length = await body.ReadAtLeastAsync(buffer, Longest, throwOnEndOfStream: false, _watch.Token).ConfigureAwait(false);
-        var text = Encoding.UTF8.GetString(buffer, 0, length).ReplaceLineEndings(" ");
-        EngineRefusal = Encoding.UTF8.GetBytes($"data: {text}\n\n");
-        return AttemptResult.Failed(new Problem(ProblemCode.WorkerReset, $"the engine answered with status {status}", Status: status));
+        if (IsError(buffer.AsMemory(0, length)))
+        {
+            var text = Encoding.UTF8.GetString(buffer, 0, length).ReplaceLineEndings(" ");
+            EngineRefusal = Encoding.UTF8.GetBytes($"data: {text}\n\n");
+        }
+
+        int? refusal = status >= StatusCodes.Status400BadRequest ? status : null;
+        return AttemptResult.Failed(new Problem(ProblemCode.WorkerReset, $"the engine answered with status {status} and no stream of events", Status: refusal));
     }
 
     private AttemptResult Broken(Exception error)
@@ -229,7 +250,8 @@ internal sealed partial class Attempt
         var content = _answer!.Content.Headers;
         response.StatusCode = (int)_answer.StatusCode;
         LoomHeaders.CopyFrom(_answer, response.Headers);
-        response.Headers.ContentType = content.NonValidated.TryGetValues("Content-Type", out var type) ? type.ToString() : "application/json";
+        response.Headers.ContentType =
+            content.NonValidated.TryGetValues("Content-Type", out var types) && types.ToString() is var type && LoomHeaders.IsVisible(type) ? type : "application/json";
         response.Headers.ContentLength = length ?? content.ContentLength;
         LoomHeaders.Describe(response.Headers, Replica, _plan.QueueMs, _plan.Number);
     }
@@ -261,6 +283,20 @@ internal sealed partial class Attempt
             {
                 headers.TryAddWithoutValidation(name, value);
             }
+        }
+    }
+
+    // Clients parse each event, so only what has the shape of an error may stand in one.
+    private static bool IsError(ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(body);
+            return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("error"u8, out _);
+        }
+        catch (JsonException)
+        {
+            return false;
         }
     }
 

@@ -71,9 +71,9 @@ internal sealed class CallWatch : IDisposable
     {
         lock (_gate)
         {
-            if (!_source.TryReset())
+            // Whoever set a cause may not have fired its source yet; that one is left to them, so that no later call is ended by it.
+            if (_cause != EndCause.None || !_source.TryReset())
             {
-                _source.Dispose();
                 _source = new CancellationTokenSource();
             }
 
@@ -89,12 +89,12 @@ internal sealed class CallWatch : IDisposable
         }
     }
 
-    /// <summary>Limits the whole call, from now.</summary>
-    public void LimitTo(TimeSpan deadline)
+    /// <summary>Limits the whole call, from now; nothing left ends it at once.</summary>
+    public void LimitTo(TimeSpan left)
     {
         lock (_gate)
         {
-            _deadlineDue = DueIn(deadline);
+            _deadlineDue = DueIn(left);
             Schedule(_deadlineDue);
         }
     }
@@ -110,9 +110,19 @@ internal sealed class CallWatch : IDisposable
         }
     }
 
+    /// <summary>Takes the silence limit away, until the next one is set.</summary>
+    public void ExpectNothing()
+    {
+        lock (_gate)
+        {
+            _silenceDue = s_never;
+        }
+    }
+
     /// <summary>Ends the call for a reason. False when it has ended before.</summary>
     public bool End(EndCause cause)
     {
+        CancellationTokenSource source;
         lock (_gate)
         {
             if (!_active || _cause != EndCause.None)
@@ -122,10 +132,11 @@ internal sealed class CallWatch : IDisposable
 
             _cause = cause;
             EndedAt = _time.GetTimestamp();
+            source = _source;
         }
 
         // Outside the lock: callbacks run here.
-        _source.Cancel();
+        source.Cancel();
         return true;
     }
 
@@ -135,9 +146,10 @@ internal sealed class CallWatch : IDisposable
         lock (_gate)
         {
             _clientGone = true;
-            Retire();
         }
 
+        // A running timer would keep all of a closed connection in memory until it fires.
+        _timer.Dispose();
         End(EndCause.ClientGone);
     }
 
@@ -147,15 +159,10 @@ internal sealed class CallWatch : IDisposable
         lock (_gate)
         {
             _active = false;
-            Retire();
         }
     }
 
-    public void Dispose()
-    {
-        _timer.Dispose();
-        _source.Dispose();
-    }
+    public void Dispose() => _timer.Dispose();
 
     private void OnTimer()
     {
@@ -182,20 +189,12 @@ internal sealed class CallWatch : IDisposable
         End(cause);
     }
 
-    // A running timer would keep all of a closed connection in memory until it fires.
-    private void Retire()
-    {
-        if (_clientGone && !_active)
-        {
-            _timer.Dispose();
-        }
-    }
-
     private long DueIn(TimeSpan span) => _time.GetTimestamp() + (long)(span.TotalSeconds * _time.TimestampFrequency);
 
     private void Schedule(long due)
     {
-        if (due >= _timerDue)
+        // A call whose client is gone has ended, and its timer is disposed.
+        if (due >= _timerDue || _clientGone)
         {
             return;
         }

@@ -24,6 +24,9 @@ public sealed record GatewayOptions
     /// <summary>A waiting stream gets its headers after this, default 10 s (<c>serving.sse_early_headers_ms</c>).</summary>
     public TimeSpan SseEarlyHeaders { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>Longest time until an engine or provider accepts a connection, 5 s.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Longest time a client may take to send its body, 30 s.</summary>
     public TimeSpan BodyTimeout { get; init; } = TimeSpan.FromSeconds(30);
 }

@@ -3,6 +3,8 @@ using Loom.Control.Api;
 using Loom.Control.Catalog;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
+using Microsoft.Extensions.Logging;
 
 namespace Loom.Control.Gateway;
 
@@ -10,8 +12,11 @@ namespace Loom.Control.Gateway;
 /// One request for inference from its first byte to its last: read, check, admit, dispatch, forward, settle. One instance serves all requests of a
 /// connection, one after the other.
 /// </summary>
-internal sealed class InferenceCall : IDisposable
+internal sealed partial class InferenceCall : IDisposable
 {
+    /// <summary>What a client is told of a failure that we did not foresee.</summary>
+    public const string Unexpected = "the server failed on this request; its log names the cause under the request's id";
+
     private static readonly string[] s_routeNames = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"];
 
     private readonly GatewayServices _services;
@@ -40,13 +45,15 @@ internal sealed class InferenceCall : IDisposable
         _attempt = new Attempt(services, _watch, _client, _waiting);
     }
 
-    /// <summary>The connection is gone: ends the call that runs.</summary>
-    public void ClientGone() => _watch.ClientGone();
-
     /// <summary>The drain deadline has passed: ends the call that runs.</summary>
     public void Shutdown() => _watch.End(EndCause.Shutdown);
 
-    public void Dispose() => _watch.Dispose();
+    /// <summary>The connection is gone: ends the call that runs, and any that still begins.</summary>
+    public void Dispose()
+    {
+        _watch.ClientGone();
+        _watch.Dispose();
+    }
 
     /// <summary>Serves one request.</summary>
     /// <exception cref="ResponseCutException">The answer failed after it had begun; the connection must be closed without its proper end.</exception>
@@ -63,6 +70,10 @@ internal sealed class InferenceCall : IDisposable
         _client.Reset(http);
         _attempt.Reset();
         _watch.Begin();
+        // A stream may be as slow as its model; the client writer minds clients that do not read.
+        var pace = http.Features.Get<IHttpMinResponseDataRateFeature>();
+        var usualPace = pace?.MinDataRate;
+        pace?.MinDataRate = null;
         Problem? problem = null;
         try
         {
@@ -71,8 +82,26 @@ internal sealed class InferenceCall : IDisposable
             Release(measured: problem is null && http.Response.StatusCode == StatusCodes.Status200OK);
             if (problem is not null)
             {
+                if (!http.Response.HasStarted)
+                {
+                    pace?.MinDataRate = usualPace;
+                }
+
                 await RefuseAsync(problem).ConfigureAwait(false);
             }
+        }
+        catch (Exception e) when (e is not ResponseCutException && !http.Response.HasStarted)
+        {
+            problem = new Problem(ProblemCode.Internal, Unexpected);
+            LogUnexpected(_services.Log, requestId, e);
+            Release(measured: false);
+            await ErrorWriter.WriteAsync(http, problem, requestId).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is not ResponseCutException)
+        {
+            // The client has a part of the answer and must see that it is cut.
+            LogUnexpected(_services.Log, requestId, e);
+            throw new ResponseCutException();
         }
         finally
         {
@@ -118,7 +147,7 @@ internal sealed class InferenceCall : IDisposable
         {
             return new Problem(ProblemCode.InvalidParams, $"the request body cannot be read: {e.Message}", Status: e.StatusCode);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or OperationCanceledException)
         {
             _watch.ClientGone();
             return EndProblems.Of(EndCause.ClientGone, _services.Options, queued: true);
@@ -134,7 +163,8 @@ internal sealed class InferenceCall : IDisposable
 
         if (_deadline is { } deadline)
         {
-            _watch.LimitTo(deadline);
+            // The caller counts from the arrival of its request, not from the end of its body.
+            _watch.LimitTo(deadline - _services.Time.GetElapsedTime(_started));
         }
 
         _ticket.Reset(_route!, queueClass, _deadline?.TotalMilliseconds, _started);
@@ -182,6 +212,11 @@ internal sealed class InferenceCall : IDisposable
         if (_deadline is null)
         {
             _watch.Expect(EndCause.QueueTimeout, _services.Options.QueueTimeout);
+        }
+        else
+        {
+            // Else the limit of the phase before would end the wait.
+            _watch.ExpectNothing();
         }
 
         var wait = _ticket.WaitAsync();
@@ -332,4 +367,7 @@ internal sealed class InferenceCall : IDisposable
     private string Engine => (_ticket.Replica ?? _route!.Offering[0]).Status.EngineKind;
 
     private double QueueMs => _waitedForSlot ? _services.Time.GetElapsedTime(_started, _ticket.GrantedAt).TotalMilliseconds : 0;
+
+    [LoggerMessage(EventId = 303, Level = LogLevel.Error, Message = "request {RequestId} failed unexpectedly")]
+    private static partial void LogUnexpected(ILogger logger, string requestId, Exception error);
 }

@@ -35,12 +35,15 @@ internal static class LoomHeaders
     {
         foreach (var header in upstream.Headers.NonValidated)
         {
-            if (Passes(header.Key))
+            if (Passes(header.Key) && header.Value.ToString() is var value && IsVisible(value))
             {
-                headers.Append(header.Key, header.Value.ToString());
+                headers.Append(header.Key, value);
             }
         }
     }
+
+    /// <summary>Whether a header may have this value: printable ASCII. The web server refuses to send anything else.</summary>
+    public static bool IsVisible(string value) => !value.AsSpan().ContainsAnyExceptInRange(' ', '~');
 
     private static bool Passes(string name) =>
         name.Equals("Retry-After", StringComparison.OrdinalIgnoreCase) || name.StartsWith("openai-", StringComparison.OrdinalIgnoreCase)

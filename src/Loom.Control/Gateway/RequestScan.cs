@@ -70,6 +70,13 @@ internal ref partial struct RequestScan
             var place = $"line {e.LineNumber + 1}, column {e.BytePositionInLine + 1}";
             return new Problem(ProblemCode.InvalidParams, $"the request body is not valid JSON: error at {place}");
         }
+        catch (InvalidOperationException)
+        {
+            // How the reader says that a name or string it was to compare is no text.
+            request = default;
+            var (line, column) = scan.Place(scan._reader.TokenStartIndex);
+            return new Problem(ProblemCode.InvalidParams, $"the request body holds half a surrogate pair at line {line}, column {column}");
+        }
     }
 
     private void ReadBody()

@@ -24,6 +24,9 @@ public static class PlacementStrategies
     /// <summary>Names of those <see cref="Create"/> can make.</summary>
     public static ImmutableArray<string> Names { get; } = ["round-robin", "least-loaded", "random"];
 
+    /// <summary>Whether <see cref="Create"/> can make it.</summary>
+    public static bool Offers(PlacementKind kind) => kind is PlacementKind.RoundRobin or PlacementKind.LeastLoaded or PlacementKind.Random;
+
     /// <summary>Makes a strategy.</summary>
     /// <exception cref="NotSupportedException">This version does not offer it.</exception>
     public static IPlacementStrategy Create(PlacementKind kind, Random random) => kind switch

@@ -138,4 +138,8 @@ public enum SettingsProfile
 /// <param name="Setting">Its row.</param>
 /// <param name="Value">The value, or null when unset.</param>
 /// <param name="Source">Where it comes from.</param>
-internal sealed record SettingValue(Setting Setting, object? Value, SettingSource Source);
+internal sealed record SettingValue(Setting Setting, object? Value, SettingSource Source)
+{
+    /// <summary>Secrets that references put into it, which may be of any length.</summary>
+    public ImmutableDictionary<string, string> Referred { get; init; } = ImmutableDictionary<string, string>.Empty;
+}

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 
 namespace Loom.Node.Engines;
@@ -49,11 +50,32 @@ public sealed class EngineClient : IDisposable
     }
 
     /// <summary>The percent in a health answer; <c>progress</c> is a share from 0 to 1.</summary>
-    internal static int? LoadPercent(string body) =>
-        Parse(body) is { } json && Number(json, "progress") is { } share ? (int)Math.Clamp(share * 100, 0, 100) : null;
+    internal static int? LoadPercent(string body)
+    {
+        try
+        {
+            return Parse(body) is { } json && Number(json, "progress") is { } share ? (int)Math.Clamp(share * 100, 0, 100) : null;
+        }
+        catch (InvalidOperationException)
+        {
+            return null; // half a surrogate pair in a text: JSON by its grammar, no text
+        }
+    }
 
     /// <summary>Facts out of the three answers; what does not parse says nothing.</summary>
     internal static EngineFacts Facts(string health, string models, string props)
+    {
+        try
+        {
+            return Read(health, models, props);
+        }
+        catch (InvalidOperationException)
+        {
+            return EngineFacts.None; // as above
+        }
+    }
+
+    private static EngineFacts Read(string health, string models, string props)
     {
         var facts = EngineFacts.None;
         if (Parse(health) is { } h)
@@ -98,7 +120,9 @@ public sealed class EngineClient : IDisposable
         try
         {
             using var response = await _http.GetAsync(url, both.Token).ConfigureAwait(false);
-            return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(both.Token).ConfigureAwait(false), null);
+            // Not ReadAsStringAsync: that one throws for a charset it does not know, and JSON is UTF-8 whatever the header says.
+            var body = await response.Content.ReadAsByteArrayAsync(both.Token).ConfigureAwait(false);
+            return ((int)response.StatusCode, Encoding.UTF8.GetString(body).TrimStart('\uFEFF'), null);
         }
         catch (HttpRequestException e)
         {

@@ -1,4 +1,4 @@
-using System.Collections.Immutable;
+using Loom.Core.Settings;
 using Loom.Node.Plans;
 using Loom.Node.Provisioning;
 using Loom.Node.Threads;
@@ -55,7 +55,7 @@ public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, st
     public Task AddProcessAsync(EngineRun run, CancellationToken cancellationToken)
     {
         var plan = Plan(run);
-        LogCommand(logger, ProcessName, string.Join(' ', plan.Command));
+        LogCommand(logger, ProcessName, new SecretMask(plan.Log.Secrets).Apply(string.Join(' ', plan.Command)));
         Directory.CreateDirectory(options.Folders.TmpDir); // TMPDIR of every engine; programs expect it to exist
         return host.Supervisor.AddAsync(plan, cancellationToken);
     }
@@ -122,14 +122,9 @@ public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, st
             Live = new ProbePlan { Check = check, Every = s_probeRunning },
             Grace = options.Grace,
             LogPath = LogPath,
-            Log = new LogOptions { Secrets = Secrets(pool.Engine.Env) },
+            Log = new LogOptions { Secrets = SecretValues.With(options.Secrets, ProcessName, pool.Engine.Env) },
         };
     }
-
-    private static ImmutableDictionary<string, string> Secrets(ImmutableDictionary<string, string> env) =>
-        env.Where(e => s_secretEndings.Any(ending => e.Key.EndsWith(ending, StringComparison.Ordinal))).ToImmutableDictionary();
-
-    private static readonly string[] s_secretEndings = ["KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL"];
 
     [LoggerMessage(EventId = 310, Level = LogLevel.Information, Message = "{Process}: {Command}")]
     private static partial void LogCommand(ILogger logger, string process, string command);

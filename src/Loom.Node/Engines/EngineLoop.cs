@@ -54,15 +54,29 @@ public sealed partial class EngineLoop : IAsyncDisposable
     /// <summary>Tells that a request failed, so that it is probed at once. Never blocks.</summary>
     public void ReportFault(string reason) => Post(new EngineEvent.FaultReported(reason));
 
-    /// <summary>Stops it; returns when nothing of it is left.</summary>
-    public Task StopAsync(CancellationToken cancellationToken)
+    /// <summary>Stops it; returns when nothing of it is left, also when the loop has ended by an error.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
     {
         Post(new EngineEvent.StopWanted());
-        return WhenAsync(s => s is EngineState.Stopped, cancellationToken);
+        await ReachAsync(s => s is EngineState.Stopped, cancellationToken).ConfigureAwait(false);
+        if (Fault is not null)
+        {
+            await RemoveOrphanAsync(cancellationToken).ConfigureAwait(false);
+        }
     }
 
-    /// <summary>Waits until its state is such; true at once if it already is.</summary>
-    public Task WhenAsync(Func<EngineState, bool> condition, CancellationToken cancellationToken)
+    /// <summary>Waits until its state is such; returns at once if it already is.</summary>
+    /// <exception cref="InvalidOperationException">The loop ended by an error, so no state comes any more.</exception>
+    public async Task WhenAsync(Func<EngineState, bool> condition, CancellationToken cancellationToken)
+    {
+        if (!await ReachAsync(condition, cancellationToken).ConfigureAwait(false))
+        {
+            throw new InvalidOperationException($"the loop of engine {Name} has ended by an error; see health", Fault);
+        }
+    }
+
+    /// <summary>Waits for a state; false when the loop faulted before it came.</summary>
+    private async Task<bool> ReachAsync(Func<EngineState, bool> condition, CancellationToken cancellationToken)
     {
         var waiter = new Waiter(condition, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         if (!_inputs.Writer.TryWrite(new Input(null, waiter)))
@@ -70,13 +84,14 @@ public sealed partial class EngineLoop : IAsyncDisposable
             waiter.Done.TrySetResult(); // the loop is disposed, which stopped the engine
         }
 
-        return waiter.Done.Task.WaitAsync(cancellationToken);
+        await Task.WhenAny(waiter.Done.Task, _loop.Completion).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return waiter.Done.Task.IsCompleted || Fault is null;
     }
 
     /// <summary>Stops the engine and ends the loop.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (!_loop.Completion.IsCompleted)
+        if (!_loop.Completion.IsCompletedSuccessfully)
         {
             await StopAsync(CancellationToken.None).ConfigureAwait(false);
         }
@@ -84,6 +99,19 @@ public sealed partial class EngineLoop : IAsyncDisposable
         _inputs.Writer.TryComplete();
         await _loop.DisposeAsync().ConfigureAwait(false);
         _scope.Dispose();
+    }
+
+    // The loop is gone, its process may not be.
+    private async Task RemoveOrphanAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _effects.RemoveProcessAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogEffectFailed(_logger, e, Name, nameof(EngineEffect.Remove));
+        }
     }
 
     private void Post(EngineEvent news) => _inputs.Writer.TryWrite(new Input(news, null));
@@ -150,7 +178,12 @@ public sealed partial class EngineLoop : IAsyncDisposable
         catch (Exception e)
         {
             LogEffectFailed(_logger, e, Name, effect.GetType().Name);
-            Post(effect is EngineEffect.Prepare ? new EngineEvent.PrepareFailed(e.Message, Transient: false) : new EngineEvent.LaunchFailed(e.Message));
+            Post(effect switch
+            {
+                EngineEffect.Prepare => new EngineEvent.PrepareFailed(e.Message, Transient: false),
+                EngineEffect.Probe probe => new EngineEvent.Probed(probe.Run, e.Message),
+                _ => new EngineEvent.LaunchFailed(e.Message),
+            });
         }
     }
 

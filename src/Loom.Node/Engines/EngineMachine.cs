@@ -32,7 +32,8 @@ public sealed record EngineMachine(EngineRestartPolicy Policy)
         EngineEvent.LaunchFailed l when state is EngineState.Starting => (new EngineState.Failed(l.Reason, null, 0), s_nothing),
         EngineEvent.Loading l when state is EngineState.Starting s && s.Run == l.Run => (s with { Percent = l.Percent }, s_nothing),
         EngineEvent.FactsLearned f when state is EngineState.Starting s && s.Run == f.Run && s.Run.Spawn > 0 => (new EngineState.Ready(s.Run, f.Facts), s_nothing),
-        EngineEvent.FaultReported when state is EngineState.Ready r => (state, [new EngineEffect.Probe(r.Run, TimeSpan.Zero)]),
+        EngineEvent.FaultReported when state is EngineState.Ready { Probing: false } r =>
+            (r with { Probing = true }, [new EngineEffect.Probe(r.Run, TimeSpan.Zero)]),
         EngineEvent.Probed p => Probed(state, p),
         EngineEvent.PortTaken t when state.CurrentRun is { Port: > 0 } run && run == t.Run =>
             (new EngineState.Starting(run with { Port = 0, Spawn = 0 }, null), [new EngineEffect.MoveToAnotherPort(run)]),
@@ -69,7 +70,8 @@ public sealed record EngineMachine(EngineRestartPolicy Policy)
     private static (EngineState, ImmutableArray<EngineEffect>) Probed(EngineState state, EngineEvent.Probed news) => (state, news.Trouble) switch
     {
         _ when state.CurrentRun != news.Run => Stay(state),
-        (EngineState.Ready r, { } trouble) => (new EngineState.Unready(r.Run, r.Facts, trouble, Probing: true), [new EngineEffect.Probe(r.Run, ProbeAgain)]),
+        (EngineState.Ready { Probing: true } r, null) => (r with { Probing = false }, s_nothing),
+        (EngineState.Ready { Probing: true } r, { } trouble) => (new EngineState.Unready(r.Run, r.Facts, trouble, Probing: true), [new EngineEffect.Probe(r.Run, ProbeAgain)]),
         (EngineState.Unready { Probing: true } u, null) => (new EngineState.Ready(u.Run, u.Facts ?? EngineFacts.None), s_nothing),
         (EngineState.Unready { Probing: true } u, { } trouble) => (u with { Reason = trouble }, [new EngineEffect.Probe(u.Run, ProbeAgain)]),
         _ => Stay(state),
@@ -113,7 +115,7 @@ public sealed record EngineMachine(EngineRestartPolicy Policy)
     private static (EngineState, ImmutableArray<EngineEffect>) Answering(EngineState state, EngineRun present) => state switch
     {
         EngineState.Ready r when r.Run.Spawn == present.Spawn => Stay(state),
-        EngineState.Unready { Facts: { } facts } u when u.Run.Spawn == present.Spawn => (new EngineState.Ready(present, facts), s_nothing),
+        EngineState.Unready { Facts: { } facts } u when u.Run.Spawn == present.Spawn => (new EngineState.Ready(present, facts, u.Probing), s_nothing),
         _ => (new EngineState.Starting(present, 100), [new EngineEffect.AskFacts(present)]),
     };
 

@@ -51,7 +51,10 @@ public abstract record EngineState
     public sealed record Starting(EngineRun Run, int? Percent) : EngineState;
 
     /// <summary>The health check answers.</summary>
-    public sealed record Ready(EngineRun Run, EngineFacts Facts) : EngineState;
+    /// <param name="Run">The run that answers.</param>
+    /// <param name="Facts">What it says about itself.</param>
+    /// <param name="Probing">Loom's own extra probe is under way, so that further fault reports need none.</param>
+    public sealed record Ready(EngineRun Run, EngineFacts Facts, bool Probing = false) : EngineState;
 
     /// <summary>It ran and does not answer, or waits for its restart.</summary>
     /// <param name="Run">The run that is in trouble.</param>

@@ -105,8 +105,8 @@ public sealed class MockEngine : IAsyncDisposable
             return MockWire.JsonAsync(context, 200, """{"status":"ok","mock":true}""");
         }
 
-        var percent = (int)(100 * _time.GetElapsedTime(_started) / _options.Load);
-        return MockWire.JsonAsync(context, 503, $$"""{"status":"loading","progress":{{percent}},"mock":true}""");
+        var share = Math.Min(1, _time.GetElapsedTime(_started) / _options.Load).ToString("0.##", CultureInfo.InvariantCulture);
+        return MockWire.JsonAsync(context, 503, $$"""{"status":"loading","progress":{{share}},"mock":true}""");
     }
 
     private Task ModelsAsync(HttpContext context) => MockWire.JsonAsync(

@@ -13,7 +13,7 @@ internal sealed class MockRequest
 
     public required string? Authorization { get; init; }
 
-    /// <summary>The body as received, at most 64 KiB of it.</summary>
+    /// <summary>The body as received, at most 4096 bytes of it.</summary>
     public required string Body { get; init; }
 
     /// <summary>waiting, prefill, decode, completed, cancelled or failed.</summary>

@@ -51,7 +51,12 @@ public abstract record ModelReference
         var hash = text.LastIndexOf("#sha256=", StringComparison.Ordinal);
         var plain = hash < 0 ? text : text[..hash];
         var prefix = s_prefixes.FirstOrDefault(p => plain.StartsWith(p, StringComparison.Ordinal));
-        return prefix is null ? text : IdOf(Uri.UnescapeDataString(plain[prefix.Length..].Split('?')[0]));
+        return prefix switch
+        {
+            null => text,
+            "https://" or "http://" => Uri.TryCreate(plain, UriKind.Absolute, out var url) && PartsOf(url) is [.., var file] ? IdOf(file) : text,
+            _ => IdOf(plain[prefix.Length..]),
+        };
     }
 
     private static readonly string[] s_prefixes = ["file:", "hf:", "https://", "http://"];
@@ -104,7 +109,7 @@ public abstract record ModelReference
             throw new ProvisionException(ProvisionExit.Configuration, $"model reference '{text}' is not an address");
         }
 
-        var parts = url.AbsolutePath.Split('/', StringSplitOptions.RemoveEmptyEntries).Select(Uri.UnescapeDataString).ToArray();
+        var parts = PartsOf(url);
         if (parts.Length == 0 || parts.Any(p => !IsSafe(p)))
         {
             throw new ProvisionException(ProvisionExit.Configuration, $"model reference '{text}' names no file");
@@ -113,6 +118,9 @@ public abstract record ModelReference
         return new Remote(url, string.Join('/', parts.Prepend(url.IsDefaultPort ? url.Host : $"{url.Host}_{url.Port}")),
             FromHub: false) { Id = IdOf(parts[^1]), Sha256 = sha256 };
     }
+
+    // Only addresses are escaped; a path or a hub reference means what it says.
+    private static string[] PartsOf(Uri url) => [.. url.AbsolutePath.Split('/', StringSplitOptions.RemoveEmptyEntries).Select(Uri.UnescapeDataString)];
 
     // Parts become folders below the models folder: nothing may climb out of it or hide in it.
     private static bool IsSafe(string part) => part.Length is > 0 and <= 200 && part[0] != '.' && !part.Contains('/') && !part.Contains('\\')

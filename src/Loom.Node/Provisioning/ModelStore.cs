@@ -85,12 +85,12 @@ public sealed class ModelStore(NodeOptions options, ModelFetcher fetcher)
 
     /// <summary>Reads a model through and compares it with what is known of it.</summary>
     /// <exception cref="ProvisionException">There is no such file.</exception>
-    public ModelVerification Verify(string id)
+    public async Task<ModelVerification> VerifyAsync(string id, CancellationToken cancellationToken)
     {
         var model = Find(id);
         var record = ModelRecord.Read(model.Path!);
         var expected = options.Models.GetValueOrDefault(id)?.Sha256 ?? (model.Source == DemoModel.Id ? DemoModel.Sha256 : record?.Sha256);
-        return new ModelVerification(model, Checksum.OfFile(model.Path!), expected);
+        return new ModelVerification(model, await Checksum.OfFileAsync(model.Path!, cancellationToken).ConfigureAwait(false), expected);
     }
 
     /// <summary>Deletes a fetched model and its record. A file outside the models folder is never touched.</summary>

@@ -34,6 +34,7 @@ public sealed class OneShot(ISupervisor supervisor, NodeOptions options, TimePro
             Restart = RestartPolicy.Never,
             Grace = TimeSpan.FromSeconds(2),
             LogPath = Path.Combine(options.LogsDir, name + ".log"),
+            Log = new LogOptions { Secrets = options.Secrets },
         };
         try
         {

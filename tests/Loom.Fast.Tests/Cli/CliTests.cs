@@ -3,6 +3,7 @@ using Loom.Cli;
 using Loom.Cli.Logs;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
+using Loom.Testing;
 using Shouldly;
 using Xunit;
 
@@ -29,6 +30,38 @@ public sealed class CliTests
         FlagTwins.Apply(Root(), ["version"], s_none).ShouldBe(["version"]);
         FlagTwins.Apply(Root(), ["version"], n => n == "LOOM_JSON" ? "0" : null).ShouldBe(["version"]);
     }
+
+    [Fact]
+    public void FlagTwins_NeitherOnNorOff_IsAUsageError()
+    {
+        var error = Should.Throw<CliError>(() => FlagTwins.Apply(Root(), ["version"], n => n == "LOOM_JSON" ? "maybe" : null));
+        error.Exit.ShouldBe(ExitCode.Usage);
+        error.Message.ShouldContain("LOOM_JSON is 'maybe'");
+    }
+
+    [Theory]
+    [InlineData("10m", 600)]
+    [InlineData("2h", 7200)]
+    [InlineData("0s", 0)]
+    public void Since_Age_CountsFromNow(string text, int seconds)
+    {
+        var time = new ManualTimeProvider();
+        LogsVerb.Since(text, time).ShouldBe(time.GetUtcNow() - TimeSpan.FromSeconds(seconds));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("m")]
+    [InlineData("-5m")]
+    [InlineData("1e300d")]
+    [InlineData("NaNs")]
+    [InlineData("soon")]
+    public void Since_Nonsense_IsAUsageError(string text) =>
+        Should.Throw<CliError>(() => LogsVerb.Since(text, new ManualTimeProvider())).Exit.ShouldBe(ExitCode.Usage);
+
+    [Theory]
+    [InlineData("logs", "-n", "-5")]
+    public void Parse_NumberOutOfRange_IsAnError(params string[] args) => Root().Parse(args).Errors.ShouldNotBeEmpty();
 
     [Fact]
     public void Commands_AllOfThem_HaveDescriptionAndExamples()

@@ -1,10 +1,13 @@
 using System.Net;
+using Loom.Control;
 using Loom.Control.Admission;
 using Loom.Control.Api;
 using Loom.Control.Catalog;
 using Loom.Control.Gateway;
 using Loom.Control.Placement;
+using Loom.Core.Settings;
 using Loom.Testing;
+using Loom.Testing.Settings;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -167,6 +170,56 @@ public sealed class DecisionTests
         keeper.CheckToken(http, Scopes.Manage, pass).ShouldBeNull();
         http.Request.Headers.Authorization = "Bearer righ";
         keeper.CheckToken(http, Scopes.Manage, pass)!.HttpStatus.ShouldBe(401, "what was shown before does not count for another token");
+    }
+
+    [Fact]
+    public void Gatekeeper_KeyInXApiKey_DoesNotVouchForTheAuthorizationBesideIt()
+    {
+        var keeper = new Gatekeeper(new ApiOptions { Token = "right" }, new ManualTimeProvider(), NullLogger.Instance);
+        var pass = new Gatekeeper.Pass();
+        var http = new DefaultHttpContext();
+        http.Request.Path = "/v1/models";
+        http.Request.Headers.Authorization = "Basic anything";
+        http.Request.Headers["x-api-key"] = "right";
+        keeper.CheckToken(http, Scopes.Inference, pass).ShouldBeNull();
+
+        http.Request.Path = "/metrics";
+        http.Request.Headers.Remove("x-api-key");
+
+        keeper.CheckToken(http, Scopes.Metrics, pass)!.HttpStatus.ShouldBe(401);
+    }
+
+    [Fact]
+    public void Rules_StrategyOfALaterBuild_IsRefusedWithTheOnesOfThisBuild()
+    {
+        LoadResult Load(string strategy) => SettingsLoader.Load(
+            new TestLoad(ControlSettings.All).Toml($"[serving.placement]\nstrategy = \"{strategy}\"").Request() with { CrossRules = ControlRules.All });
+
+        var fault = Load("prefix-affinity").Faults.ShouldHaveSingleItem();
+
+        fault.Key.ShouldBe("serving.placement.strategy");
+        fault.Severity.ShouldBe(FaultSeverity.Error);
+        fault.Fix!.ShouldContain("round-robin, least-loaded, random");
+        foreach (var name in PlacementStrategies.Names)
+        {
+            Load(name).Faults.ShouldBeEmpty();
+        }
+    }
+
+    [Fact]
+    public void Route_UnderAnotherName_KnowsItsModelsOwn()
+    {
+        var table = new ReplicaTable();
+        table.Publish([Status("default", "r0", "org/small", ["org/small"], ["chat"])]);
+
+        Json("chat").ShouldBe("\"org/small\"");
+        Json("default").ShouldBe("\"org/small\"");
+        Json("org/small").ShouldBeNull("the client's bytes are right as they are");
+        string? Json(string name)
+        {
+            table.Current.TryResolve(name, out var route).ShouldBeTrue();
+            return route!.ModelJson is { } json ? System.Text.Encoding.UTF8.GetString(json) : null;
+        }
     }
 
     [Fact]

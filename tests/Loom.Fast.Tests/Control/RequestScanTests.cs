@@ -47,6 +47,19 @@ public sealed class RequestScanTests
     }
 
     [Theory]
+    [InlineData("{\"\\ud800\":1}")]
+    [InlineData("{\"model\":\"m\"," + Messages + ",\"service_tier\":\"\\ud800\"}")]
+    [InlineData("{\"model\":\"m\",\"messages\":[{\"\\udc00\":1}]}")]
+    public void Check_HalfASurrogatePair_Is400WithThePlace(string body)
+    {
+        var problem = RequestScan.Check(Encoding.UTF8.GetBytes(body), InferenceRoute.Chat, out _);
+
+        problem.ShouldNotBeNull();
+        problem.HttpStatus.ShouldBe(400);
+        problem.Message.ShouldContain("half a surrogate pair at line 1");
+    }
+
+    [Theory]
     [InlineData(62, true)]
     [InlineData(63, true)]
     [InlineData(64, false)]

@@ -109,6 +109,26 @@ public sealed class EngineLoopTests
         _published.Last().ShouldBe(new EngineState.Stopped(null));
     }
 
+    [Fact]
+    public async Task Stop_LoopEndedByAnError_RemovesTheProcessAndReturns()
+    {
+        await using var loop = new EngineLoop("chat/r0", new EngineMachine(new EngineRestartPolicy()), _effects,
+            state =>
+            {
+                if (state is EngineState.Ready)
+                {
+                    throw new NotSupportedException("a reader that breaks its promise");
+                }
+            }, TimeProvider.System, NullLogger.Instance);
+        loop.Start();
+        await Until(loop, s => s is EngineState.Starting { Run.Spawn: 1 });
+        _effects.Tell(ProcessState.Ready);
+        await Should.ThrowAsync<InvalidOperationException>(Until(loop, s => s is EngineState.Stopped));
+        loop.Fault.ShouldBeOfType<NotSupportedException>();
+        await loop.StopAsync(CancellationToken.None).WaitAsync(s_deadline);
+        _effects.Calls.Last().ShouldBe("remove");
+    }
+
     private EngineLoop Loop() => new("chat/r0", new EngineMachine(new EngineRestartPolicy()), _effects, _published.Enqueue, TimeProvider.System,
         NullLogger.Instance);
 

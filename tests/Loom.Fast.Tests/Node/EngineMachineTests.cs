@@ -74,6 +74,20 @@ public sealed class EngineMachineTests
         s_machine.Step(state, new EngineEvent.RetryDue()).ShouldBe((state, []));
     }
 
+    [Fact]
+    public void Step_ManyFaultReports_ProbeOnceAtATime()
+    {
+        var run = new EngineRun(Fixtures.Prepared, 28080, 1);
+        EngineState state = new EngineState.Ready(run, EngineFacts.None);
+        var fault = new EngineEvent.FaultReported("reset");
+        (state, var effects) = s_machine.Step(state, fault);
+        effects.ShouldHaveSingleItem().ShouldBe(new EngineEffect.Probe(run, TimeSpan.Zero));
+        s_machine.Step(state, fault).Effects.ShouldBeEmpty();
+        state = s_machine.Step(state, new EngineEvent.Probed(run, null)).State;
+        state.ShouldBe(new EngineState.Ready(run, EngineFacts.None));
+        s_machine.Step(state, fault).Effects.ShouldHaveSingleItem();
+    }
+
     private static Gen<EngineEvent> Event()
     {
         var run = new EngineRun(Fixtures.Prepared, 28080, 0);

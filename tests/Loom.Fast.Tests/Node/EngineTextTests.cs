@@ -41,7 +41,12 @@ public sealed class EngineTextTests
     [Fact]
     public void Facts_Garbage_SaysNothing() => EngineClient.Facts("[1]", "<html>", "{\"default_generation_settings\":5}").ShouldBe(EngineFacts.None);
 
+    [Fact]
+    public void Facts_HalfASurrogatePair_SaysNothing() =>
+        EngineClient.Facts("""{"version":"\ud800"}""", "", "").ShouldBe(EngineFacts.None);
+
     [Theory]
+    [InlineData("""{"\ud800":1}""", null)]
     [InlineData("""{"status":"loading","progress":0.5}""", 50)]
     [InlineData("""{"status":"loading"}""", null)]
     [InlineData("nothing", null)]

@@ -5,6 +5,7 @@ using Loom.Node;
 using Loom.Node.Plans;
 using Loom.Node.Settings;
 using Loom.Testing.Settings;
+using Loom.Wire;
 using Shouldly;
 using Xunit;
 
@@ -79,9 +80,38 @@ public sealed class NodeSettingsTests
         var pool = options.Pools.Single(p => p.Id == "llm-far");
         (pool.Slots, pool.Engine.Kind, pool.Engine.Provider).ShouldBe((16, EngineKinds.OpenAI, "far"));
         pool.Models.ShouldBe(["big"]);
+        pool.Aliases.ShouldBe(["far", "far/big"]);
         options.Providers["far"].Credentials.ApiKey.ShouldBe("sk-far");
         options.Providers["far"].Credentials.Headers["x-team"].ShouldBe("weave");
         options.Pools.ShouldNotContain(p => p.Id == "llm-own");
+    }
+
+    [Fact]
+    public void From_ProviderNamedLikeAModel_LeavesTheNameToThePool()
+    {
+        var options = Options("""
+            [serving.pools.chat]
+            models = ["demo"]
+            aliases = ["far/big"]
+            [llm.demo]
+            base_url = "https://api.example.com/v1"
+            model = "big"
+            [llm.far]
+            base_url = "https://api.example.com/v1"
+            model = "big"
+            """);
+        options.Pools.Single(p => p.Id == "llm-demo").Aliases.ShouldBe(["demo/big"]);
+        options.Pools.Single(p => p.Id == "llm-far").Aliases.ShouldBe(["far"]);
+    }
+
+    [Fact]
+    public void View_ProviderPool_NamesTheProvidersModelOnlyWhereThePoolHasOne()
+    {
+        var provider = new ProviderPlan("far", new Uri("https://api.example.com/v1")) { Model = "big" };
+        var pool = new PoolPlan { Id = "far", Engine = new EnginePlan { Name = "far", Kind = EngineKinds.OpenAI, Provider = "far" }, Models = ["small"] };
+        var id = new ReplicaId("here", "far", "r0");
+        ReplicaView.Of(id, pool, provider).UpstreamModel.ShouldBe("big");
+        ReplicaView.Of(id, pool with { Models = ["small", "large"] }, provider).UpstreamModel.ShouldBeNull();
     }
 
     [Fact]

@@ -16,6 +16,10 @@ public sealed class ProvisioningTextTests
     [InlineData("file:///models/a.GGUF", "a")]
     [InlineData("https://example.com/x/m.gguf?download=1", "m")]
     [InlineData("hf:org/repo/sub/q4.gguf", "q4")]
+    [InlineData("https://example.com/x/m%20n.gguf/#part", "m n")]
+    [InlineData("file:models/a%20b.gguf", "a%20b")]
+    [InlineData("file:models/what?.gguf", "what?")]
+    [InlineData("hf:org/repo/a%20b.gguf", "a%20b")]
     public void Parse_Reference_HasTheIdThatPoolsShow(string text, string id)
     {
         Parse(text).Id.ShouldBe(id);

@@ -125,6 +125,8 @@ public sealed class ApiTests
 
         response.StatusCode.ShouldBe(HttpStatusCode.MethodNotAllowed);
         response.Content.Headers.Allow.ShouldBe(["POST"]);
+        using var part = new HttpRequestMessage(new HttpMethod("EAD"), "/health");
+        (await harness.Client.SendAsync(part)).StatusCode.ShouldBe(HttpStatusCode.MethodNotAllowed, "a part of a method's name is not one");
         (await response.Content.ReadAsStringAsync()).ShouldContain("method_not_allowed");
     }
 
@@ -216,6 +218,42 @@ public sealed class ApiTests
         ready.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
         (await ready.Content.ReadAsStringAsync()).ShouldContain("1 of 1 replicas starting");
         (await harness.Client.GetAsync("/health/live")).StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task Health_PartFailed_IsNamedInTheDetailAndCountedInTheOpen()
+    {
+        await using var harness = await GatewayHarness.StartAsync();
+        harness.Failed = ["publish replicas: it broke"];
+
+        using var ready = await harness.Client.GetAsync("/health/ready");
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/health/detail");
+        request.Headers.Authorization = new("Bearer", "run-token");
+        using var detail = await harness.Client.SendAsync(request);
+
+        ready.StatusCode.ShouldBe(HttpStatusCode.OK, "a pool can take work");
+        var text = await ready.Content.ReadAsStringAsync();
+        text.ShouldContain("1 part of the server failed");
+        text.ShouldNotContain("it broke");
+        var seen = JsonDocument.Parse(await detail.Content.ReadAsStringAsync()).RootElement;
+        seen.GetProperty("status").GetString().ShouldBe("degraded");
+        seen.GetProperty("faults")[0].GetString().ShouldBe("publish replicas: it broke");
+    }
+
+    [Fact]
+    public async Task Failure_Unforeseen_500InOurShapeAndLogged()
+    {
+        await using var harness = await GatewayHarness.StartAsync();
+        harness.FailReport = true;
+        harness.Engine.Answer = e => e.JsonAsync("{}", 500);
+
+        using var response = await harness.ChatAsync(Good);
+        harness.FailReport = false;
+
+        response.StatusCode.ShouldBe(HttpStatusCode.InternalServerError);
+        (await response.Content.ReadAsStringAsync()).ShouldContain("\"loom_code\":\"INTERNAL\"");
+        harness.Log.Lines.ShouldContain(l => l.Text.Contains("failed unexpectedly", StringComparison.Ordinal));
+        await harness.UntilMetricAsync("orchd_pool_slots{pool=\"default\",state=\"busy\"} 0");
     }
 
     [Fact]

@@ -1,7 +1,9 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using Loom.Control;
 using Loom.Wire;
+using Microsoft.AspNetCore.Http;
 using Shouldly;
 using Xunit;
 
@@ -151,6 +153,124 @@ public sealed class FailureTests
         response.StatusCode.ShouldBe(HttpStatusCode.OK);
         response.Headers.GetValues("x-loom-attempts").ShouldBe(["1"]);
         harness.Faults.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Engine_AcceptsNoConnection_TheOtherReplicaAnswers()
+    {
+        // The system lets only as many connections in as fit into the backlog; the next one gets no answer at all.
+        using var deaf = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        deaf.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        deaf.Listen(0);
+        var port = ((IPEndPoint)deaf.LocalEndPoint!).Port;
+        using var first = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await first.ConnectAsync(IPAddress.Loopback, port);
+        using var second = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        using var enough = new CancellationTokenSource();
+        var filling = second.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port), enough.Token).AsTask();
+        await using var harness = await GatewayHarness.StartAsync(
+            engines: 2, options: o => o with { Gateway = o.Gateway with { ConnectTimeout = TimeSpan.FromMilliseconds(200) } },
+            status: s => s.Id.ReplicaName == "r0" ? s with { Url = $"http://127.0.0.1:{port}/v1" } : s);
+
+        using var response = await harness.ChatAsync(Whole);
+
+        response.StatusCode.ShouldBe(HttpStatusCode.OK);
+        response.Headers.GetValues("x-loom-attempts").ShouldBe(["2"]);
+        harness.Faults.Single().Reason.ShouldContain("no connection within 0.2 s");
+        await enough.CancelAsync();
+        await filling.ContinueWith(_ => { }, TaskScheduler.Default);
+    }
+
+    [Theory]
+    [InlineData("default")]
+    [InlineData("chat")]
+    public async Task Model_UnderAnotherName_ReachesTheEngineUnderItsOwn(string name)
+    {
+        await using var harness = await GatewayHarness.StartAsync(status: s => s with { Aliases = ["chat"] });
+
+        using var response = await harness.ChatAsync(Whole.Replace("demo", name, StringComparison.Ordinal));
+
+        response.StatusCode.ShouldBe(HttpStatusCode.OK);
+        harness.Engine.Seen.Single().Text.ShouldBe(Whole);
+    }
+
+    [Fact]
+    public async Task Engine_5xxWithoutEnd_IsReadInPartAndTheOtherReplicaAnswers()
+    {
+        await using var harness = await GatewayHarness.StartAsync(engines: 2);
+        var big = new string('x', 8192);
+        harness.Engines[0].Answer = async e =>
+        {
+            e.Http.Response.StatusCode = 500;
+            e.Http.Response.ContentType = "text/plain; charset=no-such-thing";
+            await e.Http.Response.WriteAsync(big);
+            await e.Http.Response.Body.FlushAsync();
+            await e.Aborted;
+        };
+
+        using var response = await harness.ChatAsync(Whole);
+
+        response.StatusCode.ShouldBe(HttpStatusCode.OK);
+        response.Headers.GetValues("x-loom-attempts").ShouldBe(["2"]);
+    }
+
+    [Fact]
+    public async Task Engine_HeaderThatCannotBeSentOn_IsLeftOut()
+    {
+        await using var harness = await GatewayHarness.StartAsync();
+        using var engine = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        engine.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        engine.Listen(1);
+        harness.Publish(s => s with { Url = $"http://127.0.0.1:{((IPEndPoint)engine.LocalEndPoint!).Port}/v1" });
+
+        var asking = harness.ChatAsync(Whole);
+        using var asked = await engine.AcceptAsync().WaitAsync(GatewayHarness.Deadline);
+        await asked.SendAsync(System.Text.Encoding.Latin1.GetBytes("HTTP/1.1 200 OK\r\nx-good: 1\r\nx-bad: caf\u00e9\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"));
+        using var response = await asking;
+
+        response.StatusCode.ShouldBe(HttpStatusCode.OK);
+        response.Headers.GetValues("x-good").ShouldBe(["1"]);
+        response.Headers.Contains("x-bad").ShouldBeFalse();
+    }
+
+    [Theory]
+    [InlineData("""{"error":{"message":"too long"}}""", "data: {\"error\":{\"message\":\"too long\"}}")]
+    [InlineData("<html>no</html>", "the engine answered with status 400")]
+    [InlineData("""{"detail":"no"}""", "the engine answered with status 400")]
+    public async Task Engine_RefusesAfterEarlyHeaders_TheLastEventIsAnError(string body, string expected)
+    {
+        await using var harness = await GatewayHarness.StartAsync(options: o => o with { Gateway = o.Gateway with { SseEarlyHeaders = TimeSpan.Zero } });
+        var told = new TaskCompletionSource();
+        harness.Engine.Answer = async e =>
+        {
+            await told.Task;
+            await e.JsonAsync(body, 400);
+        };
+        using var client = await harness.RawAsync();
+        await client.PostAsync("/v1/chat/completions", Stream);
+        await client.ReadUntilAsync(": prefill");
+
+        told.SetResult();
+        var text = await client.ReadToEndAsync();
+
+        text.ShouldContain(expected);
+        text.ShouldNotContain("data: <");
+    }
+
+    [Fact]
+    public async Task Deadline_LongerThanTheBodyMayTake_DoesNotEndTheWait()
+    {
+        await using var harness = await GatewayHarness.StartAsync(slots: 1, options: o => o with { Gateway = o.Gateway with { BodyTimeout = TimeSpan.FromMilliseconds(200) } });
+        harness.Engine.Answer = e => e.Aborted;
+        using var client = await harness.RawAsync();
+        await client.PostAsync("/v1/chat/completions", Whole);
+        await harness.UntilMetricAsync("orchd_pool_slots{pool=\"default\",state=\"busy\"} 1");
+
+        using var response = await harness.ChatAsync(Whole, r => r.Headers.Add("x-loom-deadline-ms", "600"));
+
+        // The deadline's own code, not that of a body that came too slowly.
+        (await response.Content.ReadAsStringAsync()).ShouldContain("x-loom-deadline-ms");
+        response.StatusCode.ShouldNotBe(HttpStatusCode.RequestTimeout);
     }
 
     [Fact]

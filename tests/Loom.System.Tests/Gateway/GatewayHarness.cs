@@ -15,7 +15,10 @@ internal sealed class GatewayHarness : IAsyncDisposable, INodeLink
     private readonly List<ReplicaStatus> _statuses = [];
 
     private GatewayHarness(ControlOptions options) =>
-        Plane = new ControlPlane(options, this, TimeProvider.System, new Random(1), Log);
+        Plane = new ControlPlane(options, this, TimeProvider.System, new Random(1), Log, faults: () => Failed);
+
+    /// <summary>What the rest of the process is said to have lost.</summary>
+    public IReadOnlyList<string> Failed { get; set; } = [];
 
     public static TimeSpan Deadline { get; } = TimeSpan.FromSeconds(20);
 
@@ -63,7 +66,18 @@ internal sealed class GatewayHarness : IAsyncDisposable, INodeLink
     public void Publish(Func<ReplicaStatus, ReplicaStatus>? change = null) =>
         Plane.Replicas.Publish([.. _statuses.Select(s => change?.Invoke(s) ?? s)]);
 
-    public void ReportFault(ReplicaId replica, string reason) => Faults.Enqueue((replica, reason));
+    /// <summary>Makes the next reports throw, as no part of the program should.</summary>
+    public bool FailReport { get; set; }
+
+    public void ReportFault(ReplicaId replica, string reason)
+    {
+        if (FailReport)
+        {
+            throw new InvalidOperationException("made to fail");
+        }
+
+        Faults.Enqueue((replica, reason));
+    }
 
     public Task<HttpResponseMessage> ChatAsync(string body, Action<HttpRequestMessage>? with = null, CancellationToken cancel = default) =>
         PostAsync("/v1/chat/completions", body, with, cancel);

@@ -37,14 +37,14 @@ public sealed class ModelStoreTests : IAsyncLifetime
     {
         var store = Store();
         var demo = await store.DemoAsync(null, new Nobody(), default);
-        store.Verify("demo").Ok.ShouldBeTrue();
+        (await store.VerifyAsync("demo", default)).Ok.ShouldBeTrue();
         using (var file = File.OpenWrite(demo.Path!))
         {
             file.Seek(-1, SeekOrigin.End);
             file.WriteByte(0x5a);
         }
 
-        var result = store.Verify("demo");
+        var result = await store.VerifyAsync("demo", default);
         result.Ok.ShouldBeFalse();
         result.Expected.ShouldBe(DemoModel.Sha256);
     }
@@ -61,7 +61,7 @@ public sealed class ModelStoreTests : IAsyncLifetime
         (await Should.ThrowAsync<ProvisionException>(store.RemoveAsync("mine", TimeProvider.System, default))).Message.ShouldContain("your own file");
         await store.RemoveAsync("demo", TimeProvider.System, default);
         store.List().Select(m => m.Id).ShouldBe(["mine"]);
-        Should.Throw<ProvisionException>(() => store.Verify("demo")).Exit.ShouldBe(ProvisionExit.NotFound);
+        (await Should.ThrowAsync<ProvisionException>(store.VerifyAsync("demo", default))).Exit.ShouldBe(ProvisionExit.NotFound);
     }
 
     [Fact(Timeout = 60_000)]

@@ -74,7 +74,7 @@ internal static class Faults
 
     private static string Quoted(GivenValue given) => given.Setting.IsSecret ? Shown(given) : $"\"{Shown(given)}\"";
 
-    private static string Shown(GivenValue given) => Redaction.Shown(given.Setting, given.Raw.ToString(), given.SecretName);
+    private static string Shown(GivenValue given) => Redaction.Shown(given);
 
     private static string? Allowed(Setting setting, FaultCode code) =>
         code is FaultCode.NotOneOf or FaultCode.Range or FaultCode.Type ? setting.Kind is SettingKind.Enum ? setting.Allowed : Expectation.Of(setting) : null;

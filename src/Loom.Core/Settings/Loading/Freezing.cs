@@ -18,10 +18,10 @@ internal sealed class Freezing(SettingRegistry registry, DefaultWorld world)
     public ImmutableArray<string> Names(string table) => _names.TryGetValue(table, out var names) ? [.. names] : [];
 
     /// <summary>Sets a concrete key and notes the names in it.</summary>
-    public void Give(Setting setting, ReadOnlySpan<string> parts, object? value, SettingSource source)
+    public void Give(Setting setting, ReadOnlySpan<string> parts, object? value, SettingSource source, ImmutableDictionary<string, string>? referred = null)
     {
         NoteNames(setting, parts);
-        _values[KeyText.Join(parts)] = new SettingValue(setting, value, source);
+        _values[KeyText.Join(parts)] = new SettingValue(setting, value, source) { Referred = referred ?? ImmutableDictionary<string, string>.Empty };
     }
 
     /// <summary>Notes that a table exists, also when it sets nothing.</summary>

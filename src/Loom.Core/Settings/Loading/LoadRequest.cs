@@ -122,7 +122,11 @@ public sealed record LoadResult
 /// <param name="Place">Its place in the project file.</param>
 /// <param name="FileOrder">Order of its file in the list of faults.</param>
 internal sealed record GivenValue(
-    Setting Setting, string[] Parts, RawValue Raw, SettingSource Source, object? Value, string? SecretName, bool HasReference, FilePlace? Place, int FileOrder = int.MaxValue);
+    Setting Setting, string[] Parts, RawValue Raw, SettingSource Source, object? Value, string? SecretName, bool HasReference, FilePlace? Place, int FileOrder = int.MaxValue)
+{
+    /// <summary>Secrets that references put into it: variables by name that are never to be shown.</summary>
+    public ImmutableDictionary<string, string> Referred { get; init; } = ImmutableDictionary<string, string>.Empty;
+}
 
 /// <summary>A variable and where it is set.</summary>
 internal sealed record VariableValue(string Text, SettingSource Source, int FileOrder);

@@ -113,7 +113,7 @@ internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry
             foreach (var name in names.Items)
             {
                 _path.Add(((TomlString)name).Value);
-                Judge(condition, RawValue.Of(condition.Default), new FilePlace(file, name.Start, name.End), null, hasReference: false);
+                Judge(condition, RawValue.Of(condition.Default), new FilePlace(file, name.Start, name.End), []);
                 _path.RemoveAt(_path.Count - 1);
             }
 
@@ -142,15 +142,18 @@ internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry
 
         if (!_unreadable)
         {
-            Judge(setting, raw, place, names.Count == 1 ? names[0] : null, names.Count > 0);
+            Judge(setting, raw, place, names);
         }
     }
 
-    private void Judge(Setting setting, RawValue raw, FilePlace place, string? reference, bool hasReference)
+    private void Judge(Setting setting, RawValue raw, FilePlace place, List<string> references)
     {
         string[] parts = [.. _path];
-        var secretName = setting.IsSecret ? reference ?? parts[^1] : null;
-        Values.Add(new GivenValue(setting, parts, raw, place.Source(KeyText.Join(parts)), null, secretName, hasReference, place));
+        var secretName = !setting.IsSecret ? null : references.Count == 1 ? references[0] : parts[^1];
+        Values.Add(new GivenValue(setting, parts, raw, place.Source(KeyText.Join(parts)), null, secretName, references.Count > 0, place)
+        {
+            Referred = references.Where(SecretValues.IsSecretName).Distinct(StringComparer.Ordinal).ToImmutableDictionary(n => n, n => lookup(n) ?? "", StringComparer.Ordinal),
+        });
     }
 
     private RawValue Raw(Setting setting, TomlValue value, bool expand, List<string> names, ref bool safe)

@@ -16,6 +16,10 @@ public static class Redaction
         : setting.Key is "auth.token" ? Secret.Token(text).ToString()
         : $"[redacted:{name ?? (setting.Variables.Length > 0 ? setting.Variables[0] : setting.Segments[^1])}]";
 
+    /// <summary>A given value, fit to be shown: also without what references to secret variables put into it.</summary>
+    internal static string Shown(GivenValue given) =>
+        Shown(given.Setting, new SecretMask(given.Referred, shortest: 1).Apply(given.Raw.ToString()), given.SecretName);
+
     /// <summary>Any text with the user part of urls redacted, control characters replaced and cut after 200 characters.</summary>
     public static string Plain(string text)
     {

@@ -221,7 +221,7 @@ public static class SettingsLoader
         {
             if (given.Winner(key) is { } winner)
             {
-                freezing.Give(winner.Setting, winner.Parts, winner.Value, winner.Source);
+                freezing.Give(winner.Setting, winner.Parts, winner.Value, winner.Source, winner.Referred);
             }
             else
             {

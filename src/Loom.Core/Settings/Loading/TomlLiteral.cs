@@ -17,13 +17,16 @@ internal static class TomlLiteral
     };
 
     /// <summary>A parsed value; <c>loom.toml</c> reads it back to the same value.</summary>
-    public static string OfValue(Setting setting, object value) => value switch
+    public static string OfValue(Setting setting, object value) => OfValue(setting, value, static text => text);
+
+    /// <summary>A parsed value whose texts go through <paramref name="shown"/> before they are quoted.</summary>
+    public static string OfValue(Setting setting, object value, Func<string, string> shown) => value switch
     {
-        ImmutableArray<string> items => Array(items),
+        ImmutableArray<string> items => Array(items.Select(shown)),
         ImmutableArray<long> items => "[" + string.Join(", ", items.Select(i => i.ToString(CultureInfo.InvariantCulture))) + "]",
-        ImmutableArray<Uri> items => Array(items.Select(i => i.OriginalString)),
+        ImmutableArray<Uri> items => Array(items.Select(i => shown(i.OriginalString))),
         bool or long or double or TimeSpan => setting.Text(value),
-        _ => Text(setting.Text(value)),
+        _ => Text(shown(setting.Text(value))),
     };
 
     private static string Array(IEnumerable<string> items) => "[" + string.Join(", ", items.Select(Text)) + "]";
