@@ -30,6 +30,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly ApiApplication _application;
     private readonly ApiServer _api;
     private readonly ApiServer? _metricsServer;
+    private int _disposed;
     private readonly MetricsApplication _metricsApplication;
 
     /// <param name="options">Settings.</param>
@@ -113,6 +114,11 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         await StopAsync(TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);
         Replicas.Changed -= _desk.Apply;
         _api.Dispose();

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Loom.Agents.Project;
 using Loom.Control;
+using Loom.Control.Catalog;
 using Loom.Control.Gateway;
 using Loom.Control.Nodes;
 using Loom.Core.Binaries;
@@ -31,7 +32,7 @@ internal sealed class HomeRuntime : IAsyncDisposable
     private bool _stopped;
 
     private HomeRuntime(
-        ProjectRun run, TimeSpan drain, NodeAgent node, Provisioner provisioner, HttpMessageInvoker transfers, ControlPlane control, ILogger logger)
+        ProjectRun run, TimeSpan drain, NodeAgent node, Provisioner provisioner, HttpMessageInvoker transfers, ControlPlane control, BackgroundLoop publishing)
     {
         _run = run;
         _drain = drain;
@@ -39,7 +40,7 @@ internal sealed class HomeRuntime : IAsyncDisposable
         _provisioner = provisioner;
         _transfers = transfers;
         _control = control;
-        _publishing = BackgroundLoop.Start("publish replicas", PublishAsync, logger);
+        _publishing = publishing;
     }
 
     /// <summary>Address of the API without path.</summary>
@@ -60,17 +61,31 @@ internal sealed class HomeRuntime : IAsyncDisposable
         var transfers = Transfer.CreateClient();
         var provisioner = new Provisioner(plan.Node, run.Supervisor, new Transfer(transfers, new TransferDisk(), time, new Random()), machine, MachineProbe.FreeMemory, time);
         var node = new NodeAgent(plan.Node, run.Supervisor, new WatchedProvisioner(provisioner, progress), machine, CpuFacts.OfThisMachine(), time, loggers);
-        var api = plan.Control.Api with { RunToken = run.Token };
-        var control = new ControlPlane(plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node));
-        // Before the port opens: a client that is quick must not be told that a pool does not exist.
-        control.Replicas.Publish(node.Snapshot);
-        run.ShowPools(() => node.Snapshot);
+        ControlPlane? control = null;
+        BackgroundLoop? publishing = null;
         try
         {
+            var api = plan.Control.Api with { RunToken = run.Token };
+            control = new ControlPlane(
+                plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node), () => Faults(node, publishing));
+            // Before the port opens: a client that is quick must not be told that a pool does not exist.
+            control.Replicas.Publish(node.Snapshot);
+            publishing = BackgroundLoop.Start("publish replicas", cancel => PublishAsync(run, node, control.Replicas, cancel), loggers.CreateLogger("loom"));
+            run.ShowPools(() => node.Snapshot);
             await control.StartAsync(cancellationToken).ConfigureAwait(false);
         }
         catch
         {
+            if (publishing is not null)
+            {
+                await publishing.DisposeAsync().ConfigureAwait(false);
+            }
+
+            if (control is not null)
+            {
+                await control.DisposeAsync().ConfigureAwait(false);
+            }
+
             await node.DisposeAsync().ConfigureAwait(false);
             provisioner.Dispose();
             transfers.Dispose();
@@ -83,7 +98,7 @@ internal sealed class HomeRuntime : IAsyncDisposable
             run.SetAddress("metrics", metrics.GetLeftPart(UriPartial.Authority) + "/metrics");
         }
 
-        var runtime = new HomeRuntime(run, plan.Control.DrainDeadline, node, provisioner, transfers, control, loggers.CreateLogger("loom"));
+        var runtime = new HomeRuntime(run, plan.Control.DrainDeadline, node, provisioner, transfers, control, publishing);
         node.Start();
         return runtime;
     }
@@ -130,14 +145,18 @@ internal sealed class HomeRuntime : IAsyncDisposable
         _transfers.Dispose();
     }
 
-    private async Task PublishAsync(CancellationToken cancellationToken)
+    private static async Task PublishAsync(ProjectRun run, NodeAgent node, ReplicaTable replicas, CancellationToken cancellationToken)
     {
-        await foreach (var snapshot in _node.WatchAsync(cancellationToken).ConfigureAwait(false))
+        await foreach (var snapshot in node.WatchAsync(cancellationToken).ConfigureAwait(false))
         {
-            _control.Replicas.Publish(snapshot);
-            _run.PoolsChanged();
+            replicas.Publish(snapshot);
+            run.PoolsChanged();
         }
     }
+
+    // What has failed for good inside this process and must be seen in health.
+    private static IReadOnlyList<string> Faults(NodeAgent node, BackgroundLoop? publishing) =>
+        [.. node.Faults.Select(f => f.Message), .. publishing?.Fault is { } fault ? new[] { fault.Message } : []];
 
     /// <summary>Control to node, in memory.</summary>
     private sealed class MemoryLink(NodeAgent node) : INodeLink

@@ -13,5 +13,5 @@ public static class LoomRegistry
     public static SettingRegistry Instance { get; } = new([.. SharedSettings.All, .. ControlSettings.All, .. NodeSettings.All, .. RuntimeSettings.All]);
 
     /// <summary>The cross rules: those over several rooms, and those that need a room's own knowledge.</summary>
-    public static ImmutableArray<Action<Draft>> CrossRules { get; } = [.. Loom.Core.Settings.Rules.CrossRules.All, .. NodeRules.All];
+    public static ImmutableArray<Action<Draft>> CrossRules { get; } = [.. Loom.Core.Settings.Rules.CrossRules.All, .. NodeRules.All, .. ControlRules.All];
 }

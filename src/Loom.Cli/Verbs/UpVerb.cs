@@ -27,8 +27,8 @@ internal static class UpVerb
             "up",
             "Run the project: engines, models and the API",
             ["loom up", "loom up -C samples/quickstart", "loom up -d && loom status", "loom up --set serving.bind=127.0.0.1:9000"],
-            (context, parse, _) => parse.GetValue(s_detach)
-                ? DetachedUp.RunAsync(context, DetachedUp.Arguments(parse, s_detach), FlagTwins.VariableOf(s_detach), signals.Stop)
+            (context, parse, cancellationToken) => parse.GetValue(s_detach)
+                ? DetachedUp.RunAsync(context, DetachedUp.Arguments(parse, s_detach), FlagTwins.VariableOf(s_detach), cancellationToken)
                 : RunAsync(context, parse, signals));
         foreach (var option in new Option[] { s_detach, s_noLogs, s_allowUnverified, s_background })
         {
@@ -54,7 +54,13 @@ internal static class UpVerb
         Directory.CreateDirectory(plan.Runtime.LogsDir);
         using var log = new SharedLog(Path.Combine(plan.Runtime.LogsDir, "loom.log"), new LogOptions(), context.Time);
         using var board = new TaskBoard(context.Terminal, context.Time);
-        using var logging = new LoomLogging(log, settings.Get(SharedSettings.Log).LevelOf, plan.Runtime.JsonLog, (_, line) => board.Print(context.Terminal.Paint(Tone.Busy, "loom: ") + line));
+        using var logging = new LoomLogging(
+            log,
+            settings.Get(SharedSettings.Log).LevelOf,
+            plan.Runtime.JsonLog,
+            (_, line) => board.Print(context.Terminal.Paint(Tone.Busy, "loom: ") + line),
+            new SecretMask(SecretValues.From(settings)),
+            context.Terminal.Verbose ? LogLevel.Debug : LogLevel.Warning);
         using var loggers = new LoggerFactory([logging], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
         try
         {

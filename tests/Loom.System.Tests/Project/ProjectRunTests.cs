@@ -4,6 +4,7 @@ using Loom.Core.Storage;
 using Loom.Processes;
 using Loom.Processes.Guarding;
 using Loom.Testing;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Shouldly;
 using Xunit;
@@ -167,6 +168,36 @@ public sealed class ProjectRunTests : IDisposable
         kilobytes.ShouldBeLessThan(40 * 1024);
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task Supervisor_Dies_RunIsBrokenEndsAndItsGuardianCleansUp()
+    {
+        var logger = new BreakingLogger();
+        var options = new ProjectRunOptions
+        {
+            ProjectFolder = _folder.Path,
+            Executable = RunningLoom.Program,
+            LoomVersion = "test",
+            AdoptStrays = false,
+            Logger = logger,
+        };
+        var run = (await ProjectRun.StartAsync(options, default))!;
+        await run.Supervisor.AddAsync(Plan("stays", "exec sleep 600"), default);
+        await run.Supervisor.AddAsync(Plan("ends", $"while [ ! -e '{_folder["go"]}' ]; do sleep 0.05; done"), default);
+        var stays = ProcessIdentities.Of(run.Supervisor.Processes.Single(p => p.Name == "stays").Pid!.Value)!.Value;
+        logger.Broken = true;
+        await File.WriteAllTextAsync(_folder["go"], "");
+        await Deadline.Until(() => run.Broken.IsCancellationRequested, "the fault shows");
+        run.Fault.ShouldNotBeNull();
+        await Should.ThrowAsync<ObjectDisposedException>(() => run.Supervisor.StopAsync("stays", default));
+        await run.DisposeAsync();
+        run.Survivors.ShouldHaveSingleItem();
+        await Deadline.Until(() => !Leftovers.IsAlive(stays), "the guardian ends what runs");
+        var down = await DownAsync(run.Directory);
+        down.Survivors.ShouldBeEmpty();
+        File.Exists(run.Directory.State).ShouldBeFalse();
+        (await File.ReadAllTextAsync(run.Directory.KeptReport)).ShouldContain(run.RunId);
+    }
+
     private static Task<DownResult> DownAsync(RunDirectory directory) =>
         new Down(directory, TimeProvider.System, NullLogger.Instance).RunAsync(TimeSpan.FromSeconds(5), force: false, default);
 
@@ -191,6 +222,24 @@ public sealed class ProjectRunTests : IDisposable
 
     private static Task<ProjectRun?> StartAsync(string folder) =>
         ProjectRun.StartAsync(new ProjectRunOptions { ProjectFolder = folder, Executable = null, LoomVersion = "test", AdoptStrays = false }, default);
+
+    private sealed class BreakingLogger : ILogger
+    {
+        public volatile bool Broken;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (Broken)
+            {
+                throw new IOException("the log's disk is gone");
+            }
+        }
+    }
 
     private ProcessPlan Plan(string name, string script) => new()
     {
