@@ -54,7 +54,13 @@ internal static class UpVerb
         Directory.CreateDirectory(plan.Runtime.LogsDir);
         using var log = new SharedLog(Path.Combine(plan.Runtime.LogsDir, "loom.log"), new LogOptions(), context.Time);
         using var board = new TaskBoard(context.Terminal, context.Time);
-        using var logging = new LoomLogging(log, settings.Get(SharedSettings.Log).LevelOf, plan.Runtime.JsonLog, (_, line) => board.Print(context.Terminal.Paint(Tone.Busy, "loom: ") + line));
+        using var logging = new LoomLogging(
+            log,
+            settings.Get(SharedSettings.Log).LevelOf,
+            plan.Runtime.JsonLog,
+            (_, line) => board.Print(context.Terminal.Paint(Tone.Busy, "loom: ") + line),
+            new SecretMask(SecretValues.From(settings)),
+            context.Terminal.Verbose ? LogLevel.Information : LogLevel.Warning);
         using var loggers = new LoggerFactory([logging], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
         try
         {
