@@ -15,6 +15,13 @@ internal static class DownVerb
     public static Command Create()
     {
         var command = Verb.Create("down", "Stop everything of the project; fine when nothing runs", ["loom down", "loom down -C samples/quickstart", "loom down --force"], RunAsync);
+        s_timeout.Validators.Add(static result =>
+        {
+            if (result.GetValueOrDefault<double>() is not (>= 0 and <= 86400))
+            {
+                result.AddError("--timeout wants 0 to 86400 seconds.");
+            }
+        });
         command.Options.Add(s_timeout);
         command.Options.Add(s_force);
         return command;

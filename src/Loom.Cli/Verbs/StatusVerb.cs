@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Loom.Agents.Project;
+using Loom.Cli.Composition;
 using Loom.Cli.Terminal;
 
 namespace Loom.Cli.Verbs;
@@ -20,6 +21,7 @@ internal static class StatusVerb
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken)
     {
         var directory = RunDirectory.Of(context.ProjectFolder());
+        RunningApi.CheckOwner(directory);
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(Down.AnswerWithin);
         ControlReply? reply;

@@ -60,7 +60,7 @@ internal static class UpVerb
             plan.Runtime.JsonLog,
             (_, line) => board.Print(context.Terminal.Paint(Tone.Busy, "loom: ") + line),
             new SecretMask(SecretValues.From(settings)),
-            context.Terminal.Verbose ? LogLevel.Debug : LogLevel.Warning);
+            context.Terminal.Verbose ? LogLevel.Information : LogLevel.Warning);
         using var loggers = new LoggerFactory([logging], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
         try
         {
