@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Loom.Cli.Composition;
 using Loom.Core.Settings;
 
 namespace Loom.Testing.Settings;
@@ -14,12 +13,12 @@ public static class SpecRows
     public static ImmutableArray<string> Columns { get; } =
         ["key", "variables", "default", "default_cloud", "min", "max", "allowed", "unit", "secret", "system", "source", "description"];
 
-    /// <summary>Rows by key; null where the workspace is not there.</summary>
-    public static IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>>? Read() =>
-        Repository.Shared is { } shared ? Parse(File.ReadAllText(Path.Combine(shared, "spec", "settings.csv"))) : null;
+    /// <summary>Rows by key: the list beside the specs, else the copy that travels with the tests, so that a clone alone tests the same.</summary>
+    public static IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Read() => Parse(File.ReadAllText(
+        Repository.Shared is { } shared ? Path.Combine(shared, "spec", "settings.csv") : Path.Combine(Repository.Root, "tests", "Loom.Testing", "Settings", "spec.csv")));
 
-    /// <summary>Every row of every system, built or not; where the workspace is not there, those of this build.</summary>
-    public static ImmutableArray<Setting> Settings { get; } = Read() is { } rows ? [.. rows.Values.Select(ToSetting)] : LoomRegistry.Instance.All;
+    /// <summary>Every row of every system, built or not.</summary>
+    public static ImmutableArray<Setting> Settings { get; } = [.. Read().Values.Select(ToSetting)];
 
     /// <summary>The same as a registry.</summary>
     public static SettingRegistry Registry { get; } = new(Settings);
