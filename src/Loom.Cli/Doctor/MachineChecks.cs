@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Loom.Node.Engines;
 using Loom.Node.Threads;
 
 namespace Loom.Cli.Doctor;
@@ -24,10 +25,10 @@ internal static class MachineChecks
 
     private static Check Memory()
     {
-        var line = File.ReadLines("/proc/meminfo").FirstOrDefault(l => l.StartsWith("MemAvailable:", StringComparison.Ordinal));
-        var kilobytes = line is null ? 0 : long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
-        var text = string.Create(CultureInfo.InvariantCulture, $"{kilobytes / 1048576.0:0.0} GiB available");
-        return kilobytes > 1048576
+        const double GiB = 1L << 30;
+        var free = MachineProbe.FreeMemory();
+        var text = string.Create(CultureInfo.InvariantCulture, $"{free / GiB:0.0} GiB available");
+        return free > GiB
             ? new Check("machine", "memory", CheckStatus.Pass, text)
             : new Check("machine", "memory", CheckStatus.Warning, text, "models need free memory: end other programs");
     }

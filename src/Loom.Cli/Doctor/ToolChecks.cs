@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Node.Engines;
 using Loom.Node.Provisioning;
 using Loom.Processes;
 
@@ -16,8 +17,7 @@ internal static class ToolChecks
         {
             var node = await VersionAsync(supervisor, "node", environment, cancellationToken).ConfigureAwait(false);
             var npm = ToolPath.Find("npm", environment);
-            var numactl = ToolPath.Find("numactl", environment);
-            var nodes = Directory.Exists("/sys/devices/system/node") ? Directory.GetDirectories("/sys/devices/system/node", "node?*").Length : 1;
+            var (nodes, numactl, _) = MachineProbe.Launch(environment);
             return
             [
                 Node(node),

@@ -11,7 +11,7 @@ public static class GlobalOptions
 
     public static Option<bool> Quiet { get; } = new("--quiet", "-q") { Description = "No messages, only data and errors", Recursive = true };
 
-    public static Option<bool> Verbose { get; } = new("--verbose", "-v") { Description = "Loom's own debug messages, and stack traces of failures, on stderr", Recursive = true };
+    public static Option<bool> Verbose { get; } = new("--verbose", "-v") { Description = "Loom's own log from level info, and stack traces of failures, on stderr", Recursive = true };
 
     public static Option<bool> NoColor { get; } = new("--no-color") { Description = "No colour (also NO_COLOR)", Recursive = true };
 
