@@ -76,14 +76,15 @@ internal sealed unsafe partial class DescriptorLoop : IDisposable
         Wake();
     }
 
-    /// <summary>Ends the thread and closes every descriptor.</summary>
+    /// <summary>Ends the thread and closes every descriptor; returns when that is done, or at once on the loop's own thread, which then ends after its present task.</summary>
     public void Dispose()
     {
         _stopping = true;
         Wake();
-        _thread.Join();
-        _wake.Dispose();
-        _epoll.Dispose();
+        if (Thread.CurrentThread != _thread)
+        {
+            _thread.Join(); // on itself it would wait for ever
+        }
     }
 
     private void Wake()
@@ -150,6 +151,9 @@ internal sealed unsafe partial class DescriptorLoop : IDisposable
         {
             Close(id);
         }
+
+        _wake.Dispose();
+        _epoll.Dispose();
     }
 
     private void Serve(long id, byte[] buffer)

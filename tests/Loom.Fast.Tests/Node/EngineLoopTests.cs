@@ -92,7 +92,7 @@ public sealed class EngineLoopTests
     [Fact]
     public async Task Stop_WhilePreparing_CancelsAndLeavesNothing()
     {
-        _effects.Prepare = () => new TaskCompletionSource<PreparedEngine>().Task;
+        _effects.Prepare = () => new TaskCompletionSource<PreparedEngine>(TaskCreationOptions.RunContinuationsAsynchronously).Task;
         await using var loop = Loop();
         loop.Start();
         await Until(loop, s => s is EngineState.Provisioning);

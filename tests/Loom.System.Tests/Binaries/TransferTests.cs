@@ -239,7 +239,7 @@ public sealed class TransferTests : IAsyncLifetime
     public async Task Lock_HeldByAnother_WaitsAndSaysWhoHoldsIt()
     {
         var first = await ArtifactLock.TakeAsync(_folder["a.lock"], _ => { }, TimeProvider.System, default);
-        var told = new TaskCompletionSource<string>();
+        var told = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         var second = ArtifactLock.TakeAsync(_folder["a.lock"], told.SetResult, TimeProvider.System, default);
         (await told.Task).ShouldBe($"process {Environment.ProcessId}");
         second.IsCompleted.ShouldBeFalse();

@@ -110,7 +110,7 @@ public sealed class AdmissionTests
     public async Task Prefill_EngineSentOnlyItsHeaders_TheClientIsToldAndThenServed()
     {
         await using var harness = await GatewayHarness.StartAsync(options: o => o with { Gateway = o.Gateway with { SseEarlyHeaders = TimeSpan.Zero } });
-        var gate = new TaskCompletionSource();
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Engine.Answer = async e =>
         {
             e.Http.Response.ContentType = "text/event-stream";
@@ -219,7 +219,7 @@ public sealed class AdmissionTests
             o = o with { Admission = o.Admission with { Policy = policy, Capacity = capacity } };
             return options?.Invoke(o) ?? o;
         });
-        var gate = new TaskCompletionSource();
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Engine.Answer = async e =>
         {
             await gate.Task;

@@ -16,7 +16,7 @@ public sealed class CancelTests
     public async Task Cancel_InPrefill_AbortsTheEngineAndFreesTheSlot(string body)
     {
         await using var harness = await GatewayHarness.StartAsync(slots: 1);
-        var reached = new TaskCompletionSource<Exchange>();
+        var reached = new TaskCompletionSource<Exchange>(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Engine.Answer = async e =>
         {
             reached.SetResult(e);
@@ -37,7 +37,7 @@ public sealed class CancelTests
     public async Task Cancel_WhileStreaming_AbortsTheEngineAndFreesTheSlot()
     {
         await using var harness = await GatewayHarness.StartAsync(slots: 1);
-        var reached = new TaskCompletionSource<Exchange>();
+        var reached = new TaskCompletionSource<Exchange>(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Engine.Answer = async e =>
         {
             reached.SetResult(e);
@@ -59,7 +59,7 @@ public sealed class CancelTests
     public async Task Cancel_InAWholeAnswer_AbortsTheEngineAndFreesTheSlot()
     {
         await using var harness = await GatewayHarness.StartAsync(slots: 1);
-        var reached = new TaskCompletionSource<Exchange>();
+        var reached = new TaskCompletionSource<Exchange>(TaskCreationOptions.RunContinuationsAsynchronously);
         var big = new string('x', 300_000);
         harness.Engine.Answer = async e =>
         {
@@ -86,7 +86,7 @@ public sealed class CancelTests
     public async Task Cancel_WhileQueued_LeavesTheQueueAndNeverReachesTheEngine(string body)
     {
         await using var harness = await GatewayHarness.StartAsync(slots: 1);
-        var gate = new TaskCompletionSource();
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Engine.Answer = async e =>
         {
             await gate.Task;
@@ -112,7 +112,7 @@ public sealed class CancelTests
     {
         await using var harness = await GatewayHarness.StartAsync(
             slots: 1, options: o => o with { Gateway = o.Gateway with { ClientStallTimeout = TimeSpan.FromSeconds(1) } });
-        var reached = new TaskCompletionSource<Exchange>();
+        var reached = new TaskCompletionSource<Exchange>(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Engine.Answer = async e =>
         {
             reached.SetResult(e);

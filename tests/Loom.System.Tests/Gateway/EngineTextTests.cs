@@ -71,7 +71,7 @@ public sealed class EngineTextTests
     public async Task Engine_RefusesAfterEarlyHeaders_TheLastEventIsAnError(string body, string expected)
     {
         await using var harness = await GatewayHarness.StartAsync(options: o => o with { Gateway = o.Gateway with { SseEarlyHeaders = TimeSpan.Zero } });
-        var told = new TaskCompletionSource();
+        var told = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Engine.Answer = async e =>
         {
             await told.Task;

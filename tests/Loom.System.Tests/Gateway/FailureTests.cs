@@ -103,7 +103,7 @@ public sealed class FailureTests
     public async Task Engine_DiesMidStream_ErrorEventNoDoneAndTheConnectionIsCut()
     {
         await using var harness = await GatewayHarness.StartAsync(engines: 2);
-        var arrived = new TaskCompletionSource();
+        var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         foreach (var engine in harness.Engines)
         {
             engine.Answer = async e =>

@@ -37,7 +37,7 @@ public sealed class PromtoolTests
         (await harness.ChatAsync("no json")).Dispose();
         harness.Engines[0].Answer = harness.Engines[1].Answer = e => e.JsonAsync("{}", 500);
         (await harness.ChatAsync(Whole)).Dispose();
-        var reached = new TaskCompletionSource();
+        var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Engines[0].Answer = harness.Engines[1].Answer = async e =>
         {
             await e.EventAsync(Token);

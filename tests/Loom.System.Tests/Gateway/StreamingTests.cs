@@ -56,7 +56,7 @@ public sealed class StreamingTests
     public async Task Stream_EachEvent_ArrivesBeforeTheNextIsMade()
     {
         await using var harness = await GatewayHarness.StartAsync();
-        var gate = new TaskCompletionSource();
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Engine.Answer = async e =>
         {
             await e.EventAsync(Token);

@@ -11,9 +11,24 @@ public sealed class DescriptorLoopTests
     public async Task Post_RunsOnTheLoop()
     {
         using var loop = new DescriptorLoop(NullLogger.Instance);
-        var ran = new TaskCompletionSource();
+        var ran = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         loop.Post(ran.SetResult);
         await ran.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+    }
+
+    // A continuation may run where its task was completed: on the loop's thread, which must not wait for itself.
+    [Fact]
+    public async Task Dispose_OnTheLoop_Ends()
+    {
+        var loop = new DescriptorLoop(NullLogger.Instance);
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        loop.Post(() =>
+        {
+            loop.Dispose();
+            ended.SetResult();
+        });
+        await ended.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        loop.Dispose();
     }
 
     // The timer of a child's last output may fire after everything is over.
