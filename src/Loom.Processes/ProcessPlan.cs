@@ -50,6 +50,18 @@ public sealed record ProcessPlan
     /// <summary>First signal of a stop, default TERM (15).</summary>
     public int StopSignal { get; init; } = 15;
 
+    /// <summary>Command run before the stop signal, inside the grace; empty = none.</summary>
+    public ImmutableArray<string> StopCommand { get; init; } = [];
+
+    /// <summary>What it may use; null = no limit of ours.</summary>
+    public ProcessLimits? Limits { get; init; }
+
+    /// <summary>Where its streams lead.</summary>
+    public ProcessConsole Console { get; init; }
+
+    /// <summary>Which copy of its agent it is, from 0.</summary>
+    public int Replica { get; init; }
+
     /// <summary>Path of the log; stdout and stderr both go there unless <see cref="ErrorLogPath"/> is set.</summary>
     public required string LogPath { get; init; }
 
@@ -59,9 +71,42 @@ public sealed record ProcessPlan
     public LogOptions Log { get; init; } = new();
 }
 
+/// <summary>Where the streams of a process lead.</summary>
+public enum ProcessConsole
+{
+    /// <summary>stdin is empty; stdout and stderr are captured. The process leads a session of its own.</summary>
+    Captured,
+
+    /// <summary>Our terminal: the process leads a group of its own in our session, which it is handed while it runs. For <c>loom run SCRIPT</c>.</summary>
+    Terminal,
+}
+
+/// <summary>What a process and everything below it may use. Null = inherited.</summary>
+/// <param name="MemoryBytes">Resident memory; more ends it, as a crash that says so.</param>
+/// <param name="Pids">Processes and threads; needs a writable cgroup.</param>
+/// <param name="Cpu">Cores; needs a writable cgroup.</param>
+/// <param name="OpenFiles">Descriptors of each process.</param>
+/// <param name="Nice">From -20 to 19.</param>
+public sealed record ProcessLimits(long? MemoryBytes = null, int? Pids = null, double? Cpu = null, int? OpenFiles = null, int? Nice = null);
+
+/// <summary>Form of captured lines in the log file.</summary>
+public enum LineFormat
+{
+    Text,
+
+    /// <summary>One JSON object a line: <c>{"ts","name","stream","text"}</c>.</summary>
+    Json,
+}
+
 /// <summary>How a captured log grows.</summary>
 public sealed record LogOptions
 {
+    /// <summary>Form of the lines. Default text.</summary>
+    public LineFormat Format { get; init; }
+
+    /// <summary>Take colour codes out of the file; a terminal still gets them. Default true.</summary>
+    public bool StripAnsi { get; init; } = true;
+
     /// <summary>Size at which the file is rotated, bytes. Default 10 MB.</summary>
     public long MaxBytes { get; init; } = 10_000_000;
 
