@@ -12,7 +12,7 @@ internal sealed class Births : IDisposable
 
     private readonly FileStream _pipe;
     private readonly Thread _reader;
-    private readonly BlockingCollection<(string Name, int Pid, long At)> _seen = [];
+    private readonly BlockingCollection<(string Name, int Pid, long At, DateTime Wall)> _seen = [];
 
     public Births(string folder)
     {
@@ -25,6 +25,9 @@ internal sealed class Births : IDisposable
     }
 
     public string Path { get; }
+
+    /// <summary>Wall clock at the last birth that was waited for.</summary>
+    public DateTime LastAt { get; private set; }
 
     /// <summary>A worker that tells its birth and then sleeps until it is ended.</summary>
     public Worker Sleeper(string name) => new(name, $"echo {name} $$ > {Path}; exec sleep 100000");
@@ -44,6 +47,7 @@ internal sealed class Births : IDisposable
 
             pids[birth.Name] = birth.Pid;
             last = birth.At;
+            LastAt = birth.Wall;
         }
 
         return (pids, last);
@@ -73,6 +77,7 @@ internal sealed class Births : IDisposable
         {
             var count = _pipe.Read(buffer);
             var now = Stopwatch.GetTimestamp();
+            var wall = DateTime.UtcNow;
             var lines = (rest + Encoding.ASCII.GetString(buffer, 0, count)).Split('\n');
             rest = lines[^1];
             foreach (var words in lines[..^1].Select(l => l.Split(' ')))
@@ -82,7 +87,7 @@ internal sealed class Births : IDisposable
                     return;
                 }
 
-                _seen.Add((words[0], int.Parse(words[1], CultureInfo.InvariantCulture), now));
+                _seen.Add((words[0], int.Parse(words[1], CultureInfo.InvariantCulture), now, wall));
             }
         }
     }

@@ -8,7 +8,7 @@ namespace Loom.Load.Supervision;
 internal sealed class SupervisionBench(IReadOnlyList<Contender> contenders, string folder, int rounds, Report report)
 {
     private const int Kills = 20;
-    private const int Lines = 200_000;
+    private const int Lines = 1_000_000;
     private const int LineWidth = 99;
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(120);
@@ -28,7 +28,7 @@ internal sealed class SupervisionBench(IReadOnlyList<Contender> contenders, stri
                 Restarts(contender, births);
                 FiftyWorkers(contender, births);
                 Memory(contender, births);
-                Throughput(contender);
+                Throughput(contender, births);
             }
         }
 
@@ -112,28 +112,25 @@ internal sealed class SupervisionBench(IReadOnlyList<Contender> contenders, stri
         Add("bytes per worker", contender, (resident[1] - resident[0]) / 200);
     }
 
-    private void Throughput(Contender contender)
+    private void Throughput(Contender contender, Births births)
     {
         var log = contender.LogOf("writer");
         File.Delete(log);
-        contender.Up([new Worker("writer", $"seq -f %0{LineWidth}.0f 1 {Lines}; echo all-written; exec sleep 100000")]);
-        var start = Stopwatch.GetTimestamp();
+        contender.Up([new Worker("writer", $"echo writer $$ > {births.Path}; seq -f %0{LineWidth}.0f 1 {Lines}; echo; exec sleep 100000")]);
+        _ = births.Wait(1);
+        var asked = Stopwatch.GetTimestamp();
         var written = Lines.ToString("D" + LineWidth.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
-        while (!(File.Exists(log) && Tail(log).Contains(written, StringComparison.Ordinal)))
+        while (!(File.Exists(log) && Tail(log).Contains(written, StringComparison.Ordinal)) && Stopwatch.GetElapsedTime(asked) < s_patience)
         {
-            if (Stopwatch.GetElapsedTime(start) > s_patience)
-            {
-                break; // lost: the count below says how much
-            }
-
-            Thread.Sleep(5);
+            Thread.Sleep(5); // a line that never comes is counted as lost below
         }
 
-        // From the first line to the last by the files' own times: how long the start took is measured elsewhere.
-        var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        // By the file's own time: the command that starts a contender may return long after the worker has written everything.
+        var seconds = (File.GetLastWriteTimeUtc(log) - births.LastAt).TotalSeconds;
         var lines = File.ReadLines(log).Count(l => l.Contains("0000000000", StringComparison.Ordinal));
         Add("lines per second", contender, lines / seconds);
         Add("lines lost", contender, Lines - lines);
+        File.Delete(log);
         var own = OwnOrNone(contender);
         contender.Down();
         WaitGone(own);
@@ -206,7 +203,7 @@ internal sealed class SupervisionBench(IReadOnlyList<Contender> contenders, stri
         {
             var median = Sample.Median(values);
             var high = new Sample(0, 0, 0, values).Quantile(0.99);
-            report.Line($"| {name} | {median.ToString(format, CultureInfo.InvariantCulture)} | {high.ToString(format, CultureInfo.InvariantCulture)} | {values.Count} | {(loom / median).ToString("0.00", CultureInfo.InvariantCulture)}× |");
+            report.Line($"| {name} | {median.ToString(format, CultureInfo.InvariantCulture)} | {high.ToString(format, CultureInfo.InvariantCulture)} | {values.Count} | {(median == 0 ? "-" : (loom / median).ToString("0.00", CultureInfo.InvariantCulture) + "×")} |");
         }
     }
 }
