@@ -144,7 +144,7 @@ internal sealed class AgentMachine
     };
 
     private static AgentReplica Wanting(AgentReplica replica, bool waived) =>
-        replica with { Phase = new ReplicaPhase.Waiting(ProcessState.Pending, string.Empty), Waived = waived, Fault = null };
+        replica with { Phase = new ReplicaPhase.Waiting(ProcessState.Pending, string.Empty), Waived = waived, Fault = null, Survivors = [] };
 
     private void Stop(AgentReplica replica) => Put(replica.Phase switch
     {
@@ -286,7 +286,7 @@ internal sealed class AgentMachine
                 Put(answered.Seen is { } seen ? Told(answered, seen) : answered);
                 break;
             case ReplicaPhase.Ending ending when ending.Op == e.Op:
-                Down(replica with { Fault = e.Error }, ending.Then, ending.Wanted);
+                Down(replica with { Fault = e.Error, Survivors = e.Survivors }, ending.Then, ending.Wanted);
                 break;
             case ReplicaPhase.Changing { What: AfterStop.Remove } changing when changing.Op == e.Op:
                 Drop(replica);

@@ -60,6 +60,9 @@ internal sealed record AgentReplica
     /// <summary>Why the supervisor refused it; null = it did not.</summary>
     internal string? Fault { get; init; }
 
+    /// <summary>What outlived its last stop.</summary>
+    internal ImmutableArray<string> Survivors { get; init; } = [];
+
     /// <summary>The exit known when the present round (from one asked start to the next) began: it says nothing about this round.</summary>
     internal ExitInfo? ExitBefore { get; init; }
 

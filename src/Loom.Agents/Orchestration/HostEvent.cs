@@ -38,7 +38,11 @@ internal abstract record HostEvent
     internal sealed record Told(ProcessSnapshot Snapshot) : HostEvent;
 
     /// <summary>The supervisor has done what <paramref name="Op"/> asked for, or says why not.</summary>
-    internal sealed record Answered(string Name, int Op, string? Error) : HostEvent;
+    internal sealed record Answered(string Name, int Op, string? Error) : HostEvent
+    {
+        /// <summary>What outlived a stop.</summary>
+        internal ImmutableArray<string> Survivors { get; init; } = [];
+    }
 
     /// <summary>The supervisor does not take a process at all.</summary>
     internal sealed record Refused(string Name, string Error) : HostEvent;
