@@ -57,8 +57,13 @@ internal static class CommandLine
         UpVerb.Create(signals),
         DownVerb.Create(),
         StatusVerb.Create(),
-        ChatVerb.Create(),
         LogsVerb.Create(),
+        AttachVerb.Create(),
+        SteerVerb.Start(),
+        SteerVerb.Stop(),
+        SteerVerb.Restart(),
+        WaitVerb.Create(),
+        ChatVerb.Create(),
         DoctorVerb.Create(),
         ModelVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),
@@ -71,6 +76,11 @@ internal static class CommandLine
         ? first switch
         {
             "status" or "ps" => StatusVerb.Create(),
+            "start" => SteerVerb.Start(),
+            "stop" => SteerVerb.Stop(),
+            "restart" => SteerVerb.Restart(),
+            "wait" => WaitVerb.Create(),
+            "attach" => AttachVerb.Create(),
             "version" => VersionVerb.Create(),
             _ => null,
         }

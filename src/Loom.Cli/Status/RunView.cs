@@ -140,10 +140,7 @@ internal sealed record ProcessView
     public bool HasFailed => State is "failed" or "skipped" or "blocked";
 
     /// <summary>Whether <paramref name="name"/> means it: by its own name, or by that of the agent it is a replica of.</summary>
-    public bool Answers(string name) =>
-        string.Equals(Name, name, StringComparison.Ordinal)
-        || (Kind is "agent" && Name.Length > name.Length + 1 && Name[name.Length] == '-' && Name.StartsWith(name, StringComparison.Ordinal)
-            && !Name.AsSpan(name.Length + 1).ContainsAnyExceptInRange('0', '9'));
+    public bool Answers(string name) => Kind is "agent" ? ReplicaName.Answers(Name, name) : string.Equals(Name, name, StringComparison.Ordinal);
 
     internal static ProcessView Parse(JsonElement process) => new()
     {
