@@ -1,4 +1,4 @@
-using Loom.Agents.Project;
+using Loom.Agents.Settings;
 using Loom.Cli.Verbs;
 using Loom.Control;
 using Loom.Core.Settings;

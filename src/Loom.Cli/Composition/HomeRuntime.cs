@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Loom.Agents.Project;
+using Loom.Agents.Settings;
 using Loom.Control;
 using Loom.Control.Catalog;
 using Loom.Control.Gateway;
