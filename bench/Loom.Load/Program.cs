@@ -1,10 +1,12 @@
 using System.Globalization;
 using Loom.Load;
+using Loom.Load.Supervision;
 
-if (args is not [("serving" or "start" or "embedded") and var what, .. var rest])
+if (args is not [("serving" or "start" or "embedded" or "processes") and var what, .. var rest])
 {
     Console.Error.WriteLine("usage: loom-load serving|start --loom PATH [--rounds 5] [--seconds 4] [--out FILE]");
     Console.Error.WriteLine("       loom-load embedded --adapter FOLDER --model FILE [--rounds 5] [--out FILE]");
+    Console.Error.WriteLine("       loom-load processes --loom PATH --pm2 PATH [--rounds 5] [--out FILE] [--json FILE]");
     return 2;
 }
 
@@ -29,6 +31,20 @@ try
             break;
         case "embedded":
             await Embedded.RunAsync(Path.GetFullPath(Option("--adapter", null)), Path.GetFullPath(Option("--model", null)), rounds, folder.FullName, report, stop.Token);
+            break;
+        case "processes":
+            Contender[] contenders =
+            [
+                new LoomContender(Path.GetFullPath(Option("--loom", null)), Path.Combine(folder.FullName, "l")),
+                new Supervisord(Path.Combine(folder.FullName, "s")),
+                new Pm2(Path.GetFullPath(Option("--pm2", null)), Path.Combine(folder.FullName, "p")),
+            ];
+            var raw = new SupervisionBench(contenders, folder.FullName, rounds, report).Run();
+            if (Option("--json", "") is { Length: > 0 } json)
+            {
+                await File.WriteAllTextAsync(json, raw, stop.Token);
+            }
+
             break;
         default:
             using (var stage = await Stage.SetAsync(Path.GetFullPath(Option("--loom", null)), folder.FullName))

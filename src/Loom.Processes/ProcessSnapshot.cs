@@ -20,6 +20,12 @@ public enum ProcessState
 /// <summary>How a child ended: by code or by signal, exactly one of them.</summary>
 public sealed record ExitInfo(int? Code, int? Signal, DateTimeOffset At);
 
+/// <summary>What a process and everything in its session or group use.</summary>
+/// <param name="CpuTime">Processor time since their start, of ended and waited-for children too.</param>
+/// <param name="ResidentBytes">Memory in use now; pages shared between them count for each.</param>
+/// <param name="Processes">How many they are.</param>
+public readonly record struct ProcessUsage(TimeSpan CpuTime, long ResidentBytes, int Processes);
+
 /// <summary>An immutable view of one supervised process.</summary>
 public sealed record ProcessSnapshot
 {
@@ -49,6 +55,9 @@ public sealed record ProcessSnapshot
 
     /// <summary>Why it is in this state, with numbers.</summary>
     public string? Reason { get; init; }
+
+    /// <summary>A remark beside state and reason, set by whoever steers the process; null = none.</summary>
+    public string? Note { get; init; }
 
     public required string LogPath { get; init; }
 

@@ -21,11 +21,11 @@ public sealed partial class Supervisor : ISupervisor
     private readonly ChildEffects _effects;
     private readonly Channel<Action> _requests = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
     private readonly List<SupervisedChild> _children = [];
+    private readonly Audience _audience;
+    private readonly UsageSample _usage;
     private readonly ITimer _alarm;
     private readonly BackgroundLoop _loop;
     private ImmutableArray<ProcessSnapshot> _published = [];
-    private ImmutableArray<Action<ProcessSnapshot>> _listeners = [];
-    private ImmutableArray<Action<LogLine>> _followers = [];
     private ImmutableDictionary<string, ChildLog> _logs = ImmutableDictionary<string, ChildLog>.Empty;
     private bool _hurry;
     private int _disposed;
@@ -34,6 +34,8 @@ public sealed partial class Supervisor : ISupervisor
     {
         _options = options;
         _clock = new SteadyClock(options.Time);
+        _audience = new Audience(options.Logger);
+        _usage = new UsageSample(options.Time);
         _effects = new ChildEffects(options, _clock, action => Post(action), (child, news) => Post(() => Apply(child, news)), TakeStrays);
         _alarm = options.Time.CreateTimer(_ => Post(static () => { }), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _loop = BackgroundLoop.Start("supervisor", RunAsync, options.Logger);
@@ -56,7 +58,7 @@ public sealed partial class Supervisor : ISupervisor
     /// <summary>The guardian process, once it runs; null without one.</summary>
     public ProcessIdentity? Guardian => _effects.GuardianIdentity;
 
-    public Task AddAsync(ProcessPlan plan, CancellationToken cancellationToken) => AskAsync(
+    public Task AddAsync(ProcessPlan plan, bool start, CancellationToken cancellationToken) => AskAsync(
         () =>
         {
             PlanCheck.ThrowIfImpossible(plan);
@@ -65,15 +67,43 @@ public sealed partial class Supervisor : ISupervisor
                 throw new ArgumentException($"there is already a process '{plan.Name}': names are unique in a run", nameof(plan));
             }
 
-            var log = new ChildLog(plan, _options.Time, _options.Logger, PublishLine);
+            var log = new ChildLog(plan, _options.Time, _options.Logger, _audience.Tell);
             var environment = plan.Environment.SetItem(ChildEnvironment.RunVariable, _options.RunId).SetItem(ChildEnvironment.ProcessVariable, plan.Name);
             var child = new SupervisedChild(ChildMachine.New(plan, _clock.Now), log, environment);
             _children.Add(child);
             ImmutableInterlocked.TryAdd(ref _logs, plan.Name, log);
+            if (!start)
+            {
+                Publish(child);
+                return Task.FromResult(child.State);
+            }
+
             Apply(child, new ChildEvent.Start());
             return child.When(Launched);
         },
         cancellationToken);
+
+    public Task HoldAsync(string name, ProcessState shown, string reason, CancellationToken cancellationToken)
+    {
+        if (shown is not (ProcessState.Pending or ProcessState.Skipped or ProcessState.Blocked))
+        {
+            throw new ArgumentOutOfRangeException(nameof(shown), shown, "a process is held as pending, skipped or blocked");
+        }
+
+        return AskAsync(
+            () =>
+            {
+                var child = Find(name);
+                if (child.State.Phase is not Phase.Idle)
+                {
+                    throw new InvalidOperationException($"process '{name}' is {child.State.Shown} and cannot be held as {shown}: stop it first");
+                }
+
+                Apply(child, new ChildEvent.Hold(shown, reason));
+                return Task.FromResult(true);
+            },
+            cancellationToken);
+    }
 
     public Task StartAsync(string name, CancellationToken cancellationToken) => AskAsync(
         () =>
@@ -90,16 +120,23 @@ public sealed partial class Supervisor : ISupervisor
         ThrowIfSurvived(state.Survivors);
     }
 
-    public Task RestartAsync(string name, CancellationToken cancellationToken) => AskAsync(
-        () =>
+    public Task RestartAsync(string name, CancellationToken cancellationToken, string? reason = null) =>
+        AnewAsync(name, new ChildEvent.Restart(reason), cancellationToken);
+
+    public Task ReloadAsync(string name, string reason, CancellationToken cancellationToken) =>
+        AnewAsync(name, new ChildEvent.Reload(reason), cancellationToken);
+
+    public void Note(string name, string? note) => Post(() =>
+    {
+        if (_children.Find(c => c.Name == name) is { } child)
         {
-            var child = Find(name);
-            var before = child.State.Incarnation;
-            var stays = child.State.Phase is Phase.Launching;
-            Apply(child, new ChildEvent.Restart());
-            return child.When(s => Launched(s) && (stays || s.Incarnation > before || s.Phase is Phase.Idle));
-        },
-        cancellationToken);
+            Apply(child, new ChildEvent.Note(note));
+        }
+    });
+
+    public ProcessUsage? Usage(string name) => _published.FirstOrDefault(p => p.Name == name) is { Pid: { } pid, StartTicks: { } ticks }
+        ? _usage.Of(new ProcessIdentity(pid, ticks))
+        : null;
 
     public async Task RemoveAsync(string name, CancellationToken cancellationToken)
     {
@@ -166,17 +203,9 @@ public sealed partial class Supervisor : ISupervisor
         }
     }
 
-    public IDisposable Subscribe(Action<ProcessSnapshot> onChange)
-    {
-        ImmutableInterlocked.Update(ref _listeners, (list, item) => list.Add(item), onChange);
-        return new Subscription(() => ImmutableInterlocked.Update(ref _listeners, (list, item) => list.Remove(item), onChange));
-    }
+    public IDisposable Subscribe(Action<ProcessSnapshot> onChange) => _audience.Subscribe(onChange);
 
-    public IDisposable FollowOutput(Action<LogLine> onLine)
-    {
-        ImmutableInterlocked.Update(ref _followers, (list, item) => list.Add(item), onLine);
-        return new Subscription(() => ImmutableInterlocked.Update(ref _followers, (list, item) => list.Remove(item), onLine));
-    }
+    public IDisposable FollowOutput(Action<LogLine> onLine) => _audience.Follow(onLine);
 
     /// <summary>
     /// Stops everything and waits for it; survivors are logged, since disposal does not throw. After a fault nothing can be stopped here: the guardian is
@@ -226,6 +255,18 @@ public sealed partial class Supervisor : ISupervisor
             throw new SurvivorsException(survivors);
         }
     }
+
+    /// <summary>Asks for a new incarnation and waits until it is spawned or has failed to.</summary>
+    private Task AnewAsync(string name, ChildEvent asked, CancellationToken cancellationToken) => AskAsync(
+        () =>
+        {
+            var child = Find(name);
+            var before = child.State.Incarnation;
+            var stays = child.State.Phase is Phase.Launching;
+            Apply(child, asked);
+            return child.When(s => Launched(s) && (stays || s.Incarnation > before || s.Phase is Phase.Idle));
+        },
+        cancellationToken);
 
     private Task<ChildState> StopOne(SupervisedChild child)
     {
@@ -375,17 +416,7 @@ public sealed partial class Supervisor : ISupervisor
 
         child.Published = snapshot;
         PublishAll();
-        foreach (var listener in _listeners)
-        {
-            try
-            {
-                listener(snapshot);
-            }
-            catch (Exception e)
-            {
-                LogListener(_options.Logger, e); // a listener's fault is not the supervisor's
-            }
-        }
+        _audience.Tell(snapshot);
     }
 
     private void TakeStrays(ImmutableArray<ProcessIdentity> strays)
@@ -396,34 +427,9 @@ public sealed partial class Supervisor : ISupervisor
 
     private void PublishAll() => _published = [.. _children.Select(c => c.Published)];
 
-    private void PublishLine(LogLine line)
-    {
-        foreach (var follower in _followers)
-        {
-            try
-            {
-                follower(line);
-            }
-            catch (Exception e)
-            {
-                LogListener(_options.Logger, e); // nor may it cost the child its output
-            }
-        }
-    }
-
     [LoggerMessage(EventId = 2020, Level = LogLevel.Information, Message = "{Name} is {State} (pid {Pid}){Reason}")]
     private static partial void LogState(ILogger logger, string name, ProcessState state, int? pid, string reason);
 
     [LoggerMessage(EventId = 2021, Level = LogLevel.Error, Message = "stopping left something behind: {Survivors}")]
     private static partial void LogSurvivors(ILogger logger, string survivors);
-
-    [LoggerMessage(EventId = 2022, Level = LogLevel.Error, Message = "a listener to process changes or output failed")]
-    private static partial void LogListener(ILogger logger, Exception error);
-
-    private sealed class Subscription(Action end) : IDisposable
-    {
-        private Action? _end = end;
-
-        public void Dispose() => Interlocked.Exchange(ref _end, null)?.Invoke();
-    }
 }

@@ -155,7 +155,7 @@ public sealed class RunningLoom : IAsyncDisposable
             }
 
             _process.Dispose();
-            Directory.Delete(Folder, recursive: true);
+            TempFolder.Delete(Folder);
         }
     }
 

@@ -7,15 +7,27 @@ public sealed class TempFolder : IDisposable
 
     public string this[string name] => System.IO.Path.Combine(Path, name);
 
-    public void Dispose()
+    public void Dispose() => Delete(Path);
+
+    /// <summary>Removes a folder; while somebody who is just ending (a guardian, a child) still writes into it, tries again.</summary>
+    public static void Delete(string path)
     {
-        try
+        var start = TimeProvider.System.GetTimestamp();
+        while (true)
         {
-            Directory.Delete(Path, recursive: true);
-        }
-        catch (IOException)
-        {
-            // A child that is just ending may still write its log; the system clears its temp folder.
+            try
+            {
+                Directory.Delete(path, recursive: true);
+                return;
+            }
+            catch (DirectoryNotFoundException) when (!Directory.Exists(path))
+            {
+                return;
+            }
+            catch (IOException) when (TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromSeconds(20))
+            {
+                Thread.Sleep(20);
+            }
         }
     }
 }

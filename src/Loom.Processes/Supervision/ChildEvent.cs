@@ -15,8 +15,17 @@ internal abstract record ChildEvent
     /// <summary>Somebody wants it down.</summary>
     internal sealed record Stop : ChildEvent;
 
-    /// <summary>Somebody wants it down and up again.</summary>
-    internal sealed record Restart : ChildEvent;
+    /// <summary>Somebody wants it down and up again; null = no reason given.</summary>
+    internal sealed record Restart(string? Reason = null) : ChildEvent;
+
+    /// <summary>What it runs has changed: down, and up again on trial.</summary>
+    internal sealed record Reload(string Reason) : ChildEvent;
+
+    /// <summary>It rests and is to be shown as held back.</summary>
+    internal sealed record Hold(ProcessState Shown, string Reason) : ChildEvent;
+
+    /// <summary>A remark to be shown; null takes it away.</summary>
+    internal sealed record Note(string? Text) : ChildEvent;
 
     /// <summary>No more patience: what is being ended is killed now.</summary>
     internal sealed record Hurry : ChildEvent;

@@ -59,8 +59,17 @@ internal sealed class ChildMachine
             case ChildEvent.Stop:
                 Stop();
                 break;
-            case ChildEvent.Restart:
-                Restart();
+            case ChildEvent.Restart e:
+                Restart(trial: false, e.Reason ?? "restarting by request");
+                break;
+            case ChildEvent.Reload e:
+                Restart(trial: true, e.Reason);
+                break;
+            case ChildEvent.Hold e when _state.Phase is Phase.Idle:
+                Enter(new Phase.Idle(e.Shown), e.Reason);
+                break;
+            case ChildEvent.Note e:
+                _state = _state with { Note = e.Text };
                 break;
             case ChildEvent.Hurry:
                 Hurry();
@@ -97,9 +106,11 @@ internal sealed class ChildMachine
         {
             case Phase.Idle or Phase.Waiting:
                 ClearCounters();
+                Enter(_state.Phase, reason: null); // why it was held or had ended is over
                 Launch();
                 break;
             case Phase.Launching { After: Goal.Down } launching:
+                _state = _state with { OnTrial = false };
                 Enter(launching with { After = null });
                 break;
             case Phase.Ending { Goal: Goal.Down } ending:
@@ -113,7 +124,7 @@ internal sealed class ChildMachine
     {
         switch (_state.Phase)
         {
-            case Phase.Idle { Shown: ProcessState.Pending }:
+            case Phase.Idle { Shown: ProcessState.Pending or ProcessState.Skipped or ProcessState.Blocked }:
             case Phase.Waiting:
                 Enter(new Phase.Idle(ProcessState.Stopped), "stopped by request");
                 break;
@@ -129,24 +140,26 @@ internal sealed class ChildMachine
         }
     }
 
-    private void Restart()
+    private void Restart(bool trial, string reason)
     {
         switch (_state.Phase)
         {
             case Phase.Idle or Phase.Waiting:
                 ClearCounters();
-                Launch();
+                Enter(_state.Phase, reason);
+                Launch(trial);
                 break;
             case Phase.Launching launching:
-                Enter(launching with { After = null }); // it is being started just now: that is the new one
+                _state = _state with { OnTrial = trial };
+                Enter(launching with { After = null }, reason); // it is being started just now: that is the new one
                 break;
             case Phase.Alive alive:
                 ClearCounters();
-                End(alive, new Goal.Up(), "restarting by request");
+                End(alive, new Goal.Up(trial), reason);
                 break;
             case Phase.Ending ending:
                 ClearCounters();
-                Enter(ending with { Goal = new Goal.Up() });
+                Enter(ending with { Goal = new Goal.Up(trial) }, reason);
                 break;
         }
     }
@@ -161,9 +174,9 @@ internal sealed class ChildMachine
 
     // ---- start
 
-    private void Launch()
+    private void Launch(bool trial = false)
     {
-        _state = _state with { Incarnation = _state.Incarnation + 1, Survivors = [] };
+        _state = _state with { Incarnation = _state.Incarnation + 1, Survivors = [], OnTrial = trial };
         Enter(new Phase.Launching());
         if (Listens(_state.Plan.Ready) || Listens(_state.Plan.Live))
         {
@@ -289,8 +302,11 @@ internal sealed class ChildMachine
         }
     }
 
-    private void BecomeReady(Phase.Alive alive) =>
+    private void BecomeReady(Phase.Alive alive)
+    {
+        _state = _state with { OnTrial = false };
         Enter(alive with { ReadyAt = _now, Probing = false, LastFailure = null, ProbeAt = _state.Plan.Live is { } live ? _now + live.Every : null }, reason: null);
+    }
 
     // ---- end
 
@@ -379,8 +395,8 @@ internal sealed class ChildMachine
             case Goal.Down:
                 Enter(new Phase.Idle(ProcessState.Stopped), "stopped by request");
                 break;
-            case Goal.Up:
-                Launch();
+            case Goal.Up up:
+                Launch(up.Trial);
                 break;
             case Goal.Policy policy:
                 Follow(policy, aliveFor);
@@ -390,7 +406,14 @@ internal sealed class ChildMachine
 
     private void Follow(Goal.Policy end, TimeSpan aliveFor)
     {
-        switch (_state.Plan.Restart.Decide(end.Cause, aliveFor, _state.History, _now, _chance))
+        var decision = _state.Plan.Restart.Decide(end.Cause, aliveFor, _state.History, _now, _chance);
+        if (_state.OnTrial && decision is not RestartDecision.Complete)
+        {
+            Enter(new Phase.Idle(ProcessState.Blocked), $"{end.Reason}, before it was ready; waits for the next change");
+            return;
+        }
+
+        switch (decision)
         {
             case RestartDecision.Again again:
                 _state = _state with { History = again.History };

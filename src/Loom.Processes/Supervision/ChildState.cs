@@ -12,8 +12,8 @@ internal abstract record Goal
     /// <summary>Stay down.</summary>
     internal sealed record Down : Goal;
 
-    /// <summary>Up again at once, asked for.</summary>
-    internal sealed record Up : Goal;
+    /// <summary>Up again at once, asked for; <paramref name="Trial"/>: after a change of what it runs.</summary>
+    internal sealed record Up(bool Trial = false) : Goal;
 
     /// <summary>Nobody asked for this end: the restart policy decides.</summary>
     internal sealed record Policy(EndCause Cause, string Reason) : Goal;
@@ -91,11 +91,17 @@ internal sealed record ChildState
 
     internal int Restarts { get; init; }
 
+    /// <summary>The present incarnation follows a reload and has not been ready: its end blocks instead of being judged by the restart policy.</summary>
+    internal bool OnTrial { get; init; }
+
     internal RestartHistory History { get; init; } = RestartHistory.Empty;
 
     internal ExitInfo? LastExit { get; init; }
 
     internal string? Reason { get; init; }
+
+    /// <summary>What whoever steers it has to say about it.</summary>
+    internal string? Note { get; init; }
 
     /// <summary>Processes of the last incarnation that could not be killed.</summary>
     internal ImmutableArray<string> Survivors { get; init; } = [];
@@ -146,6 +152,7 @@ internal sealed record ChildState
         NextStart = Phase is Phase.Waiting waiting ? waiting.Until : null,
         LastExit = LastExit,
         Reason = Reason,
+        Note = Note,
         LogPath = Plan.LogPath,
         ErrorLogPath = Plan.ErrorLogPath,
         Grace = Grace,

@@ -9,6 +9,11 @@ namespace Loom.Processes.Table;
 /// <summary>One line of the table: what <c>/proc/PID/stat</c> says.</summary>
 internal readonly record struct ProcessEntry(int Pid, int Parent, int Group, int Session, char State, long StartTicks)
 {
+    /// <summary>Processor time, own and of waited-for children, in ticks of 10 ms.</summary>
+    internal long CpuTicks { get; init; }
+
+    internal long ResidentPages { get; init; }
+
     /// <summary>A zombie holds a number and nothing else; it does not count as alive.</summary>
     internal bool Alive => State is not ('Z' or 'X' or 'x');
 
@@ -98,9 +103,12 @@ internal sealed class ProcessTable
         var parent = (int)fields.Number();
         var group = (int)fields.Number();
         var session = (int)fields.Number();
-        fields.Skip(15); // tty .. itrealvalue: fields 7 to 21
+        fields.Skip(7); // tty .. cmajflt: fields 7 to 13
+        var cpu = fields.Number() + fields.Number() + fields.Number() + fields.Number(); // user and system time, own and of waited-for children
+        fields.Skip(4); // priority .. itrealvalue: fields 18 to 21
         var ticks = fields.Number();
-        return new ProcessEntry(pid, parent, group, session, state, ticks);
+        fields.Skip(1); // vsize
+        return new ProcessEntry(pid, parent, group, session, state, ticks) { CpuTicks = cpu, ResidentPages = fields.Number() };
     }
 
     private ref struct FieldReader(ReadOnlySpan<byte> text)

@@ -15,7 +15,7 @@ public sealed class ChildMachineTests
     [Fact]
     public void Start_WithoutProbe_IsReadyAfterOneSecondAlive()
     {
-        var child = new Bench(Plan()).Up();
+        var child = new MachineBench(Plan()).Up();
         child.Shown.ShouldBe(ProcessState.Running);
         child.At(0.9).Tick().Shown.ShouldBe(ProcessState.Running);
         child.At(1.0).Tick().Shown.ShouldBe(ProcessState.Ready);
@@ -25,7 +25,7 @@ public sealed class ChildMachineTests
     [Fact]
     public void Start_ProbedPortIsTaken_IsACrashNamingTheHolder()
     {
-        var child = new Bench(Plan() with { Ready = s_http });
+        var child = new MachineBench(Plan() with { Ready = s_http });
         child.Do(new ChildEvent.Start()).ShouldBe([new ChildAction.CheckPort(1)]);
         child.Do(new ChildEvent.PortChecked(1, "port 1 is in use by pid 4121 (nginx)")).ShouldBeEmpty();
         child.Shown.ShouldBe(ProcessState.Backoff);
@@ -36,7 +36,7 @@ public sealed class ChildMachineTests
     [Fact]
     public void Start_CommandNotFound_FailsAtOnce()
     {
-        var child = new Bench(Plan());
+        var child = new MachineBench(Plan());
         child.Do(new ChildEvent.Start());
         child.Do(new ChildEvent.SpawnRefused(1, "command 'x' not found", Permanent: true));
         child.Shown.ShouldBe(ProcessState.Failed);
@@ -46,7 +46,7 @@ public sealed class ChildMachineTests
     [Fact]
     public void Start_SystemOutOfProcesses_TriesAgain()
     {
-        var child = new Bench(Plan());
+        var child = new MachineBench(Plan());
         child.Do(new ChildEvent.Start());
         child.Do(new ChildEvent.SpawnRefused(1, "no more processes", Permanent: false));
         child.Shown.ShouldBe(ProcessState.Backoff);
@@ -55,7 +55,7 @@ public sealed class ChildMachineTests
     [Fact]
     public void Readiness_FailsForTooLong_IsACrashThatSaysWhatTheProbeSaw()
     {
-        var child = new Bench(Plan() with { Ready = s_http }).Up();
+        var child = new MachineBench(Plan() with { Ready = s_http }).Up();
         child.Do(new ChildEvent.Probed(1, false, "connection refused"));
         child.State.Deadline.ShouldBe(child.Start + s_http.Every);
         child.At(1).Do(new ChildEvent.Tick()).ShouldBe([new ChildAction.Probe(1, s_http)]);
@@ -71,7 +71,7 @@ public sealed class ChildMachineTests
     public void Liveness_ThreeFailuresInARow_IsACrash_TwoAreNot()
     {
         var live = s_http with { Every = TimeSpan.FromSeconds(10) };
-        var child = new Bench(Plan() with { Live = live }).Up();
+        var child = new MachineBench(Plan() with { Live = live }).Up();
         child.At(1).Tick();
         foreach (var _ in Enumerable.Range(0, 2))
         {
@@ -89,7 +89,7 @@ public sealed class ChildMachineTests
         Fail(child).ShouldContain(new ChildAction.Signal(1, 15));
         child.Shown.ShouldBe(ProcessState.Stopping);
 
-        static ImmutableArray<ChildAction> Fail(Bench child)
+        static ImmutableArray<ChildAction> Fail(MachineBench child)
         {
             child.After(10).Tick();
             return child.Do(new ChildEvent.Probed(1, false, "timeout"));
@@ -99,7 +99,7 @@ public sealed class ChildMachineTests
     [Fact]
     public void Exit_LeavesOthersBehind_TheyGetTheLadderBeforeTheLeaderIsReaped()
     {
-        var child = new Bench(Plan()).Up();
+        var child = new MachineBench(Plan()).Up();
         child.Do(new ChildEvent.Exited(1, 1, null)).ShouldBe([new ChildAction.CancelProbe(), new ChildAction.Count(1)]);
         child.Do(new ChildEvent.Counted(1, ["77 (x)"])).ShouldBe([new ChildAction.Signal(1, 15)]);
         child.Do(new ChildEvent.Counted(1, ["77 (x)"])).ShouldBeEmpty();
@@ -112,7 +112,7 @@ public sealed class ChildMachineTests
     [Fact]
     public void Exit_FatalCode_IsNeverRetried()
     {
-        var child = new Bench(Plan() with { Restart = RestartPolicy.Always }).Up();
+        var child = new MachineBench(Plan() with { Restart = RestartPolicy.Always }).Up();
         child.Die(125);
         child.Shown.ShouldBe(ProcessState.Failed);
     }
@@ -122,7 +122,7 @@ public sealed class ChildMachineTests
     [InlineData(1, ProcessState.Backoff)]
     public void Exit_OnFailurePolicy_RestartsOnlyFailures(int code, ProcessState expected)
     {
-        var child = new Bench(Plan()).Up();
+        var child = new MachineBench(Plan()).Up();
         child.Die(code);
         child.Shown.ShouldBe(expected);
     }
@@ -130,7 +130,7 @@ public sealed class ChildMachineTests
     [Fact]
     public void Stop_IgnoredTerm_IsKilledAfterGraceAndSurvivorsAreNamedInTheEnd()
     {
-        var child = new Bench(Plan() with { Grace = TimeSpan.FromSeconds(3) }).Up();
+        var child = new MachineBench(Plan() with { Grace = TimeSpan.FromSeconds(3) }).Up();
         child.Do(new ChildEvent.Stop()).ShouldBe([new ChildAction.CancelProbe(), new ChildAction.Signal(1, 15)]);
         child.State.Deadline.ShouldBe(child.Start + TimeSpan.FromSeconds(3));
         child.At(3).Do(new ChildEvent.Tick()).ShouldBe([new ChildAction.Signal(1, 9)]);
@@ -144,12 +144,12 @@ public sealed class ChildMachineTests
     [Fact]
     public void Stop_EndsEveryWait()
     {
-        var inBackoff = new Bench(Plan()).Up();
+        var inBackoff = new MachineBench(Plan()).Up();
         inBackoff.Die(1);
         inBackoff.Do(new ChildEvent.Stop()).ShouldBeEmpty();
         inBackoff.Shown.ShouldBe(ProcessState.Stopped);
 
-        var inPortCheck = new Bench(Plan() with { Ready = s_http });
+        var inPortCheck = new MachineBench(Plan() with { Ready = s_http });
         inPortCheck.Do(new ChildEvent.Start());
         inPortCheck.Do(new ChildEvent.Stop());
         inPortCheck.Do(new ChildEvent.PortChecked(1, null)).ShouldBeEmpty();
@@ -159,7 +159,7 @@ public sealed class ChildMachineTests
     [Fact]
     public void Stop_WhileACrashIsCleanedUp_StaysDown()
     {
-        var child = new Bench(Plan()).Up();
+        var child = new MachineBench(Plan()).Up();
         child.Do(new ChildEvent.Exited(1, 1, null));
         child.Do(new ChildEvent.Stop());
         child.Do(new ChildEvent.Counted(1, []));
@@ -169,7 +169,7 @@ public sealed class ChildMachineTests
     [Fact]
     public void Restart_IsNotCountedAndStartsOnlyWhenTheOldOneIsGone()
     {
-        var child = new Bench(Plan()).Up();
+        var child = new MachineBench(Plan()).Up();
         child.Do(new ChildEvent.Restart());
         child.State.Incarnation.ShouldBe(1);
         child.Do(new ChildEvent.Exited(1, null, 15)).ShouldBe([new ChildAction.Count(1)]);
@@ -180,7 +180,7 @@ public sealed class ChildMachineTests
     [Fact]
     public void Events_OfAnEarlierIncarnation_ChangeNothing()
     {
-        var child = new Bench(Plan()).Up();
+        var child = new MachineBench(Plan()).Up();
         child.Die(1);
         child.After(2).Tick();
         child.Do(new ChildEvent.Spawned(2, new ProcessIdentity(101, 2)));
@@ -196,7 +196,7 @@ public sealed class ChildMachineTests
     [Fact]
     public void CrashLoop_WithDefaultDelays_MakesAtMostSevenSpawnsInTheFirstMinute()
     {
-        var child = new Bench(Plan());
+        var child = new MachineBench(Plan());
         child.Do(new ChildEvent.Start());
         while (true)
         {
@@ -222,13 +222,13 @@ public sealed class ChildMachineTests
             Gen.Choose(0, 1_000_000).ArrayOf().ToArbitrary(),
             choices =>
             {
-                var child = new Bench(Plan() with { Restart = RestartPolicy.Always });
+                var child = new MachineBench(Plan() with { Restart = RestartPolicy.Always });
                 var live = false;
                 foreach (var choice in choices)
                 {
                     child.After((uint)choice % 5);
                     var n = child.State.Incarnation;
-                    ChildEvent next = ((uint)choice % 9) switch
+                    ChildEvent next = ((uint)choice % 11) switch
                     {
                         0 => new ChildEvent.Start(),
                         1 => new ChildEvent.Stop(),
@@ -238,6 +238,8 @@ public sealed class ChildMachineTests
                         5 => new ChildEvent.Counted(n, []),
                         6 => new ChildEvent.Counted(n, ["9 (y)"]),
                         7 => new ChildEvent.Spawned(n, new ProcessIdentity(100 + n, n)),
+                        8 => new ChildEvent.Reload("changed"),
+                        9 => new ChildEvent.Hold(ProcessState.Blocked, "held"),
                         _ => new ChildEvent.Tick(),
                     };
                     foreach (var action in child.Do(next))
@@ -263,65 +265,5 @@ public sealed class ChildMachineTests
             }).QuickCheckThrowOnFailure();
     }
 
-    private static ProcessPlan Plan() => new()
-    {
-        Name = "a",
-        Kind = ProcessKind.Agent,
-        Command = ["a"],
-        WorkingDirectory = "/",
-        Environment = ImmutableDictionary<string, string>.Empty,
-        LogPath = "/a.log",
-    };
-
-    private sealed class Bench(ProcessPlan plan)
-    {
-        internal DateTimeOffset Start { get; } = DateTimeOffset.UnixEpoch;
-
-        internal DateTimeOffset Now { get; private set; } = DateTimeOffset.UnixEpoch;
-
-        internal ChildState State { get; private set; } = ChildMachine.New(plan, DateTimeOffset.UnixEpoch);
-
-        internal ProcessState Shown => State.Shown;
-
-        internal Bench At(double seconds)
-        {
-            Now = Start + TimeSpan.FromSeconds(seconds);
-            return this;
-        }
-
-        internal Bench After(double seconds)
-        {
-            Now += TimeSpan.FromSeconds(seconds);
-            return this;
-        }
-
-        internal Bench Tick()
-        {
-            Do(new ChildEvent.Tick());
-            return this;
-        }
-
-        internal ImmutableArray<ChildAction> Do(ChildEvent happened)
-        {
-            (State, var actions) = ChildMachine.Apply(State, happened, Now, 0.5);
-            return actions;
-        }
-
-        internal Bench Up()
-        {
-            if (Do(new ChildEvent.Start()) is [ChildAction.CheckPort])
-            {
-                Do(new ChildEvent.PortChecked(1, null));
-            }
-
-            Do(new ChildEvent.Spawned(1, new ProcessIdentity(100, 1)));
-            return this;
-        }
-
-        internal void Die(int code)
-        {
-            Do(new ChildEvent.Exited(State.Incarnation, code, null));
-            Do(new ChildEvent.Counted(State.Incarnation, []));
-        }
-    }
+    private static ProcessPlan Plan() => MachineBench.Plan();
 }

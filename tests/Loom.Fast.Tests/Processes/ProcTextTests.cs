@@ -18,7 +18,7 @@ public sealed class ProcTextTests
     {
         const string Line = "4121 (a) b) (c) S 7 4121 4120 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 11 12 13\n";
         var entry = ProcessTable.Parse(4121, Encoding.ASCII.GetBytes(Line))!.Value;
-        entry.ShouldBe(new ProcessEntry(4121, 7, 4121, 4120, 'S', 987654));
+        entry.ShouldBe(new ProcessEntry(4121, 7, 4121, 4120, 'S', 987654) { CpuTicks = 5 + 6 + 7 + 8, ResidentPages = 12 });
         entry.Alive.ShouldBeTrue();
     }
 

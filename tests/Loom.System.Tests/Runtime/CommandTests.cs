@@ -31,7 +31,7 @@ public sealed class CommandTests
         (exit, _, err) = await RunningLoom.RunAsync(folder, ["down", "--json"]);
         exit.ShouldBe(1, err);
         Code(err).ShouldBe("FAILED");
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
@@ -44,7 +44,7 @@ public sealed class CommandTests
         var (exit, _, err) = await RunningLoom.RunAsync(folder, ["chat", "--json"], [("LLORCH_API_TOKEN", "the-secret-token")], "hello");
         exit.ShouldBe(3, err);
         api.Connected.ShouldBeFalse();
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
@@ -55,7 +55,7 @@ public sealed class CommandTests
         var (exit, _, err) = await RunningLoom.RunAsync(folder, ["chat"], input: "hello");
         exit.ShouldBe(7, err);
         err.ShouldContain("fix: loom down");
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
@@ -80,7 +80,7 @@ public sealed class CommandTests
         Signals.Send(chat.Id, Signals.Int);
         await chat.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(RunningLoom.Deadline, TestContext.Current.CancellationToken);
         chat.ExitCode.ShouldBe(130);
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
@@ -94,7 +94,7 @@ public sealed class CommandTests
         await answered;
         exit.ShouldBe(2, err);
         Code(err).ShouldBe("NO_MESSAGE");
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Theory]
@@ -107,7 +107,7 @@ public sealed class CommandTests
         var (exit, _, err) = await RunningLoom.RunAsync(folder, arguments);
         exit.ShouldBe(2, err);
         Code(err).ShouldBe(code);
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
@@ -123,7 +123,7 @@ public sealed class CommandTests
         (await RunningLoom.RunAsync(folder, ["logs", "--raw", "--grep", "needle", "-n", "1"])).Out.ShouldBe("needle 2\n");
         (await RunningLoom.RunAsync(folder, ["logs", "--raw"])).Out.Split('\n').Length.ShouldBe(101);
         (await RunningLoom.RunAsync(folder, ["logs", "--raw", "-n", "600"])).Out.ShouldStartWith("needle 1\nneedle 2\nhay 0\n");
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]

@@ -60,7 +60,7 @@ public sealed class UpLifeTests
         (await File.ReadAllTextAsync(Path.Combine(folder, ".loom", "logs", "guardian.report"), TestContext.Current.CancellationToken)).ShouldContain(loom.RunId);
         var (config, _, why) = await RunningLoom.RunAsync(folder, ["config", "show", "--running"]);
         config.ShouldNotBe(0, why);
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
@@ -90,7 +90,7 @@ public sealed class UpLifeTests
         File.GetUnixFileMode(output).ShouldBe(UnixFileMode.UserRead | UnixFileMode.UserWrite);
         (await File.ReadAllTextAsync(output, TestContext.Current.CancellationToken)).ShouldContain(id!);
         (await RunningLoom.RunAsync(folder, ["down"])).Exit.ShouldBe(0);
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
@@ -100,7 +100,7 @@ public sealed class UpLifeTests
         var (exit, _, err) = await RunningLoom.RunAsync(folder, ["up", "-d", "--set", "no.such.key=1"]);
         exit.ShouldBe(2);
         err.ShouldContain("no.such.key");
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
@@ -116,7 +116,7 @@ public sealed class UpLifeTests
 
         await Deadline.Until(() => File.Exists(Path.Combine(folder, ".loom", "run", "state.json")), "it goes on in the background", RunningLoom.Deadline);
         (await RunningLoom.RunAsync(folder, ["down"])).Exit.ShouldBe(0);
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]

@@ -46,13 +46,13 @@ public sealed class UpTests
             var request = s_http.GetAsync(new Uri(loom.Api, "/v1/models"), TestContext.Current.CancellationToken);
             await loom.KillAsync();
             await ((Task)request).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            survivors += await SurvivorsAfterAsync(loom, TimeSpan.FromSeconds(7));
+            survivors += await SurvivorsAfterAsync(loom, TimeSpan.FromSeconds(30));
         }
 
         survivors.ShouldBe(0);
         var (exit, _, err) = await RunningLoom.RunAsync(folder, ["down"]);
         exit.ShouldBe(0, err);
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
@@ -67,7 +67,7 @@ public sealed class UpTests
         err.ShouldContain($"port {port} (serving.bind, ORCHESTRATORD_BIND_ADDR) is in use by pid {Environment.ProcessId}");
         Directory.Exists(Path.Combine(folder, ".loom", "run")).ShouldBeTrue();
         File.Exists(Path.Combine(folder, ".loom", "run", "state.json")).ShouldBeFalse();
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
@@ -98,7 +98,7 @@ public sealed class UpTests
         (await RunningLoom.RunAsync(folder, ["down"])).Exit.ShouldBe(0);
         (await RunningLoom.RunAsync(folder, ["down"])).Exit.ShouldBe(0);
         (await RunningLoom.RunAsync(folder, ["status"])).Exit.ShouldBe(3);
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
@@ -108,7 +108,7 @@ public sealed class UpTests
         var (exit, _, err) = await RunningLoom.RunAsync(folder, ["up", "-d"]);
         exit.ShouldBe(2);
         err.ShouldContain("serving.pools.default.slots");
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
@@ -127,7 +127,7 @@ public sealed class UpTests
         var (exit, _, err) = await RunningLoom.RunAsync(folder, ["up", "--no-input"], [("PATH", "/nonexistent"), ("DOTNET_ROOT", DotnetRoot())]);
         exit.ShouldBe(1, err);
         err.ShouldContain("engine \"embedded\" needs Node 20 or newer (found: none)");
-        Directory.Delete(folder, recursive: true);
+        TempFolder.Delete(folder);
     }
 
     [Fact]
