@@ -1,5 +1,4 @@
 using Loom.Agents.Project;
-using Loom.Agents.Settings;
 using Loom.Control;
 using Loom.Node.Provisioning;
 using Microsoft.Extensions.Logging;
