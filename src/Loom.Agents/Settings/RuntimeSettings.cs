@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Loom.Core.Settings;
 
-namespace Loom.Agents.Project;
+namespace Loom.Agents.Settings;
 
 /// <summary>How the project's runtime behaves.</summary>
 public sealed record RuntimeOptions
@@ -40,13 +40,17 @@ public static class RuntimeSettings
 {
     public static readonly Setting<string> LogsDir = Setting.Path("runtime.logs_dir", "Folder of captured output.", ".loom/logs", source: "seeds/003");
 
+    public static readonly Setting<bool> Discover = Setting.Bool("runtime.discover", "Find agents in agents/.", "true");
+
+    public static readonly Setting<string> Python = Setting.String("runtime.python", "Interpreter for .py agents; unset = detected.");
+
     public static readonly Setting<TimeSpan> StartupTimeout = Setting.Duration("runtime.startup_timeout", "Longest wait for core readiness.", "60", min: "1", max: "3600");
 
     public static readonly Setting<TimeSpan> ShutdownTimeout = Setting.Duration("runtime.shutdown_timeout", "Longest stop of everything.", "30", min: "1", max: "3600");
 
     public static readonly Setting<LogFormat> LogFormat = Setting.Enum(
-        "runtime.log_format", "Form of Loom's own log lines.", [("text", Project.LogFormat.Text), ("json", Project.LogFormat.Json)], "text");
+        "runtime.log_format", "Form of Loom's own log lines.", [("text", Settings.LogFormat.Text), ("json", Settings.LogFormat.Json)], "text");
 
     /// <summary>Every row of this room.</summary>
-    public static ImmutableArray<Setting> All { get; } = [LogsDir, StartupTimeout, ShutdownTimeout, LogFormat];
+    public static ImmutableArray<Setting> All { get; } = [LogsDir, Discover, Python, StartupTimeout, ShutdownTimeout, LogFormat];
 }
