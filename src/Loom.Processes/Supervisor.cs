@@ -149,6 +149,7 @@ public sealed partial class Supervisor : ISupervisor
                     _children.Remove(child);
                     ImmutableInterlocked.TryRemove(ref _logs, name, out _);
                     child.Log.Dispose();
+                    child.Group?.Remove();
                     child.Abandon(new ArgumentException($"process '{name}' was removed", nameof(name)));
                     PublishAll();
                 }

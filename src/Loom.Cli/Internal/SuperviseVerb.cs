@@ -36,7 +36,13 @@ internal static class SuperviseVerb
     private static async Task<int> RunAsync(SupervisePlan plan, ProcessSignals signals)
     {
         var run = await ProjectRun.StartAsync(
-            new ProjectRunOptions { ProjectFolder = plan.Project, Executable = plan.Guarded ? Environment.ProcessPath : null, LoomVersion = "internal" },
+            new ProjectRunOptions
+            {
+                ProjectFolder = plan.Project,
+                Executable = plan.Guarded ? Environment.ProcessPath : null,
+                LoomVersion = "internal",
+                Cgroup = plan.Cgroup ? CgroupUse.Auto : CgroupUse.Off,
+            },
             signals.Stop).ConfigureAwait(false);
         if (run is null)
         {
@@ -81,7 +87,7 @@ internal static class SuperviseVerb
     };
 }
 
-internal sealed record SupervisePlan(string Project, bool Guarded, ImmutableArray<SupervisedChildPlan> Children);
+internal sealed record SupervisePlan(string Project, bool Guarded, ImmutableArray<SupervisedChildPlan> Children, bool Cgroup = false);
 
 internal sealed record SupervisedChildPlan(string Name, ImmutableArray<string> Command, int GraceMs);
 

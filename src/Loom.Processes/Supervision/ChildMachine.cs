@@ -81,13 +81,21 @@ internal sealed class ChildMachine
                 PortChecked(e.Holder);
                 break;
             case ChildEvent.Spawned e when e.Incarnation == _state.Incarnation:
-                Spawned(e.Identity);
+                Spawned(e);
                 break;
             case ChildEvent.SpawnRefused e when e.Incarnation == _state.Incarnation && _state.Phase is Phase.Launching launching:
                 Gone(launching.After is Goal.Down ? launching.After : new Goal.Policy(e.Permanent ? EndCause.Fatal : EndCause.Failure, e.Reason), TimeSpan.Zero);
                 break;
             case ChildEvent.Exited e when e.Incarnation == _state.Incarnation:
                 Exited(e);
+                break;
+            case ChildEvent.Asked e when e.Incarnation == _state.Incarnation && _state.Phase is Phase.Ending { Asking: true, Killed: false } ending:
+                Enter(ending with { Asking = false });
+                Do(new ChildAction.Signal(_state.Incarnation, _state.Plan.StopSignal));
+                break;
+            case ChildEvent.OverMemory e when e.Incarnation == _state.Incarnation && _state.Phase is Phase.Alive alive:
+                var limit = $"memory limit: {Mebibytes(e.ResidentBytes)} used, {Mebibytes(_state.Plan.Limits?.MemoryBytes ?? 0)} allowed";
+                End(alive, new Goal.Policy(EndCause.Failure, limit), limit);
                 break;
             case ChildEvent.Probed e when e.Incarnation == _state.Incarnation && _state.Phase is Phase.Alive alive:
                 Probed(alive, e);
@@ -208,15 +216,15 @@ internal sealed class ChildMachine
         }
     }
 
-    private void Spawned(ProcessIdentity identity)
+    private void Spawned(ChildEvent.Spawned e)
     {
         if (_state.Phase is not Phase.Launching launching)
         {
             return;
         }
 
-        _state = _state with { Spawns = _state.Spawns + 1 };
-        var alive = new Phase.Alive(identity, _now);
+        _state = _state with { Spawns = _state.Spawns + 1, Cgroup = e.Cgroup };
+        var alive = new Phase.Alive(e.Identity, _now);
         Enter(alive);
         if (launching.After is Goal.Down)
         {
@@ -318,11 +326,18 @@ internal sealed class ChildMachine
                 var cause = e.Code is not { } code ? EndCause.Failure
                     : _state.Plan.FatalCodes.Contains(code) ? EndCause.Fatal
                     : _state.Plan.SuccessCodes.Contains(code) ? EndCause.Success : EndCause.Failure;
-                var how = e.Code is not null ? $"exit {e.Code}" : $"killed by signal {e.Signal}";
+                var how = e.OutOfMemory ? $"memory limit: more than {Mebibytes(_state.Plan.Limits?.MemoryBytes ?? 0)} wanted, killed by the kernel"
+                    : e.Code is not null ? $"exit {e.Code}" : $"killed by signal {e.Signal}";
                 var reason = $"{how} after {Seconds(_now - alive.SpawnedAt)}";
                 Do(new ChildAction.CancelProbe());
                 Enter(new Phase.Ending(alive.Identity, alive.SpawnedAt, new Goal.Policy(cause, reason)) { LeaderExited = true }, reason);
                 Do(new ChildAction.Count(_state.Incarnation));
+                break;
+            case Phase.Ending { Asking: true, Killed: false } ending:
+                // Whoever it left behind has not been asked by name: they get the signal, now that the command has done its work.
+                Do(new ChildAction.CancelProbe());
+                Enter(ending with { LeaderExited = true, Asking = false });
+                Do(new ChildAction.Signal(_state.Incarnation, _state.Plan.StopSignal));
                 break;
             case Phase.Ending ending:
                 Enter(ending with { LeaderExited = true, CountAt = null });
@@ -334,8 +349,9 @@ internal sealed class ChildMachine
     private void End(Phase.Alive alive, Goal goal, string reason)
     {
         Do(new ChildAction.CancelProbe());
-        Enter(new Phase.Ending(alive.Identity, alive.SpawnedAt, goal) { KillAt = _now + _state.Grace }, reason);
-        Do(new ChildAction.Signal(_state.Incarnation, _state.Plan.StopSignal));
+        var asking = !_state.Plan.StopCommand.IsDefaultOrEmpty;
+        Enter(new Phase.Ending(alive.Identity, alive.SpawnedAt, goal) { KillAt = _now + _state.Grace, Asking = asking }, reason);
+        Do(asking ? new ChildAction.Ask(_state.Incarnation) : new ChildAction.Signal(_state.Incarnation, _state.Plan.StopSignal));
     }
 
     private void Counted(Phase.Ending ending, ImmutableArray<string> members)
@@ -378,7 +394,12 @@ internal sealed class ChildMachine
 
     private void Kill(Phase.Ending ending)
     {
-        Enter(ending with { Killed = true, KillAt = _now, CountAt = null, GiveUpAt = _now + KillPatience });
+        if (ending.Asking)
+        {
+            Do(new ChildAction.CancelProbe());
+        }
+
+        Enter(ending with { Killed = true, Asking = false, KillAt = _now, CountAt = null, GiveUpAt = _now + KillPatience });
         Do(new ChildAction.Signal(_state.Incarnation, Native.Linux.SigKill));
     }
 
@@ -436,6 +457,8 @@ internal sealed class ChildMachine
     private void Do(ChildAction action) => _actions.Add(action);
 
     private static bool Listens(ProbePlan? plan) => plan?.Check is ProbeCheck.Http or ProbeCheck.Tcp;
+
+    private static string Mebibytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1048576.0:0.0} MiB");
 
     private static string Seconds(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.0} s");
 }

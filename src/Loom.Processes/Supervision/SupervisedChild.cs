@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Processes.Cgroups;
 using Loom.Processes.Logs;
 using Loom.Processes.Spawning;
 using Loom.Processes.Watching;
@@ -22,6 +23,9 @@ internal sealed class SupervisedChild(ChildState state, ChildLog log, ImmutableD
 
     /// <summary>The incarnation whose leader is not reaped yet.</summary>
     internal Incarnation? Live { get; set; }
+
+    /// <summary>Its cgroup, once it was started; null without one.</summary>
+    internal ChildGroup? Group { get; set; }
 
     /// <summary>Processes of it seen outside its session.</summary>
     internal HashSet<ProcessIdentity> Strays { get; } = [];
@@ -80,7 +84,7 @@ internal sealed class Incarnation : IReadable
         _descriptors = descriptors;
         _time = time;
         _onExit = onExit;
-        _pipes = [Pipe(child.Output!, 0, log), Pipe(child.Error!, 1, log)];
+        _pipes = child is { Output: { } output, Error: { } error } ? [Pipe(output, 0, log), Pipe(error, 1, log)] : [];
         descriptors.Add(child.Exit, this);
     }
 
