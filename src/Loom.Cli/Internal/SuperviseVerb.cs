@@ -83,13 +83,15 @@ internal static class SuperviseVerb
         WorkingDirectory = plan.Project,
         Environment = ImmutableDictionary<string, string>.Empty.Add("PATH", Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin"),
         Grace = TimeSpan.FromMilliseconds(child.GraceMs),
+        Console = child.Terminal ? ProcessConsole.Terminal : ProcessConsole.Captured,
+        Restart = child.Terminal ? RestartPolicy.Never : RestartPolicy.OnFailure,
         LogPath = Path.Combine(plan.Project, ".loom", "logs", child.Name + ".log"),
     };
 }
 
 internal sealed record SupervisePlan(string Project, bool Guarded, ImmutableArray<SupervisedChildPlan> Children, bool Cgroup = false);
 
-internal sealed record SupervisedChildPlan(string Name, ImmutableArray<string> Command, int GraceMs);
+internal sealed record SupervisedChildPlan(string Name, ImmutableArray<string> Command, int GraceMs, bool Terminal = false);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(SupervisePlan))]

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text.RegularExpressions;
 using Loom.Processes.Cgroups;
 using Loom.Processes.Guarding;
 using Loom.Processes.Native;
@@ -23,6 +22,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     private readonly Action<ImmutableArray<ProcessIdentity>> _onStrays;
     private readonly DescriptorLoop _descriptors;
     private readonly ProbeRunner _probes;
+    private readonly ChildChecks _checks;
     private readonly ChildGroups _groups;
     private readonly GuardianLink _guardian;
     private readonly long _oldest;
@@ -48,6 +48,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         _report = report;
         _descriptors = new DescriptorLoop(options.Logger);
         _probes = new ProbeRunner(_descriptors, options.Time);
+        _checks = new ChildChecks(_probes, report, options.Logger, _end.Token);
         _guardian = new GuardianLink(options, _groups.Folder, clock, _descriptors, post);
         _oldest = ProcessTable.ReadEntry(Environment.ProcessId)?.StartTicks ?? 0;
         _census = new Census(options.RunId, _oldest);
@@ -68,25 +69,19 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         switch (action)
         {
             case ChildAction.CheckPort check:
-                Observe(CheckPortAsync(child, check.Incarnation));
+                _checks.CheckPort(child, check.Incarnation);
                 return null;
             case ChildAction.Spawn spawn:
                 return Spawn(child, spawn.Incarnation);
             case ChildAction.Probe { Plan.Check: not ProbeCheck.Log } probe:
-                child.Probe?.Dispose();
-                child.Probe = CancellationTokenSource.CreateLinkedTokenSource(_end.Token);
-                Observe(ProbeAsync(child, probe.Incarnation, probe.Plan, child.Probe.Token));
+                _checks.Probe(child, probe.Incarnation, probe.Plan);
                 return null;
             case ChildAction.Ask ask:
-                child.Probe?.Dispose();
-                child.Probe = CancellationTokenSource.CreateLinkedTokenSource(_end.Token);
-                Observe(AskAsync(child, ask.Incarnation, child.Probe.Token));
+                _checks.Ask(child, ask.Incarnation);
                 return null;
             case ChildAction.CancelProbe:
                 child.Log.Watch(null);
-                child.Probe?.Cancel();
-                child.Probe?.Dispose();
-                child.Probe = null;
+                child.CancelProbe();
                 return null;
             case ChildAction.Signal signal:
                 if (child.Live is { } live)
@@ -210,34 +205,10 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         _end.Dispose();
     }
 
-    private static Func<string, bool> Matching(Regex pattern, Action onMatch) => line =>
-    {
-        try
-        {
-            if (!pattern.IsMatch(line))
-            {
-                return false;
-            }
-        }
-        catch (RegexMatchTimeoutException)
-        {
-            return false;
-        }
-
-        onMatch();
-        return true;
-    };
-
     private ChildEvent Spawn(SupervisedChild child, int incarnation)
     {
         var plan = child.State.Plan;
-        if (plan.Ready?.Check is ProbeCheck.Log log)
-        {
-            child.Log.Watch(Matching(
-                PlanCheck.LogPattern(log.Pattern),
-                () => _report(child, new ChildEvent.Probed(incarnation, true, "the line has come"))));
-        }
-
+        _checks.WatchForLine(child, incarnation);
         _guardian.Ensure();
         SpawnedChild spawned;
         var enters = Shim.Keeps(child.Environment.Keys);
@@ -361,49 +332,6 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         return reaped;
     }
 
-    private async Task CheckPortAsync(SupervisedChild child, int incarnation)
-    {
-        string? holder = null;
-        foreach (var probe in new[] { child.State.Plan.Ready, child.State.Plan.Live })
-        {
-            holder ??= probe is null ? null : await _probes.WhoAnswersAsync(probe.Check, _end.Token).ConfigureAwait(false);
-        }
-
-        _report(child, new ChildEvent.PortChecked(incarnation, holder));
-    }
-
-    private async Task ProbeAsync(SupervisedChild child, int incarnation, ProbePlan plan, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var result = await _probes.RunAsync(plan, child.State.Plan, child.Environment, cancellationToken).ConfigureAwait(false);
-            _report(child, new ChildEvent.Probed(incarnation, result.Passed, result.Detail));
-        }
-        catch (OperationCanceledException)
-        {
-            // The child is being ended: nobody asks any more.
-        }
-    }
-
-    private async Task AskAsync(SupervisedChild child, int incarnation, CancellationToken cancellationToken)
-    {
-        var plan = child.State.Plan;
-        try
-        {
-            var ask = new ProbePlan { Check = new ProbeCheck.Exec(plan.StopCommand), Timeout = child.State.Grace };
-            if (await _probes.RunAsync(ask, plan, child.Environment, cancellationToken).ConfigureAwait(false) is { Passed: false } failed)
-            {
-                LogNotAsked(_options.Logger, plan.Name, failed.Detail);
-            }
-
-            _report(child, new ChildEvent.Asked(incarnation));
-        }
-        catch (OperationCanceledException)
-        {
-            // The grace is over, or the child has ended: the signal does not wait for this any more.
-        }
-    }
-
     private void WatchMemory(SupervisedChild child, Incarnation live)
     {
         if (_groups.WatchedMemory(child.State.Plan) is { } limit && _census.Usage(live.Identity, child.Strays).ResidentBytes is var used && used > limit)
@@ -412,18 +340,9 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         }
     }
 
-    private void Observe(Task work) => _ = work.ContinueWith(
-        t => LogFault(_options.Logger, t.Exception!.InnerException!), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-
     [LoggerMessage(EventId = 2031, Level = LogLevel.Warning, Message = "cannot read /proc now ({Reason}); tried again shortly")]
     private static partial void LogBlind(ILogger logger, string reason);
 
-    [LoggerMessage(EventId = 2032, Level = LogLevel.Warning, Message = "stop command of {Name} failed: {Detail}; the stop signal follows")]
-    private static partial void LogNotAsked(ILogger logger, string name, string detail);
-
     [LoggerMessage(EventId = 2033, Level = LogLevel.Warning, Message = "{Name} is not in its cgroup: {Refused}")]
     private static partial void LogNoGroup(ILogger logger, string name, string refused);
-
-    [LoggerMessage(EventId = 2030, Level = LogLevel.Error, Message = "a check of a child failed")]
-    private static partial void LogFault(ILogger logger, Exception error);
 }

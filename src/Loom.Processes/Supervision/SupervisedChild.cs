@@ -10,6 +10,7 @@ namespace Loom.Processes.Supervision;
 internal sealed class SupervisedChild(ChildState state, ChildLog log, ImmutableDictionary<string, string> environment)
 {
     private readonly List<(Func<ChildState, bool> Done, TaskCompletionSource<ChildState> Waiter)> _waiters = [];
+    private CancellationTokenSource? _probe;
 
     internal ChildState State { get; set; } = state;
 
@@ -33,7 +34,20 @@ internal sealed class SupervisedChild(ChildState state, ChildLog log, ImmutableD
     /// <summary>After its end: how often it is still looked for.</summary>
     internal int LooksLeft { get; set; }
 
-    internal CancellationTokenSource? Probe { get; set; }
+    /// <summary>Begins a probe, or the command that stops; there is one at a time.</summary>
+    internal CancellationToken NewProbe(CancellationToken end)
+    {
+        _probe?.Dispose();
+        _probe = CancellationTokenSource.CreateLinkedTokenSource(end);
+        return _probe.Token;
+    }
+
+    internal void CancelProbe()
+    {
+        _probe?.Cancel();
+        _probe?.Dispose();
+        _probe = null;
+    }
 
     /// <summary>Completes when <paramref name="done"/> holds, at once or after a later change.</summary>
     internal Task<ChildState> When(Func<ChildState, bool> done)
