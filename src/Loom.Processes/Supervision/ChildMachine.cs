@@ -114,6 +114,7 @@ internal sealed partial class ChildMachine
         {
             case Phase.Idle or Phase.Waiting:
                 ClearCounters();
+                Enter(_state.Phase, reason: null); // why it was held or had ended is over
                 Launch();
                 break;
             case Phase.Launching { After: Goal.Down } launching:
@@ -131,7 +132,7 @@ internal sealed partial class ChildMachine
     {
         switch (_state.Phase)
         {
-            case Phase.Idle { Shown: ProcessState.Pending or ProcessState.Blocked }:
+            case Phase.Idle { Shown: ProcessState.Pending or ProcessState.Skipped or ProcessState.Blocked }:
             case Phase.Waiting:
                 Enter(new Phase.Idle(ProcessState.Stopped), "stopped by request");
                 break;
