@@ -25,6 +25,9 @@ public sealed record ProjectRunOptions
     /// <summary>SHA-256 of the configuration, to tell drift.</summary>
     public string? ConfigSha256 { get; init; }
 
+    /// <summary>Whether processes get cgroups of their own (<c>runtime.cgroup</c>). Default off.</summary>
+    public CgroupUse Cgroup { get; init; }
+
     /// <summary>See <see cref="SupervisorOptions.AdoptStrays"/>.</summary>
     public bool AdoptStrays { get; init; } = true;
 
@@ -83,6 +86,7 @@ public sealed class ProjectRun : IAsyncDisposable
             RunId = RunId,
             GuardianCommand = options.Executable is { } loom ? Guardian.CommandLine(loom, directory.Path) : [],
             AdoptStrays = options.AdoptStrays,
+            Cgroup = options.Cgroup,
             Time = options.Time,
             Random = options.Random,
             Logger = options.Logger,

@@ -125,7 +125,7 @@ public sealed record ProcessRecord
 
     public int? Pgid { get; init; }
 
-    /// <summary>Path of its cgroup; always null until Loom makes cgroups.</summary>
+    /// <summary>Folder of its cgroup; null without one.</summary>
     public string? Cgroup { get; init; }
 
     public int Spawn { get; init; }
@@ -168,6 +168,7 @@ public sealed record ProcessRecord
         Pid = s.Pid,
         StartTicks = s.StartTicks,
         Pgid = s.Pid,
+        Cgroup = s.Cgroup,
         Spawn = s.Spawns,
         Restarts = s.Restarts,
         GraceMs = (long)s.Grace.TotalMilliseconds,

@@ -116,26 +116,6 @@ public sealed class ProjectRunTests : IDisposable
         (await Should.ThrowAsync<IOException>(StartAsync)).Message.ShouldContain("is a symbolic link");
     }
 
-    /// <summary>The drill of section 15: a hundred state files that name a stranger's pid with other start ticks, and one of another boot.</summary>
-    [Fact(Timeout = 60_000)]
-    public async Task Down_StateNamesAStranger_NobodyIsSignalled()
-    {
-        await using var stranger = Child.Start(_folder.Path, ["sleep", "600"]);
-        var identity = ProcessIdentities.Of(stranger.Pid)!.Value;
-        var directory = RunDirectory.Prepare(_folder.Path);
-        for (var i = 0; i < 100; i++)
-        {
-            State(RunState.CurrentBoot(), identity with { StartTicks = identity.StartTicks - 1 - i }).Write(directory.State);
-            (await DownAsync(directory)).Survivors.ShouldBeEmpty();
-        }
-
-        State("another-boot", identity).Write(directory.State);
-        (await DownAsync(directory)).ShouldBe(new DownResult(true, []));
-        Leftovers.IsAlive(identity).ShouldBeTrue();
-        stranger.Exited.IsCompleted.ShouldBeFalse();
-        File.Exists(directory.State).ShouldBeFalse();
-    }
-
     [Fact(Timeout = 60_000)]
     public async Task Down_RuntimeThatDoesNotAnswer_IsKilledAndSoAreItsChildren()
     {
@@ -201,23 +181,6 @@ public sealed class ProjectRunTests : IDisposable
 
     private static Task<DownResult> DownAsync(RunDirectory directory) =>
         new Down(directory, TimeProvider.System, NullLogger.Instance).RunAsync(TimeSpan.FromSeconds(5), force: false, default);
-
-    private static RunState State(string boot, ProcessIdentity child) => new()
-    {
-        RunId = Guid.NewGuid().ToString("N"),
-        BootId = boot,
-        Mode = "full",
-        StartedAt = default,
-        LoomVersion = "test",
-        Supervisor = new ProcessRef(child.Pid, child.StartTicks),
-        Guardian = new ProcessRef(child.Pid, child.StartTicks),
-        Socket = "none",
-        Strays = [new ProcessRef(child.Pid, child.StartTicks)],
-        Processes =
-        [
-            new ProcessRecord { Name = "a", Kind = "agent", State = "ready", Pid = child.Pid, StartTicks = child.StartTicks, Pgid = child.Pid, Log = "a", Err = "a" },
-        ],
-    };
 
     private Task<ProjectRun?> StartAsync() => StartAsync(_folder.Path);
 
