@@ -17,7 +17,11 @@ internal sealed class LyingServer : IAsyncDisposable
 
     public Uri Root { get; private set; } = new("http://127.0.0.1/");
 
+    /// <summary>What every path gives, unless <see cref="Files"/> holds something.</summary>
     public byte[] Content { get; set; } = [];
+
+    /// <summary>Files by path, such as <c>/v1/tool</c>; once there is one, other paths are not found.</summary>
+    public ConcurrentDictionary<string, byte[]> Files { get; } = new();
 
     public string? ETag { get; set; } = "\"one\"";
 
@@ -38,6 +42,9 @@ internal sealed class LyingServer : IAsyncDisposable
 
     public ConcurrentQueue<string> Requests { get; } = new();
 
+    /// <summary>Method and path of every request.</summary>
+    public ConcurrentQueue<string> Asked { get; } = new();
+
     public static async Task<LyingServer> StartAsync(byte[] content)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -56,6 +63,7 @@ internal sealed class LyingServer : IAsyncDisposable
     {
         var range = context.Request.Headers.Range.ToString();
         Requests.Enqueue(range);
+        Asked.Enqueue($"{context.Request.Method} {context.Request.Path}");
         BeforeAnswer(Requests.Count);
         foreach (var (name, value) in Headers)
         {
@@ -68,16 +76,23 @@ internal sealed class LyingServer : IAsyncDisposable
             return;
         }
 
+        var content = Content;
+        if (!Files.IsEmpty && !Files.TryGetValue(context.Request.Path, out content))
+        {
+            context.Response.StatusCode = 404;
+            return;
+        }
+
         var from = 0;
         if (Ranges && range.StartsWith("bytes=", StringComparison.Ordinal) && context.Request.Headers.IfRange.ToString() == ETag)
         {
             from = int.Parse(range["bytes=".Length..].TrimEnd('-'));
             context.Response.StatusCode = 206;
-            context.Response.Headers.ContentRange = $"bytes {from}-{Content.Length - 1}/{Content.Length}";
+            context.Response.Headers.ContentRange = $"bytes {from}-{content.Length - 1}/{content.Length}";
         }
 
         context.Response.ContentType = "application/octet-stream";
-        context.Response.ContentLength = Content.Length - from;
+        context.Response.ContentLength = content.Length - from;
         if (ETag is not null)
         {
             context.Response.Headers.ETag = ETag;
@@ -85,7 +100,7 @@ internal sealed class LyingServer : IAsyncDisposable
 
         if (Cuts.TryDequeue(out var cut))
         {
-            await context.Response.Body.WriteAsync(Content.AsMemory(from, cut));
+            await context.Response.Body.WriteAsync(content.AsMemory(from, cut));
             await context.Response.Body.FlushAsync();
             context.Abort();
             return;
@@ -93,7 +108,7 @@ internal sealed class LyingServer : IAsyncDisposable
 
         if (!HttpMethods.IsHead(context.Request.Method))
         {
-            await context.Response.Body.WriteAsync(Content.AsMemory(from));
+            await context.Response.Body.WriteAsync(content.AsMemory(from));
         }
     }
 }
