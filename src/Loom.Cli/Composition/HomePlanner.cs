@@ -6,6 +6,11 @@ using Loom.Node;
 
 namespace Loom.Cli.Composition;
 
+/// <summary>Everything <c>loom up</c> runs, read from the settings once.</summary>
+/// <param name="Serving">Engines, pools and the API.</param>
+/// <param name="Runtime">How the project's runtime behaves.</param>
+internal sealed record HomePlan(ServingPlan Serving, RuntimeOptions Runtime);
+
 /// <summary>Turns the settings into what <c>loom up</c> runs.</summary>
 internal static class HomePlanner
 {
@@ -16,7 +21,13 @@ internal static class HomePlanner
     public static HomePlan Plan(SettingsSnapshot settings, VerbContext context, bool allowUnverified)
     {
         var runtime = RuntimeOptions.From(settings);
+        return new HomePlan(new ServingPlan(ControlOptions.From(settings), Node(settings, context, runtime, allowUnverified)), runtime);
+    }
+
+    /// <summary>What a node runs, for verbs that only provision.</summary>
+    public static NodeOptions Node(SettingsSnapshot settings, VerbContext context, RuntimeOptions runtime, bool allowUnverified)
+    {
         var surroundings = new NodeSurroundings(context.Executable, runtime.LogsDir, EmbeddedSources, settings.Environment);
-        return new HomePlan(ControlOptions.From(settings), NodeOptions.From(settings, surroundings) with { AllowUnverified = allowUnverified }, runtime);
+        return NodeOptions.From(settings, surroundings) with { AllowUnverified = allowUnverified };
     }
 }

@@ -91,7 +91,7 @@ internal sealed class ForegroundRun(
     {
         try
         {
-            var replicas = await runtime.SettledAsync(r => UpScreen.Show(board, r), stop).ConfigureAwait(false);
+            var replicas = await runtime.Serving.SettledAsync(r => UpScreen.Show(board, r), stop).ConfigureAwait(false);
             board.Dispose();
             if (!replicas.Any(r => r.State == ReplicaState.Ready))
             {
@@ -99,7 +99,7 @@ internal sealed class ForegroundRun(
             }
 
             run.SetReady();
-            UpScreen.Announce(context.Terminal, run.State, runtime, replicas, context.Time.GetElapsedTime(started));
+            UpScreen.Announce(context.Terminal, run.State, runtime.Serving, replicas, context.Time.GetElapsedTime(started));
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

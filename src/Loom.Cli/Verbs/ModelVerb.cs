@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Loom.Agents.Project;
 using Loom.Cli.Composition;
 using Loom.Cli.Config;
 using Loom.Cli.Terminal;
@@ -144,7 +145,7 @@ internal static class ModelVerb
             return ExitCode.Usage;
         }
 
-        var options = HomePlanner.Plan(settings, context, allowUnverified).Node;
+        var options = HomePlanner.Node(settings, context, RuntimeOptions.From(settings), allowUnverified);
         using var http = Transfer.CreateClient();
         var transfer = new Transfer(http, new TransferDisk(), context.Time, new Random());
         try

@@ -30,7 +30,7 @@ internal static class UpScreen
     }
 
     /// <summary>Says that the project is ready, and where.</summary>
-    public static void Announce(Terminal.Terminal terminal, RunState state, HomeRuntime runtime, IReadOnlyList<ReplicaStatus> replicas, TimeSpan took)
+    public static void Announce(Terminal.Terminal terminal, RunState state, ServingRuntime runtime, IReadOnlyList<ReplicaStatus> replicas, TimeSpan took)
     {
         if (terminal.Json)
         {

@@ -1,0 +1,194 @@
+using System.Collections.Immutable;
+using Loom.Agents.Project;
+using Loom.Control;
+using Loom.Control.Catalog;
+using Loom.Control.Gateway;
+using Loom.Control.Nodes;
+using Loom.Core.Binaries;
+using Loom.Core.Loops;
+using Loom.Node;
+using Loom.Node.Engines;
+using Loom.Node.Plans;
+using Loom.Node.Provisioning;
+using Loom.Node.Threads;
+using Loom.Wire;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Cli.Composition;
+
+/// <summary>
+/// The serving part of one machine: control plane and node agent in one process, joined in memory. Started once; they stop in the reverse order of their
+/// start, whatever fails.
+/// </summary>
+internal sealed class ServingRuntime : IAsyncDisposable
+{
+    private readonly TimeSpan _drain;
+    private readonly NodeAgent _node;
+    private readonly Provisioner _provisioner;
+    private readonly HttpMessageInvoker _transfers;
+    private readonly ControlPlane _control;
+    private readonly BackgroundLoop _publishing;
+    private bool _stopped;
+
+    private ServingRuntime(
+        TimeSpan drain, NodeAgent node, Provisioner provisioner, HttpMessageInvoker transfers, ControlPlane control, BackgroundLoop publishing)
+    {
+        _drain = drain;
+        _node = node;
+        _provisioner = provisioner;
+        _transfers = transfers;
+        _control = control;
+        _publishing = publishing;
+    }
+
+    /// <summary>Address of the API without path.</summary>
+    public Uri Api => _control.ApiAddress;
+
+    /// <summary>Address of the metrics listener; null when it is off.</summary>
+    public Uri? Metrics => _control.MetricsAddress;
+
+    /// <summary>How all replicas are now.</summary>
+    public ImmutableArray<ReplicaStatus> Replicas => _node.Snapshot;
+
+    /// <summary>Opens the listeners, then begins to start the pools; returns while those still load.</summary>
+    /// <exception cref="PortTakenException">A port is in use; nothing was started.</exception>
+    public static async Task<ServingRuntime> StartAsync(
+        ServingPlan plan, ProjectRun run, IProgress<ProvisionProgress> progress, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        var machine = MachineProbe.Launch(plan.Node.Environment);
+        var transfers = Transfer.CreateClient();
+        var provisioner = new Provisioner(plan.Node, run.Supervisor, new Transfer(transfers, new TransferDisk(), time, new Random()), machine, MachineProbe.FreeMemory, time);
+        var node = new NodeAgent(plan.Node, run.Supervisor, new WatchedProvisioner(provisioner, progress), machine, CpuFacts.OfThisMachine(), time, loggers);
+        ControlPlane? control = null;
+        BackgroundLoop? publishing = null;
+        try
+        {
+            var api = plan.Control.Api with { RunToken = run.Token };
+            control = new ControlPlane(
+                plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node), () => Faults(node, publishing));
+            // Before the port opens: a client that is quick must not be told that a pool does not exist.
+            control.Replicas.Publish(node.Snapshot);
+            publishing = BackgroundLoop.Start("publish replicas", cancel => PublishAsync(run, node, control.Replicas, cancel), loggers.CreateLogger("loom"));
+            run.ShowPools(() => node.Snapshot);
+            await control.StartAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            if (publishing is not null)
+            {
+                await publishing.DisposeAsync().ConfigureAwait(false);
+            }
+
+            if (control is not null)
+            {
+                await control.DisposeAsync().ConfigureAwait(false);
+            }
+
+            await node.DisposeAsync().ConfigureAwait(false);
+            provisioner.Dispose();
+            transfers.Dispose();
+            throw;
+        }
+
+        run.SetAddress("api", control.ApiAddress.GetLeftPart(UriPartial.Authority));
+        if (control.MetricsAddress is { } metrics)
+        {
+            run.SetAddress("metrics", metrics.GetLeftPart(UriPartial.Authority) + "/metrics");
+        }
+
+        var runtime = new ServingRuntime(plan.Control.DrainDeadline, node, provisioner, transfers, control, publishing);
+        node.Start();
+        return runtime;
+    }
+
+    /// <summary>Waits until every pool is ready or has failed for good.</summary>
+    /// <param name="onChange">Called with each snapshot on the way.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task<ImmutableArray<ReplicaStatus>> SettledAsync(Action<ImmutableArray<ReplicaStatus>> onChange, CancellationToken cancellationToken)
+    {
+        await foreach (var snapshot in _node.WatchAsync(cancellationToken).ConfigureAwait(false))
+        {
+            onChange(snapshot);
+            if (snapshot.All(r => r.State is ReplicaState.Ready or ReplicaState.Failed))
+            {
+                return snapshot;
+            }
+        }
+
+        throw new OperationCanceledException(cancellationToken);
+    }
+
+    /// <summary>Ordered stop: no new requests, running ones drain, then engines. A second call does nothing.</summary>
+    /// <param name="hurry">Ends the drain.</param>
+    public async Task StopAsync(CancellationToken hurry)
+    {
+        if (_stopped)
+        {
+            return;
+        }
+
+        _stopped = true;
+        await _control.StopAsync(_drain, hurry).ConfigureAwait(false);
+        await _node.StopAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
+        await _publishing.DisposeAsync().ConfigureAwait(false);
+        await _control.DisposeAsync().ConfigureAwait(false);
+        await _node.DisposeAsync().ConfigureAwait(false);
+        _provisioner.Dispose();
+        _transfers.Dispose();
+    }
+
+    private static async Task PublishAsync(ProjectRun run, NodeAgent node, ReplicaTable replicas, CancellationToken cancellationToken)
+    {
+        await foreach (var snapshot in node.WatchAsync(cancellationToken).ConfigureAwait(false))
+        {
+            replicas.Publish(snapshot);
+            run.PoolsChanged();
+        }
+    }
+
+    // What has failed for good inside this process and must be seen in health.
+    private static IReadOnlyList<string> Faults(NodeAgent node, BackgroundLoop? publishing) =>
+        [.. node.Faults.Select(f => f.Message), .. publishing?.Fault is { } fault ? new[] { fault.Message } : []];
+
+    /// <summary>Control to node, in memory.</summary>
+    private sealed class MemoryLink(NodeAgent node) : INodeLink
+    {
+        public void ReportFault(ReplicaId replica, string reason) => node.ReportFault(replica, reason);
+    }
+
+    /// <summary>Keys and headers of remote providers, handed from node to control in memory; they are in no snapshot.</summary>
+    private sealed class ProviderCredentials(NodeAgent node) : IUpstreamCredentials
+    {
+        private readonly ImmutableDictionary<string, ImmutableArray<KeyValuePair<string, string>>> _headers =
+            node.Snapshot.DistinctBy(r => r.Id.PoolId).ToImmutableDictionary(r => r.Id.PoolId, r => Headers(node.CredentialsOf(r.Id)), StringComparer.Ordinal);
+
+        public ImmutableArray<KeyValuePair<string, string>> HeadersOf(string poolId) => _headers.GetValueOrDefault(poolId, []);
+
+        private static ImmutableArray<KeyValuePair<string, string>> Headers(UpstreamCredentials credentials) =>
+            credentials.ApiKey is { } key ? [.. credentials.Headers, new("Authorization", "Bearer " + key)] : [.. credentials.Headers];
+    }
+
+    /// <summary>Shows the work of a provisioner to whoever watches the start.</summary>
+    private sealed class WatchedProvisioner(IProvisioner inner, IProgress<ProvisionProgress> watcher) : IProvisioner
+    {
+        public Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
+            inner.PrepareAsync(pool, new Both(progress, watcher), cancellationToken);
+
+        private sealed class Both(IProgress<ProvisionProgress> first, IProgress<ProvisionProgress> second) : IProgress<ProvisionProgress>
+        {
+            public void Report(ProvisionProgress value)
+            {
+                first.Report(value);
+                second.Report(value);
+            }
+        }
+    }
+}
+
+/// <summary>Everything the serving part runs, read from the settings once.</summary>
+internal sealed record ServingPlan(ControlOptions Control, NodeOptions Node);
