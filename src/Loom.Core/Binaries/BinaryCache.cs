@@ -65,6 +65,24 @@ public sealed class BinaryCache(string folder, TimeProvider time)
         return found.ToImmutable();
     }
 
+    /// <summary>What the cache remembers of an artifact without reading it.</summary>
+    /// <returns>Whether its checksum was known when it was fetched; null = no checksum of it is recorded at all.</returns>
+    public bool? IsVerified(string name, string version)
+    {
+        var (artifact, known) = (BinaryNames.Artifact(name, version), ChecksumFile.Read(folder));
+        return known.Of(artifact).Any() ? known.Notes.GetValueOrDefault(artifact)?.Verified ?? true : null;
+    }
+
+    /// <summary>Size of an artifact, bytes.</summary>
+    public long BytesOf(string name, string version) => SizeOf(PathOf(name, version));
+
+    /// <summary>Whether an artifact is being executed right now: the kernel lets nobody write to it.</summary>
+    public bool IsInUse(string name, string version)
+    {
+        var path = PathOf(name, version);
+        return Directory.Exists(path) ? Directory.EnumerateFiles(path, name, SearchOption.AllDirectories).Any(IsRunning) : IsRunning(path);
+    }
+
     /// <summary>Reads a program through and compares its checksums.</summary>
     /// <returns>What is there; null when nothing is.</returns>
     public async Task<CachedBinary?> CheckAsync(string name, string version, CancellationToken cancellationToken)
@@ -191,8 +209,7 @@ public sealed class BinaryCache(string folder, TimeProvider time)
         Directory.Delete(path, recursive: true);
     }
 
-    /// <summary>Whether a program is being executed right now: the kernel lets nobody write to it.</summary>
-    public static bool IsRunning(string program)
+    private static bool IsRunning(string program)
     {
         const int TextBusy = 26;
         try
@@ -210,7 +227,7 @@ public sealed class BinaryCache(string folder, TimeProvider time)
         }
     }
 
-    internal static long SizeOf(string path) => Directory.Exists(path)
+    private static long SizeOf(string path) => Directory.Exists(path)
         ? Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).Sum(f => new FileInfo(f).Length)
         : new FileInfo(path).Length;
 

@@ -142,6 +142,10 @@ public static class BinaryNames
         return sums;
     }
 
-    private static bool IsName(string text) =>
-        text.Length is > 0 and < 64 && char.IsAsciiLetterOrDigit(text[0]) && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-');
+    /// <summary>Whether a text can be the name of a program: letters, digits, <c>. _ -</c>, beginning with a letter or digit, at most 63 characters.</summary>
+    public static bool IsName(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return text.Length is > 0 and < 64 && char.IsAsciiLetterOrDigit(text[0]) && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-');
+    }
 }

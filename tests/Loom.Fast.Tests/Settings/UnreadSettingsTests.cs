@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Agents.Binaries;
 using Loom.Agents.Project;
 using Loom.Cli.Composition;
 using Loom.Control;
@@ -37,10 +38,13 @@ public sealed class UnreadSettingsTests
             [llm.other]
             base_url = "https://host/v1"
             api_key_env = "K"
+            [binaries.tool]
+            path = "tool"
             """);
         var result = load.Load();
         result.Ok.ShouldBeTrue();
         RuntimeOptions.From(result.Snapshot);
+        BinaryOptions.From(result.Snapshot);
         ControlOptions.From(result.Snapshot);
         NodeOptions.From(result.Snapshot, new NodeSurroundings("/loom", "/logs", null, ImmutableDictionary<string, string>.Empty));
 
