@@ -31,11 +31,20 @@ internal sealed class LyingServer : IAsyncDisposable
     /// <summary>Each entry cuts one request after so many bytes of body.</summary>
     public ConcurrentQueue<int> Cuts { get; } = new();
 
+    /// <summary>Decides by path and length of the body whether, and after how many bytes, an answer is cut.</summary>
+    public Func<string, int, int?> CutBody { get; set; } = (_, _) => null;
+
+    /// <summary>Called after an answer was cut.</summary>
+    public Action AfterCut { get; set; } = () => { };
+
     /// <summary>Answers that come before the file, in order.</summary>
     public ConcurrentQueue<Func<HttpContext, Task>> Instead { get; } = new();
 
     /// <summary>Called before each answer.</summary>
     public Action<int> BeforeAnswer { get; set; } = _ => { };
+
+    /// <summary>Sees every request.</summary>
+    public Action<HttpContext> OnRequest { get; set; } = _ => { };
 
     /// <summary>Further headers of every answer.</summary>
     public ConcurrentDictionary<string, string> Headers { get; } = new();
@@ -65,6 +74,7 @@ internal sealed class LyingServer : IAsyncDisposable
         Requests.Enqueue(range);
         Asked.Enqueue($"{context.Request.Method} {context.Request.Path}");
         BeforeAnswer(Requests.Count);
+        OnRequest(context);
         foreach (var (name, value) in Headers)
         {
             context.Response.Headers[name] = value;
@@ -77,7 +87,7 @@ internal sealed class LyingServer : IAsyncDisposable
         }
 
         var content = Content;
-        if (!Files.IsEmpty && !Files.TryGetValue(context.Request.Path, out content))
+        if (!Files.IsEmpty && !Files.TryGetValue(context.Request.Path.Value ?? "", out content))
         {
             context.Response.StatusCode = 404;
             return;
@@ -98,10 +108,11 @@ internal sealed class LyingServer : IAsyncDisposable
             context.Response.Headers.ETag = ETag;
         }
 
-        if (Cuts.TryDequeue(out var cut))
+        if (Cuts.TryDequeue(out var cut) || (CutBody(context.Request.Path.Value ?? "", content.Length - from) is { } chosen && (cut = chosen) >= 0))
         {
             await context.Response.Body.WriteAsync(content.AsMemory(from, cut));
             await context.Response.Body.FlushAsync();
+            AfterCut();
             context.Abort();
             return;
         }
