@@ -15,7 +15,7 @@ internal static class CommandLine
     public static async Task<int> RunAsync(string[] args)
     {
         using var signals = new ProcessSignals();
-        var root = CreateRoot(signals);
+        var root = Short(args) is { } verb ? Root(verb) : CreateRoot(signals);
         ParseResult parse;
         try
         {
@@ -53,24 +53,49 @@ internal static class CommandLine
         return error.Exit;
     }
 
-    internal static RootCommand CreateRoot(ProcessSignals signals)
-    {
-        var root = new RootCommand("Loom runs AI workloads on machines you own.")
+    internal static RootCommand CreateRoot(ProcessSignals signals) => Root(
+        InitVerb.Create(),
+        UpVerb.Create(signals),
+        DownVerb.Create(),
+        StatusVerb.Create(),
+        LogsVerb.Create(),
+        AttachVerb.Create(),
+        SteerVerb.Start(),
+        SteerVerb.Stop(),
+        SteerVerb.Restart(),
+        WaitVerb.Create(),
+        ChatVerb.Create(),
+        DoctorVerb.Create(),
+        ModelVerb.Create(),
+        BinariesVerb.Create(),
+        ConfigCommand.Create(LoomRegistry.Instance),
+        VersionVerb.Create(),
+        CompletionVerb.Create(),
+        DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")));
+
+    // Verbs that are asked often and read no configuration: building all the others and their settings would take half of their time.
+    private static Command? Short(string[] args) => args is [var first, ..]
+        ? first switch
         {
-            InitVerb.Create(),
-            UpVerb.Create(signals),
-            DownVerb.Create(),
-            StatusVerb.Create(),
-            ChatVerb.Create(),
-            LogsVerb.Create(),
-            DoctorVerb.Create(),
-            ModelVerb.Create(),
-            BinariesVerb.Create(),
-            ConfigCommand.Create(LoomRegistry.Instance),
-            VersionVerb.Create(),
-            CompletionVerb.Create(),
-            DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")),
-        };
+            "status" or "ps" => StatusVerb.Create(),
+            "start" => SteerVerb.Start(),
+            "stop" => SteerVerb.Stop(),
+            "restart" => SteerVerb.Restart(),
+            "wait" => WaitVerb.Create(),
+            "attach" => AttachVerb.Create(),
+            "version" => VersionVerb.Create(),
+            _ => null,
+        }
+        : null;
+
+    private static RootCommand Root(params ReadOnlySpan<Command> verbs)
+    {
+        var root = new RootCommand("Loom runs AI workloads on machines you own.");
+        foreach (var verb in verbs)
+        {
+            root.Subcommands.Add(verb);
+        }
+
         foreach (var option in GlobalOptions.All)
         {
             root.Options.Add(option);

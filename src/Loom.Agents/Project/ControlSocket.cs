@@ -143,7 +143,7 @@ internal sealed partial class ControlSocket : IAsyncDisposable
         switch (request.Op)
         {
             case "status":
-                await WriteAsync(stream, new ControlReply { State = _state() }, cancellationToken).ConfigureAwait(false);
+                await WriteAsync(stream, new ControlReply { State = WithUsage(_state()) }, cancellationToken).ConfigureAwait(false);
                 break;
             case "down":
                 await WriteAsync(stream, new ControlReply(), cancellationToken).ConfigureAwait(false);
@@ -161,6 +161,9 @@ internal sealed partial class ControlSocket : IAsyncDisposable
                 break;
         }
     }
+
+    // What they use is read when somebody asks: nothing is sampled for nobody.
+    private RunState WithUsage(RunState state) => state with { Processes = [.. state.Processes.Select(p => p.With(_supervisor.Usage(p.Name)))] };
 
     private async Task<ControlReply> ActAsync(ControlRequest request, CancellationToken cancellationToken)
     {

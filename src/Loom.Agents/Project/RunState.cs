@@ -142,7 +142,21 @@ public sealed record ProcessRecord
 
     public string? Reason { get; init; }
 
+    /// <summary>A remark beside state and reason; null = none.</summary>
+    public string? Note { get; init; }
+
+    /// <summary>When it is started again; null when it does not wait for that.</summary>
+    public DateTimeOffset? NextStart { get; init; }
+
     public DateTimeOffset Since { get; init; }
+
+    /// <summary>Processor time of its whole group, milliseconds; only in the answer to <c>status</c>, never in the file.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? CpuMs { get; init; }
+
+    /// <summary>Resident memory of its whole group, bytes; only in the answer to <c>status</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? MemoryBytes { get; init; }
 
     public static ProcessRecord From(ProcessSnapshot s) => new()
     {
@@ -160,8 +174,14 @@ public sealed record ProcessRecord
         Err = s.ErrorLogPath ?? s.LogPath,
         LastExit = s.LastExit is { } exit ? new ExitRecord(exit.Code, exit.Signal, exit.At) : null,
         Reason = s.Reason,
+        Note = s.Note,
+        NextStart = s.NextStart,
         Since = s.Since,
     };
+
+    /// <summary>The same with what it uses now.</summary>
+    public ProcessRecord With(ProcessUsage? usage) =>
+        usage is { } used ? this with { CpuMs = (long)used.CpuTime.TotalMilliseconds, MemoryBytes = used.ResidentBytes } : this;
 }
 
 /// <summary>How a process ended: by code or by signal.</summary>

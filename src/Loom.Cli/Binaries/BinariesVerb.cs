@@ -18,9 +18,6 @@ internal static class BinariesVerb
         Description = "loom, loom-core, loom-bridge, a [binaries.*] of the project, or another program of the releases; without a version what the project says, else the latest",
     };
 
-    private static readonly Option<bool> s_force = new("--force-download") { Description = "Skip local builds and cache" };
-    private static readonly Option<bool> s_debug = new("--use-debug") { Description = "Local debug builds go first" };
-    private static readonly Option<bool> s_allowUnverified = new("--allow-unverified") { Description = "Accept a download without a known checksum, and mark it so" };
     private static readonly Option<bool> s_dryRun = new("--dry-run") { Description = "Only say what would be deleted" };
 
     public static Command Create()
@@ -30,7 +27,7 @@ internal static class BinariesVerb
         var fetch = Verb.Create("fetch", "Find a program (local build, cache, download) and print its path",
             ["loom binaries fetch loom-bridge", "loom binaries fetch loom-bridge@v0.1.0 --force-download", "loom binaries fetch loom --json"], FetchAsync);
         fetch.Arguments.Add(s_name);
-        foreach (var option in new Option[] { s_force, s_debug, s_allowUnverified })
+        foreach (var option in new Option[] { BinaryFlags.ForceDownload, BinaryFlags.UseDebug, BinaryFlags.AllowUnverified })
         {
             fetch.Options.Add(option);
         }
@@ -49,15 +46,14 @@ internal static class BinariesVerb
 
     private static async Task<int> FetchAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken)
     {
-        if (ProcessConfiguration.LoadStrict(context, parse, LoomPart.Up) is not { } settings)
+        if (ProcessConfiguration.LoadStrict(context, parse, LoomPart.Up, BinaryFlags.Values(parse).AsSpan()) is not { } settings)
         {
             return ExitCode.Usage;
         }
 
         var options = BinaryOptions.From(settings);
-        options = options with { ForceDownload = options.ForceDownload || parse.GetValue(s_force), PreferDebug = options.PreferDebug || parse.GetValue(s_debug) };
         var plan = PlanOf(parse.GetValue(s_name)!, options);
-        using var work = new BinaryWork(context, options, parse.GetValue(s_allowUnverified));
+        using var work = new BinaryWork(context, options, parse.GetValue(BinaryFlags.AllowUnverified));
         var found = await work.FindAsync(plan, cancellationToken).ConfigureAwait(false);
         context.Terminal.Out.WriteLine(context.Terminal.Json ? BinariesJson.Of(plan.Name, found) : found.Path);
         return ExitCode.Ok;

@@ -23,16 +23,14 @@ internal static class VersionHandOver
 
     /// <summary>Returns when this <c>loom</c> is the right one; otherwise the process goes on as the other one, and this call does not return.</summary>
     /// <param name="context">Terminal, environment and clock.</param>
-    /// <param name="parse">The command line.</param>
-    /// <param name="allowUnverified">Accept downloads without a known checksum.</param>
+    /// <param name="parse">The command line, with the options of <see cref="BinaryFlags"/>.</param>
     /// <param name="cancellationToken">Ends the work.</param>
-    /// <param name="given">Settings given as flags, for example <c>("--version", "runtime.version", "0.2.0")</c>.</param>
     /// <exception cref="CliError">The other one cannot be had or run.</exception>
-    public static Task RunAsync(VerbContext context, ParseResult parse, bool allowUnverified, CancellationToken cancellationToken, params ReadOnlySpan<CommandLineValue> given)
+    public static Task RunAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken)
     {
         // Faults are not looked at: the version that runs in the end judges the file.
-        var options = BinaryOptions.From(ProcessConfiguration.Load(context, parse, LoomPart.Up, given).Snapshot);
-        return RunAsync(context, options, allowUnverified, cancellationToken);
+        var settings = ProcessConfiguration.Load(context, parse, LoomPart.Up, BinaryFlags.Values(parse).AsSpan()).Snapshot;
+        return RunAsync(context, BinaryOptions.From(settings), parse.GetValue(BinaryFlags.AllowUnverified), cancellationToken);
     }
 
     private static async Task RunAsync(VerbContext context, BinaryOptions options, bool allowUnverified, CancellationToken cancellationToken)

@@ -1,32 +1,60 @@
+using Loom.Agents.Orchestration;
 using Loom.Agents.Project;
 using Loom.Control;
+using Loom.Core.Loops;
 using Loom.Node.Provisioning;
+using Loom.Wire;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Cli.Composition;
 
-/// <summary>What <c>loom up</c> runs, whole. Parts stop in the reverse order of their start, whatever fails.</summary>
+/// <summary>What <c>loom up</c> runs, whole: engines, pools and API where the project needs them, and its agents. Parts stop in the reverse order of their start, whatever fails.</summary>
 internal sealed class HomeRuntime : IAsyncDisposable
 {
     private readonly ProjectRun _run;
+    private readonly BackgroundLoop? _feed;
     private bool _stopped;
 
-    private HomeRuntime(ProjectRun run, ServingRuntime serving)
+    private HomeRuntime(ProjectRun run, ServingRuntime? serving, AgentHost agents, BackgroundLoop? feed)
     {
         _run = run;
         Serving = serving;
+        Agents = agents;
+        _feed = feed;
     }
 
-    /// <summary>Engines, pools and the API.</summary>
-    public ServingRuntime Serving { get; }
+    /// <summary>Engines, pools and the API; null where the project needs none.</summary>
+    public ServingRuntime? Serving { get; }
 
-    /// <summary>Opens the listeners, then begins to start the pools; returns while those still load.</summary>
+    /// <summary>The owner of the agents; nothing is started before it is asked to.</summary>
+    public AgentHost Agents { get; }
+
+    /// <summary>Opens the listeners, then begins to start the pools; returns while those still load. Agents are known, none is started.</summary>
     /// <exception cref="PortTakenException">A port is in use; nothing was started.</exception>
     public static async Task<HomeRuntime> StartAsync(
-        HomePlan plan, ProjectRun run, IProgress<ProvisionProgress> progress, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken) =>
-        new(run, await ServingRuntime.StartAsync(plan.Serving, run, progress, time, loggers, cancellationToken).ConfigureAwait(false));
+        HomePlan plan, ProjectRun run, Func<string, int> freePort, IProgress<ProvisionProgress> progress, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        AgentHost? agents = null;
+        var serving = plan.Serving is { } parts
+            ? await ServingRuntime.StartAsync(parts, run, progress, () => agents?.Faults ?? [], time, loggers, cancellationToken).ConfigureAwait(false)
+            : null;
+        try
+        {
+            // Only now are the addresses known that agents are handed.
+            agents = new AgentHost(plan.Agents(run.RunId, freePort, serving?.Api).Plan, run.Supervisor, loggers.CreateLogger("agents"));
+        }
+        catch when (serving is not null)
+        {
+            await serving.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
 
-    /// <summary>Ordered stop: no new requests, running ones drain, then engines. A second call does nothing.</summary>
+        var host = agents;
+        var feed = serving is null ? null : BackgroundLoop.Start("pools to agents", cancel => FeedAsync(serving, host, cancel), loggers.CreateLogger("agents"));
+        return new HomeRuntime(run, serving, agents, feed);
+    }
+
+    /// <summary>Ordered stop: agents, then no new requests, running ones drain, then engines. A second call does nothing.</summary>
     /// <param name="hurry">Ends all patience.</param>
     public async Task StopAsync(CancellationToken hurry)
     {
@@ -37,12 +65,41 @@ internal sealed class HomeRuntime : IAsyncDisposable
 
         _stopped = true;
         using var registration = hurry.Register(_run.Supervisor.Hurry);
-        await Serving.StopAsync(hurry).ConfigureAwait(false);
+        await Agents.StopAllAsync(hurry).ConfigureAwait(false);
+        if (Serving is not null)
+        {
+            await Serving.StopAsync(hurry).ConfigureAwait(false);
+        }
     }
 
     public async ValueTask DisposeAsync()
     {
         await StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
-        await Serving.DisposeAsync().ConfigureAwait(false);
+        if (_feed is not null)
+        {
+            await _feed.DisposeAsync().ConfigureAwait(false);
+        }
+
+        await Agents.DisposeAsync().ConfigureAwait(false);
+        if (Serving is not null)
+        {
+            await Serving.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    // Agents may wait for a pool.
+    private static async Task FeedAsync(ServingRuntime serving, AgentHost agents, CancellationToken cancellationToken)
+    {
+        await foreach (var replicas in serving.WatchAsync(cancellationToken).ConfigureAwait(false))
+        {
+            foreach (var pool in replicas.GroupBy(r => r.Id.PoolId, StringComparer.Ordinal))
+            {
+                agents.PoolChanged(
+                    pool.Key,
+                    started: pool.Any(r => r.State is not (ReplicaState.Provisioning or ReplicaState.Failed or ReplicaState.Stopped)),
+                    ready: pool.Any(r => r.State == ReplicaState.Ready),
+                    failed: pool.All(r => r.State == ReplicaState.Failed));
+            }
+        }
     }
 }

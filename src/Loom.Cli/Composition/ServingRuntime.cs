@@ -53,7 +53,13 @@ internal sealed class ServingRuntime : IAsyncDisposable
     /// <summary>Opens the listeners, then begins to start the pools; returns while those still load.</summary>
     /// <exception cref="PortTakenException">A port is in use; nothing was started.</exception>
     public static async Task<ServingRuntime> StartAsync(
-        ServingPlan plan, ProjectRun run, IProgress<ProvisionProgress> progress, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+        ServingPlan plan,
+        ProjectRun run,
+        IProgress<ProvisionProgress> progress,
+        Func<IEnumerable<Exception>> otherFaults,
+        TimeProvider time,
+        ILoggerFactory loggers,
+        CancellationToken cancellationToken)
     {
         var machine = MachineProbe.Launch(plan.Node.Environment);
         var transfers = Transfer.CreateClient();
@@ -65,7 +71,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
         {
             var api = plan.Control.Api with { RunToken = run.Token };
             control = new ControlPlane(
-                plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node), () => Faults(node, publishing));
+                plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node), () => Faults(node, publishing, otherFaults));
             // Before the port opens: a client that is quick must not be told that a pool does not exist.
             control.Replicas.Publish(node.Snapshot);
             publishing = BackgroundLoop.Start("publish replicas", cancel => PublishAsync(run, node, control.Replicas, cancel), loggers.CreateLogger("loom"));
@@ -100,6 +106,9 @@ internal sealed class ServingRuntime : IAsyncDisposable
         node.Start();
         return runtime;
     }
+
+    /// <summary>Each snapshot of the replicas from now on, the present one first.</summary>
+    public IAsyncEnumerable<ImmutableArray<ReplicaStatus>> WatchAsync(CancellationToken cancellationToken) => _node.WatchAsync(cancellationToken);
 
     /// <summary>Waits until every pool is ready or has failed for good.</summary>
     /// <param name="onChange">Called with each snapshot on the way.</param>
@@ -152,8 +161,8 @@ internal sealed class ServingRuntime : IAsyncDisposable
     }
 
     // What has failed for good inside this process and must be seen in health.
-    private static IReadOnlyList<string> Faults(NodeAgent node, BackgroundLoop? publishing) =>
-        [.. node.Faults.Select(f => f.Message), .. publishing?.Fault is { } fault ? new[] { fault.Message } : []];
+    private static IReadOnlyList<string> Faults(NodeAgent node, BackgroundLoop? publishing, Func<IEnumerable<Exception>> others) =>
+        [.. node.Faults.Concat(others()).Select(f => f.Message), .. publishing?.Fault is { } fault ? new[] { fault.Message } : []];
 
     /// <summary>Control to node, in memory.</summary>
     private sealed class MemoryLink(NodeAgent node) : INodeLink

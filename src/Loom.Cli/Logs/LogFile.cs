@@ -3,10 +3,10 @@ using System.Text;
 namespace Loom.Cli.Logs;
 
 /// <summary>
-/// One log file that may grow and be rotated while it is read. Only whole lines come out; a rotation is seen by the file getting shorter or another
+/// One log file, of stdout or stderr, that may grow and be rotated while it is read. Only whole lines come out; a rotation is seen by the file getting shorter or another
 /// file taking its name.
 /// </summary>
-internal sealed class LogFile(string name, string path) : IDisposable
+internal sealed class LogFile(string name, string path, bool isError = false) : IDisposable
 {
     // Read first from the end; when that holds too few lines, four times as much, and so on.
     private const long TailBytes = 4 * 1024 * 1024;
@@ -24,7 +24,7 @@ internal sealed class LogFile(string name, string path) : IDisposable
         var lines = Open() ? Last(count, wanted) : [];
         for (var number = 1; lines.Count < count && File.Exists($"{path}.{number}"); number++)
         {
-            using var older = new LogFile(name, $"{path}.{number}");
+            using var older = new LogFile(name, $"{path}.{number}", isError);
             lines = older.Open() ? [.. older.Last(count - lines.Count, wanted), .. lines] : lines;
         }
 
@@ -115,7 +115,7 @@ internal sealed class LogFile(string name, string path) : IDisposable
             {
                 if (c == '\n')
                 {
-                    var line = LogLine.Parse(name, _partial.ToString());
+                    var line = LogLine.Parse(name, _partial.ToString(), isError);
                     _partial.Clear();
                     if (wanted?.Invoke(line) != false)
                     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 
 namespace Loom.Cli.Logs;
 
@@ -6,14 +7,39 @@ namespace Loom.Cli.Logs;
 /// <param name="Name">Process it came from, which is the stem of its log file.</param>
 /// <param name="At">When it was captured; null for a line without a time.</param>
 /// <param name="Text">The line without its time.</param>
-internal readonly record struct LogLine(string Name, DateTimeOffset? At, string Text)
+/// <param name="IsError">It was written to stderr, and that is kept apart.</param>
+internal readonly record struct LogLine(string Name, DateTimeOffset? At, string Text, bool IsError = false)
 {
-    /// <summary>Takes the RFC 3339 time off the front of a captured line.</summary>
-    public static LogLine Parse(string name, string line)
+    private const string JsonStart = "{\"ts\":";
+
+    /// <summary>Takes a captured line apart: an RFC 3339 time before a text, or an object with both (<c>log.format = "json"</c>).</summary>
+    public static LogLine Parse(string name, string line, bool isError = false)
     {
+        if (line.StartsWith(JsonStart, StringComparison.Ordinal) && OfObject(name, line, isError) is { } parsed)
+        {
+            return parsed;
+        }
+
         var space = line.IndexOf(' ', StringComparison.Ordinal);
         return space is > 18 and < 40 && DateTimeOffset.TryParse(line.AsSpan(0, space), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
-            ? new LogLine(name, at, line[(space + 1)..])
-            : new LogLine(name, null, line);
+            ? new LogLine(name, at, line[(space + 1)..], isError)
+            : new LogLine(name, null, line, isError);
+    }
+
+    // An agent may write such objects of its own: only what has our fields is ours.
+    private static LogLine? OfObject(string name, string line, bool isError)
+    {
+        try
+        {
+            using var item = JsonDocument.Parse(line);
+            var root = item.RootElement;
+            return root.TryGetProperty("text", out var text) && root.TryGetProperty("stream", out var stream) && root.GetProperty("ts").TryGetDateTimeOffset(out var at)
+                ? new LogLine(name, at, text.GetString() ?? "", isError || stream.ValueEquals("stderr"))
+                : null;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
     }
 }

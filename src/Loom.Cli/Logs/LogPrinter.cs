@@ -2,10 +2,11 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
+using Loom.Cli.Terminal;
 
 namespace Loom.Cli.Logs;
 
-/// <summary>Prints log lines: <c>name | line</c> with a colour that depends on the name alone, raw, or as NDJSON.</summary>
+/// <summary>Prints log lines: <c>name | line</c> with a colour that depends on the name alone (<c>name ! line</c> for stderr), raw, or as NDJSON.</summary>
 internal sealed class LogPrinter(Terminal.Terminal terminal, LogView view)
 {
     private static readonly int[] s_colours = [36, 32, 33, 35, 34, 96, 92, 93, 95, 94];
@@ -20,7 +21,7 @@ internal sealed class LogPrinter(Terminal.Terminal terminal, LogView view)
 
         if (terminal.Json)
         {
-            terminal.Out.WriteLine(JsonSerializer.Serialize(new LogItem(line.At, line.Name, line.Text), LogJson.Default.LogItem));
+            terminal.Out.WriteLine(JsonSerializer.Serialize(new LogItem(line.At, line.Name, line.IsError ? "stderr" : "stdout", line.Text), LogJson.Default.LogItem));
             return;
         }
 
@@ -33,7 +34,7 @@ internal sealed class LogPrinter(Terminal.Terminal terminal, LogView view)
 
         _width = Math.Max(_width, line.Name.Length);
         var name = line.Name.PadRight(_width);
-        terminal.Out.WriteLine($"{time}{Tint(line.Name, name)} | {line.Text}");
+        terminal.Out.WriteLine($"{time}{Tint(line.Name, name)} {(line.IsError ? terminal.Paint(Tone.Bad, "!") : "|")} {line.Text}");
     }
 
     private string Tint(string name, string text)
@@ -51,14 +52,17 @@ internal sealed class LogPrinter(Terminal.Terminal terminal, LogView view)
 /// <summary>Which lines are shown, and how.</summary>
 internal sealed record LogView(DateTimeOffset? Since, Regex? Grep, bool Raw, bool Timestamps)
 {
+    /// <summary>Only this stream; null = both.</summary>
+    public bool? Errors { get; init; }
+
     /// <summary>Whether some lines are left out.</summary>
-    public bool IsFilter => Since is not null || Grep is not null;
+    public bool IsFilter => Since is not null || Grep is not null || Errors is not null;
 
     /// <summary>Whether a line is shown.</summary>
-    public bool Shows(LogLine line) => !(line.At < Since) && Grep?.IsMatch(line.Text) != false;
+    public bool Shows(LogLine line) => !(line.At < Since) && (Errors is not { } errors || errors == line.IsError) && Grep?.IsMatch(line.Text) != false;
 }
 
-internal sealed record LogItem(DateTimeOffset? Time, string Name, string Line);
+internal sealed record LogItem(DateTimeOffset? Time, string Name, string Stream, string Line);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(LogItem))]

@@ -1,15 +1,21 @@
 using System.Runtime.CompilerServices;
+using Loom.Cli.Status;
 
 namespace Loom.Cli.Logs;
 
-/// <summary>All logs of a project as one stream of lines, ordered by time.</summary>
+/// <summary>
+/// All logs of a project as one stream of lines, ordered by time: <c>NAME.log</c>, and <c>NAME.err</c> where a process's stderr is kept apart.
+/// </summary>
 internal sealed class MergedLogs(string folder, IReadOnlyCollection<string> names, TimeProvider time) : IDisposable
 {
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(200);
     private readonly Dictionary<string, LogFile> _files = new(StringComparer.Ordinal);
 
     /// <summary>Names that have a log now.</summary>
-    public IReadOnlyCollection<string> Names => _files.Keys;
+    public IEnumerable<string> Names => _files.Values.Select(f => f.Name);
+
+    /// <summary>All names with a log in <paramref name="folder"/>, sorted.</summary>
+    public static IEnumerable<string> NamesIn(string folder) => Found(folder).Select(f => f.Name).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal);
 
     /// <summary>The last lines of every log, merged; the newest <paramref name="count"/> of them.</summary>
     /// <param name="count">Most lines.</param>
@@ -57,17 +63,29 @@ internal sealed class MergedLogs(string folder, IReadOnlyCollection<string> name
 
     private void Find()
     {
+        foreach (var (name, path, isError) in Found(folder))
+        {
+            if (!_files.ContainsKey(path) && (names.Count == 0 || names.Any(n => ReplicaName.Answers(name, n))))
+            {
+                _files.Add(path, new LogFile(name, path, isError));
+            }
+        }
+    }
+
+    // Also where only the rotated file is left: the next line writes the other.
+    private static IEnumerable<(string Name, string Path, bool IsError)> Found(string folder)
+    {
         if (!Directory.Exists(folder))
         {
-            return;
+            yield break;
         }
 
-        foreach (var path in Directory.GetFiles(folder, "*.log"))
+        foreach (var found in Directory.GetFiles(folder))
         {
-            var name = Path.GetFileNameWithoutExtension(path);
-            if (!_files.ContainsKey(name) && (names.Count == 0 || names.Contains(name)))
+            var path = found.EndsWith(".1", StringComparison.Ordinal) ? found[..^2] : found;
+            if (Path.GetExtension(path) is ".log" or ".err" && (path == found || !File.Exists(path)))
             {
-                _files.Add(name, new LogFile(name, path));
+                yield return (Path.GetFileNameWithoutExtension(path), path, Path.GetExtension(path) is ".err");
             }
         }
     }

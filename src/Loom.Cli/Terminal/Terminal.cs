@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Loom.Cli.Terminal;
 
 /// <summary>What a piece of text means; colour only adds to it, the words carry it alone.</summary>
@@ -68,7 +70,8 @@ public sealed class Terminal
 
     /// <summary>Lines up columns: as wide as their widest cell, two spaces between.</summary>
     /// <param name="rows">First row is the head.</param>
-    public void Table(IReadOnlyList<string[]> rows)
+    /// <param name="tint">Tone of a cell by its column; null = all plain.</param>
+    public void Table(IReadOnlyList<string[]> rows, Func<int, string, Tone>? tint = null)
     {
         var widths = new int[rows[0].Length];
         foreach (var row in rows)
@@ -79,11 +82,30 @@ public sealed class Terminal
             }
         }
 
+        var text = new StringBuilder();
         for (var r = 0; r < rows.Count; r++)
         {
-            var cells = rows[r].Select((cell, i) => i == rows[r].Length - 1 ? cell : cell.PadRight(widths[i]));
-            var line = string.Join("  ", cells).TrimEnd();
-            Out.WriteLine(r == 0 ? Paint(Tone.Dim, line) : line);
+            var start = text.Length;
+            for (var i = 0; i < rows[r].Length; i++)
+            {
+                var cell = rows[r][i];
+                text.Append(r > 0 && tint is not null ? Paint(tint(i, cell), cell) : cell).Append(' ', i == rows[r].Length - 1 ? 0 : widths[i] - cell.Length + 2);
+            }
+
+            while (text.Length > start && text[^1] == ' ')
+            {
+                text.Length--;
+            }
+
+            if (r == 0)
+            {
+                var head = text.ToString();
+                text.Clear().Append(Paint(Tone.Dim, head));
+            }
+
+            text.Append('\n');
         }
+
+        Out.Write(text.ToString());
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Loom.Cli.Logs;
+using Loom.Cli.Status;
 using Loom.Cli.Terminal;
 using Loom.Core.Settings;
 
@@ -14,9 +15,11 @@ public static class LogsVerb
 
     private static readonly Argument<string[]> s_names = new("NAME") { Description = "Processes (default: all)", Arity = ArgumentArity.ZeroOrMore };
     private static readonly Option<bool> s_follow = new("--follow", "-f") { Description = "Go on with new lines" };
-    private static readonly Option<int?> s_lines = new("--lines", "-n") { Description = "Last lines shown (default: 100; with --since or --grep all that match)" };
+    private static readonly Option<int?> s_lines = new("--lines", "-n") { Description = "Last lines shown (default: 100; with --since, --grep, --stdout or --stderr all that match)" };
     private static readonly Option<string?> s_since = new("--since") { Description = "Only lines since a time or an age: 2026-01-31T10:00:00Z, 10m, 2h" };
     private static readonly Option<string?> s_grep = new("--grep") { Description = "Only lines that match a regular expression" };
+    private static readonly Option<bool> s_stdout = new("--stdout") { Description = "Only what was written to stdout (an engine's log holds both streams as one)" };
+    private static readonly Option<bool> s_stderr = new("--stderr") { Description = "Only what was written to stderr" };
     private static readonly Option<bool> s_raw = new("--raw") { Description = "Lines without their process names" };
     private static readonly Option<bool> s_timestamps = new("--timestamps") { Description = "Put the time before each line" };
 
@@ -27,7 +30,7 @@ public static class LogsVerb
         var command = Verb.Create(
             "logs",
             "Show what processes wrote",
-            ["loom logs", "loom logs -f engine-default-r0", "loom logs --since 10m --grep error", "loom logs --json -n 1000 > lines.ndjson"],
+            ["loom logs", "loom logs -f researcher", "loom logs researcher --stderr -n 20", "loom logs --since 10m --grep error", "loom logs --json -n 1000 > lines.ndjson"],
             RunAsync);
         command.Arguments.Add(s_names);
         s_lines.Validators.Add(result =>
@@ -37,7 +40,7 @@ public static class LogsVerb
                 result.AddError($"--lines wants 0 or more, found {lines}.");
             }
         });
-        foreach (var option in new Option[] { s_follow, s_lines, s_since, s_grep, s_raw, s_timestamps })
+        foreach (var option in new Option[] { s_follow, s_lines, s_since, s_grep, s_stdout, s_stderr, s_raw, s_timestamps })
         {
             command.Options.Add(option);
         }
@@ -49,13 +52,16 @@ public static class LogsVerb
     {
         var folder = LogFolder.Of(context, parse);
         var names = parse.GetValue(s_names) ?? [];
-        var view = new LogView(Since(parse.GetValue(s_since), context.Time), Pattern(parse.GetValue(s_grep)), parse.GetValue(s_raw), parse.GetValue(s_timestamps));
+        var view = new LogView(Since(parse.GetValue(s_since), context.Time), Pattern(parse.GetValue(s_grep)), parse.GetValue(s_raw), parse.GetValue(s_timestamps))
+        {
+            Errors = (parse.GetValue(s_stdout), parse.GetValue(s_stderr)) switch { (true, false) => false, (false, true) => true, _ => null },
+        };
         using var logs = new MergedLogs(folder, names, context.Time);
         var printer = new LogPrinter(context.Terminal, view);
         var tail = logs.Tail(parse.GetValue(s_lines) ?? (view.IsFilter ? int.MaxValue : DefaultLines), view.IsFilter ? view.Shows : null);
-        if (names.Except(logs.Names).FirstOrDefault() is { } unknown)
+        if (names.FirstOrDefault(n => !logs.Names.Any(l => ReplicaName.Answers(l, n))) is { } unknown)
         {
-            var known = Directory.Exists(folder) ? Directory.GetFiles(folder, "*.log").Select(Path.GetFileNameWithoutExtension) : [];
+            var known = MergedLogs.NamesIn(folder);
             throw new CliError(ExitCode.NotRunning, "UNKNOWN_NAME", $"there is no log of '{unknown}' in {folder}", $"one of: {string.Join(", ", known)}");
         }
 

@@ -1,9 +1,5 @@
 using System.CommandLine;
-using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Serialization;
-using Loom.Agents.Project;
-using Loom.Cli.Composition;
+using Loom.Cli.Status;
 using Loom.Cli.Terminal;
 
 namespace Loom.Cli.Verbs;
@@ -11,77 +7,75 @@ namespace Loom.Cli.Verbs;
 /// <summary><c>loom status</c> (<c>ps</c>): what runs, since when, and why something does not.</summary>
 internal static class StatusVerb
 {
+    private static readonly TimeSpan s_lookEvery = TimeSpan.FromSeconds(1);
+
     public static Command Create()
     {
-        var command = Verb.Create("status", "Show what runs; exit 0 all well, 4 something is not, 3 nothing runs", ["loom status", "loom status --json", "loom ps -C samples/quickstart"], RunAsync);
+        var names = new Argument<string[]>("NAME") { Description = "Processes, agents or pools (default: all)", Arity = ArgumentArity.ZeroOrMore };
+        var watch = new Option<bool>("--watch") { Description = "Show it anew each second until Ctrl-C; CPU is then that of the last second" };
+        var command = Verb.Create(
+            "status",
+            "Show what runs; exit 0 all well, 4 something is not, 3 nothing runs",
+            ["loom status", "loom status researcher --json", "loom status --watch", "loom ps -C samples/quickstart"],
+            (context, parse, stop) => parse.GetValue(watch)
+                ? WatchAsync(context, parse.GetValue(names) ?? [], stop)
+                : Task.FromResult(Once(context, parse.GetValue(names) ?? [], stop)));
         command.Aliases.Add("ps");
+        command.Arguments.Add(names);
+        command.Options.Add(watch);
         return command;
     }
 
-    private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken)
+    private static int Once(VerbContext context, string[] names, CancellationToken stop)
     {
-        var directory = RunDirectory.Of(context.ProjectFolder());
-        RunningApi.CheckOwner(directory);
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        deadline.CancelAfter(Down.AnswerWithin);
-        ControlReply? reply;
-        try
-        {
-            reply = await new ControlClient(directory.Socket).AskAsync(new ControlRequest("status"), deadline.Token).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
-        {
-            throw new CliError(ExitCode.Conflict, "NO_ANSWER", $"the runtime of {directory.Project} does not answer within {Down.AnswerWithin.TotalSeconds:0} s", "loom down");
-        }
+        var view = Look(context, RunningProject.Of(context), names, before: null, stop);
+        Write(context.Terminal, view);
+        return ExitOf(view);
+    }
 
-        if (reply?.State is not { } state)
+    private static async Task<int> WatchAsync(VerbContext context, string[] names, CancellationToken stop)
+    {
+        var project = RunningProject.Of(context);
+        StatusView? last = null;
+        while (true)
         {
-            throw new CliError(ExitCode.NotRunning, "NOT_RUNNING", $"nothing is running in {directory.Project}", "loom up");
-        }
+            var view = Look(context, project, names, last, stop);
+            if (context.Terminal is { OutIsTerminal: true, Json: false })
+            {
+                context.Terminal.Out.Write("\e[H\e[J"); // drawn over the picture before, so that nothing scrolls
+            }
+            else if (last is not null && !context.Terminal.Json)
+            {
+                context.Terminal.Out.WriteLine();
+            }
 
-        if (context.Terminal.Json)
+            Write(context.Terminal, view);
+            last = view;
+            await Task.Delay(s_lookEvery, context.Time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (stop.IsCancellationRequested)
+            {
+                return ExitOf(view);
+            }
+        }
+    }
+
+    private static StatusView Look(VerbContext context, RunningProject project, string[] names, StatusView? before, CancellationToken stop)
+    {
+        var view = StatusView.Of(project.Look(stop), names, context.Time.GetUtcNow(), Uptime.Now(), out var unknown);
+        return unknown is null ? view with { Before = before } : throw UnknownName.Error(unknown, view.Run);
+    }
+
+    private static void Write(Terminal.Terminal terminal, StatusView view)
+    {
+        if (terminal.Json)
         {
-            context.Terminal.Out.WriteLine(JsonSerializer.Serialize(state, StatusJson.Default.RunState));
+            terminal.Out.WriteLine(StatusDocument.Write(view));
         }
         else
         {
-            Print(context, state);
+            StatusTable.Write(terminal, view);
         }
-
-        return IsWell(state) ? ExitCode.Ok : ExitCode.ComponentFailed;
     }
 
-    /// <summary>Whether everything that should run does: the start is over, every pool serves, no process is in trouble.</summary>
-    internal static bool IsWell(RunState state) =>
-        state.Ready && state.Pools.All(p => p.IsWell) && state.Processes.All(p => p.State is "ready" or "running" or "completed" or "stopped");
-
-    private static void Print(VerbContext context, RunState state)
-    {
-        var now = context.Time.GetUtcNow();
-        var rows = new List<string[]> { new[] { "NAME", "KIND", "STATE", "PID", "UPTIME", "RESTARTS", "NOTE" } };
-        rows.Add(["loom", "runtime", state.Ready ? "ready" : "starting", Number(state.Supervisor.Pid), Age(now - state.StartedAt), "0", string.Join("  ", state.Addresses.Select(a => $"{a.Key} {a.Value}"))]);
-        rows.AddRange(state.Pools.Select(p => new[]
-        {
-            $"{p.Pool}/{p.Replica}", "pool", p.State, "-", "-", "-", $"{p.Engine}, model {p.Model}{(p.Mock ? ", mock" : "")}{(p.LastError is { } error ? ": " + error : "")}",
-        }));
-        rows.AddRange(state.Processes.Select(p => new[]
-        {
-            p.Name, p.Kind, p.State, p.Pid is { } pid ? Number(pid) : "-", p.Pid is null ? "-" : Age(now - p.Since), Number(p.Restarts), p.Reason ?? "",
-        }));
-        context.Terminal.Table(rows);
-    }
-
-    private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
-
-    private static string Age(TimeSpan age) => age switch
-    {
-        { TotalDays: >= 1 } => $"{(int)age.TotalDays}d{age.Hours}h",
-        { TotalHours: >= 1 } => $"{(int)age.TotalHours}h{age.Minutes}m",
-        { TotalMinutes: >= 1 } => $"{(int)age.TotalMinutes}m{age.Seconds}s",
-        _ => $"{Math.Max(0, (int)age.TotalSeconds)}s",
-    };
+    private static int ExitOf(StatusView view) => view.IsWell ? ExitCode.Ok : ExitCode.ComponentFailed;
 }
-
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
-[JsonSerializable(typeof(RunState))]
-internal sealed partial class StatusJson : JsonSerializerContext;

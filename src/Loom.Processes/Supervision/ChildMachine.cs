@@ -106,6 +106,7 @@ internal sealed class ChildMachine
         {
             case Phase.Idle or Phase.Waiting:
                 ClearCounters();
+                Enter(_state.Phase, reason: null); // why it was held or had ended is over
                 Launch();
                 break;
             case Phase.Launching { After: Goal.Down } launching:
@@ -123,7 +124,7 @@ internal sealed class ChildMachine
     {
         switch (_state.Phase)
         {
-            case Phase.Idle { Shown: ProcessState.Pending or ProcessState.Blocked }:
+            case Phase.Idle { Shown: ProcessState.Pending or ProcessState.Skipped or ProcessState.Blocked }:
             case Phase.Waiting:
                 Enter(new Phase.Idle(ProcessState.Stopped), "stopped by request");
                 break;

@@ -5,9 +5,9 @@ using System.Text;
 namespace Loom.Processes.Supervision;
 
 /// <summary>A plan's fingerprint: tells whether a running process is still the one the configuration asks for, without keeping its environment.</summary>
-internal static class PlanHash
+public static class PlanHash
 {
-    internal static string Of(ProcessPlan plan)
+    public static string Of(ProcessPlan plan)
     {
         var text = new StringBuilder();
         foreach (var part in plan.Command)

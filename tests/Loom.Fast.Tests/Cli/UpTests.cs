@@ -37,26 +37,6 @@ public sealed class UpTests
     }
 
     [Theory]
-    [InlineData(true, "ready", null, true)]
-    [InlineData(true, "stopped", null, true)]
-    [InlineData(true, "stopped", "the engine ended by itself", false)]
-    [InlineData(true, "failed", "no engine", false)]
-    [InlineData(true, "provisioning", null, false)]
-    [InlineData(false, "ready", null, false)]
-    public void IsWell_PoolWithoutAProcess_Counts(bool ready, string pool, string? error, bool well) => StatusVerb.IsWell(new RunState
-    {
-        RunId = "r",
-        BootId = "b",
-        Mode = "full",
-        StartedAt = default,
-        LoomVersion = "test",
-        Supervisor = new ProcessRef(2, 1),
-        Socket = "s",
-        Ready = ready,
-        Pools = [new PoolRecord("default", "r0", pool, "mock", "demo", true, error)],
-    }).ShouldBe(well);
-
-    [Theory]
     [InlineData("up -d --no-logs", "up --no-logs --in-background")]
     [InlineData("up --detach true --json", "up --json --in-background")]
     [InlineData("-C true up --detach", "-C true up --in-background")]

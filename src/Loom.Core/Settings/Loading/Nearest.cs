@@ -1,7 +1,7 @@
 namespace Loom.Core.Settings;
 
 /// <summary>The name a user most likely meant.</summary>
-internal static class Nearest
+public static class Nearest
 {
     /// <summary>The candidate with the smallest edit distance (transpositions count one), at most 2 or a quarter of the length; null when none is near.</summary>
     public static string? Of(string name, IEnumerable<string> candidates)

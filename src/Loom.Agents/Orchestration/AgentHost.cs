@@ -1,0 +1,419 @@
+using System.Collections.Immutable;
+using System.Threading.Channels;
+using Loom.Agents.Plans;
+using Loom.Core.Loops;
+using Loom.Processes;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Agents.Orchestration;
+
+/// <summary>How the main agent of a run ended: its end ends the run.</summary>
+/// <param name="Exit">Its last exit; null when it never ran.</param>
+/// <param name="State">Completed, failed, skipped or stopped.</param>
+/// <param name="Reason">Why, for a person.</param>
+public sealed record MainEnd(ExitInfo? Exit, ProcessState State, string? Reason)
+{
+    /// <summary>What a command that stands for it exits with: its code, 128 plus the signal that ended it, else 1.</summary>
+    public int ExitCode => Exit switch
+    {
+        { Code: { } code } => code,
+        { Signal: { } signal } => 128 + signal,
+        _ => 1,
+    };
+}
+
+/// <summary>
+/// The single owner of a project's agents: starts them in order of what they depend on, stops them in reverse, and keeps doing so as agents, pools and wishes
+/// change. Every call is a request over a channel, judged by <see cref="AgentMachine"/>; a call that is cancelled stops waiting, what it asked for still happens.
+/// </summary>
+public sealed partial class AgentHost : IAsyncDisposable
+{
+    private readonly Channel<Action> _requests = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly TaskCompletionSource<MainEnd> _mainEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly List<Waiter> _waiters = [];
+    private readonly ISupervisor _supervisor;
+    private readonly ILogger _logger;
+    private readonly AgentEffects _effects;
+    private readonly IDisposable _news;
+    private readonly BackgroundLoop _loop;
+    private HostState _state;
+    private int _disposed;
+
+    /// <summary>Takes charge of the agents of <paramref name="plan"/>; nothing is started before <see cref="StartAsync"/>.</summary>
+    public AgentHost(ProjectPlan plan, ISupervisor supervisor, ILogger logger)
+    {
+        Plan = plan;
+        _supervisor = supervisor;
+        _logger = logger;
+        _state = AgentMachine.New(plan);
+        Publish();
+        _effects = new AgentEffects(supervisor, happened => Post(() => Apply(happened)), logger);
+        _news = supervisor.Subscribe(snapshot => Post(() => Apply(new HostEvent.Told(snapshot))));
+        _loop = BackgroundLoop.Start("agents", RunAsync, logger);
+    }
+
+    /// <summary>The plan in force.</summary>
+    public ProjectPlan Plan { get; private set; }
+
+    /// <summary>Number of the plan in force: 1, and one more for each that was applied.</summary>
+    public int Generation { get; private set; } = 1;
+
+    /// <summary>Every replica of every agent, in the order of the plan.</summary>
+    public ImmutableArray<AgentStatus> Agents { get; private set; } = [];
+
+    /// <summary>Called by the owner loop after <see cref="Agents"/>, <see cref="Plan"/> or <see cref="Generation"/> changed. Be short.</summary>
+    public event Action? Changed;
+
+    /// <summary>Completes when the main agent rests for good: completed, failed, skipped or stopped. Never without a main agent.</summary>
+    public Task<MainEnd> MainEnded => _mainEnded.Task;
+
+    /// <summary>What ended the owner loop by an error; not empty = nothing is orchestrated any more, while the supervisor still keeps alive what runs.</summary>
+    public IReadOnlyList<Exception> Faults => _loop.Fault is { } fault ? [fault] : [];
+
+    /// <summary>Ends with the owner loop: completed after disposal, faulted after an error.</summary>
+    public Task Completion => _loop.Completion;
+
+    /// <summary>
+    /// Wants agents up: those whose conditions hold start at once, the others as soon as theirs do. Clears what failed and its counters; what runs is left alone.
+    /// </summary>
+    /// <param name="names">Agents or replicas; null = all, but for what has completed.</param>
+    /// <param name="withDependencies">Bring up what they depend on, too, and wait for it; false starts them whatever state that is in.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>Completes once all that can start now is spawned, or has failed to.</returns>
+    /// <exception cref="UnknownAgentException">A name is nobody's; nothing was started.</exception>
+    /// <exception cref="InvalidOperationException">Everything is being stopped, or the owner loop has failed.</exception>
+    public async Task StartAsync(IReadOnlyCollection<string>? names, bool withDependencies, CancellationToken cancellationToken)
+    {
+        await AskAsync(
+            state =>
+            {
+                ThrowIfClosing(state);
+                return new HostEvent.StartWanted(names is null ? null : AgentNames.Resolve(state, names), withDependencies);
+            },
+            cancellationToken).ConfigureAwait(false);
+        await WhenAsync(static s => s.Replicas.All(r => r.Phase is not ReplicaPhase.Up { Op: not null }), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Stops agents, in reverse order of dependency; what depends on them and was not named keeps running.</summary>
+    /// <returns>Completes when nothing of them is left.</returns>
+    /// <exception cref="UnknownAgentException">A name is nobody's; nothing was stopped.</exception>
+    /// <exception cref="SurvivorsException">Something outlived KILL.</exception>
+    public async Task StopAsync(IReadOnlyCollection<string> names, CancellationToken cancellationToken)
+    {
+        ImmutableArray<string> replicas = [];
+        await AskAsync(state => new HostEvent.StopWanted(replicas = AgentNames.Resolve(state, names)), cancellationToken).ConfigureAwait(false);
+        ImmutableArray<string> survivors = [];
+        await WhenAsync(
+            s =>
+            {
+                survivors = [.. s.Replicas.Where(r => replicas.Contains(r.Name)).SelectMany(r => r.Survivors)];
+                return s.Replicas.All(r => !replicas.Contains(r.Name) || r.Phase is not ReplicaPhase.Ending { Wanted: false });
+            },
+            cancellationToken).ConfigureAwait(false);
+        if (!survivors.IsEmpty)
+        {
+            throw new SurvivorsException(survivors);
+        }
+    }
+
+    /// <summary>Stops agents in reverse order, then starts them as <see cref="StartAsync"/> does; not counted as a restart.</summary>
+    public async Task RestartAsync(IReadOnlyCollection<string> names, bool withDependencies, CancellationToken cancellationToken)
+    {
+        ImmutableArray<string> replicas = [];
+        await AskAsync(
+            state =>
+            {
+                ThrowIfClosing(state);
+                return new HostEvent.RestartWanted(replicas = AgentNames.Resolve(state, names), withDependencies);
+            },
+            cancellationToken).ConfigureAwait(false);
+        await WhenAsync(s => s.Replicas.All(r => !replicas.Contains(r.Name) || r.Phase is not (ReplicaPhase.Ending or ReplicaPhase.Up { Op: not null })), cancellationToken)
+            .ConfigureAwait(false);
+    }
+
+    /// <summary>Takes a change of an agent's files: what of it runs is exchanged on trial, what waits or was stopped is left as it is.</summary>
+    /// <param name="agent">Name of the agent; an unknown one does nothing.</param>
+    /// <param name="reason">Shown meanwhile.</param>
+    /// <param name="cascade">What depends on it restarts once it is ready again.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>Completes once the new incarnations are spawned, or have failed to.</returns>
+    public async Task ReloadAsync(string agent, string reason, bool cascade, CancellationToken cancellationToken)
+    {
+        await AskAsync(_ => new HostEvent.ReloadWanted(agent, reason, cascade), cancellationToken).ConfigureAwait(false);
+        await WhenAsync(s => s.Replicas.All(r => r.Agent.Name != agent || r.Phase is not ReplicaPhase.Up { Op: not null }), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Stops everything for good, in reverse order of dependency. What outlives KILL is left for the supervisor's own end to name.</summary>
+    /// <param name="hurry">Ends all patience: no grace, no order.</param>
+    /// <returns>Completes when no agent runs; at once after a fault of the owner loop, since then only the supervisor can stop them.</returns>
+    public async Task StopAllAsync(CancellationToken hurry)
+    {
+        using var registration = hurry.Register(() =>
+        {
+            _supervisor.Hurry();
+            Post(() => Apply(new HostEvent.Hurry()));
+        });
+        try
+        {
+            await AskAsync(static _ => new HostEvent.CloseWanted(), CancellationToken.None).ConfigureAwait(false);
+            await WhenAsync(static s => s.Replicas.All(r => r.Phase is ReplicaPhase.Off), CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (InvalidOperationException e)
+        {
+            LogNotStopped(_logger, e.Message);
+        }
+    }
+
+    /// <summary>Puts another plan in force: added agents start, removed ones stop and are forgotten, changed ones restart, the others are not touched.</summary>
+    /// <returns>What was done, once all that can start now is spawned.</returns>
+    /// <exception cref="InvalidOperationException">Everything is being stopped, or the owner loop has failed.</exception>
+    public async Task<ApplyResult> ApplyAsync(ProjectPlan next, CancellationToken cancellationToken)
+    {
+        var result = new ApplyResult(0, []);
+        await AskAsync(
+            state =>
+            {
+                ThrowIfClosing(state);
+                var changes = PlanDiff.Between(Plan, next);
+                if (changes.Any(c => c.Kind != AgentChangeKind.Unchanged))
+                {
+                    Generation++;
+                    Plan = next;
+                }
+
+                result = new ApplyResult(Generation, changes);
+                return new HostEvent.PlanWanted(next);
+            },
+            cancellationToken).ConfigureAwait(false);
+        LogApplied(_logger, result.Generation, result.ToString());
+        await WhenAsync(
+            static s => s.Replicas.All(r => r.Phase is not (ReplicaPhase.Ending or ReplicaPhase.Changing or ReplicaPhase.Up { Op: not null })),
+            cancellationToken).ConfigureAwait(false);
+        return result;
+    }
+
+    /// <summary>What putting <paramref name="next"/> in force would do.</summary>
+    public ImmutableArray<AgentChange> Drift(ProjectPlan next) => PlanDiff.Between(Plan, next);
+
+    /// <summary>Tells how a pool is; agents may wait for it. Never blocks.</summary>
+    /// <param name="pool">Its name, without <c>pools.</c>.</param>
+    /// <param name="started">A replica of it runs.</param>
+    /// <param name="ready">A replica of it serves.</param>
+    /// <param name="failed">It has given up.</param>
+    public void PoolChanged(string pool, bool started, bool ready, bool failed) => Post(() => Apply(new HostEvent.PoolTold(pool, started, ready, failed)));
+
+    /// <summary>Waits until every wanted agent is ready, completed, failed, skipped or blocked.</summary>
+    /// <param name="onChange">Called by the owner loop with each view on the way. Be short.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="InvalidOperationException">The owner loop has failed.</exception>
+    public async Task<ImmutableArray<AgentStatus>> SettledAsync(Action<ImmutableArray<AgentStatus>>? onChange, CancellationToken cancellationToken)
+    {
+        ImmutableArray<AgentStatus> last = [];
+        await WhenAsync(
+            _ =>
+            {
+                last = Agents;
+                onChange?.Invoke(last);
+                return last.All(a => a.Settled);
+            },
+            cancellationToken).ConfigureAwait(false);
+        return last;
+    }
+
+    /// <summary>Waits until the agents named are as <paramref name="done"/> says, asked after each change.</summary>
+    /// <exception cref="UnknownAgentException">A name is nobody's.</exception>
+    /// <exception cref="InvalidOperationException">The owner loop has failed.</exception>
+    public async Task<ImmutableArray<AgentStatus>> WaitAsync(
+        IReadOnlyCollection<string>? names, Func<ImmutableArray<AgentStatus>, bool> done, CancellationToken cancellationToken)
+    {
+        ImmutableArray<AgentStatus> last = [];
+        ImmutableArray<string>? replicas = null;
+        await WhenAsync(
+            state =>
+            {
+                replicas ??= names is null ? [.. state.Replicas.Select(r => r.Name)] : AgentNames.Resolve(state, names);
+                last = [.. Agents.Where(a => replicas.Value.Contains(a.Name))];
+                return done(last);
+            },
+            cancellationToken).ConfigureAwait(false);
+        return last;
+    }
+
+    /// <summary>Stops every agent and ends the loop.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        if (_loop.Fault is null)
+        {
+            await StopAllAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+
+        _news.Dispose();
+        _requests.Writer.TryComplete();
+        await _loop.DisposeAsync().ConfigureAwait(false);
+        Abandon(new ObjectDisposedException(nameof(AgentHost)));
+    }
+
+    private static void ThrowIfClosing(HostState state)
+    {
+        if (state.Closing)
+        {
+            throw new InvalidOperationException("the project is being stopped; nothing is started any more");
+        }
+    }
+
+    private bool Post(Action request) => _requests.Writer.TryWrite(request);
+
+    private async Task RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (await _requests.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+            {
+                while (_requests.Reader.TryRead(out var request))
+                {
+                    request();
+                }
+            }
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            _requests.Writer.TryComplete(e);
+            while (_requests.Reader.TryRead(out var left))
+            {
+                _ = left; // whoever asked hears of the fault by the loop's end
+            }
+
+            Abandon(Failed(e));
+            throw;
+        }
+    }
+
+    private void Apply(HostEvent happened)
+    {
+        var (state, actions) = AgentMachine.Apply(_state, happened);
+        _state = state;
+        foreach (var action in actions)
+        {
+            _effects.Perform(action);
+        }
+
+        Publish();
+        _waiters.RemoveAll(w => w.Try(state));
+    }
+
+    private void Publish()
+    {
+        ImmutableArray<AgentStatus> now = [.. _state.Replicas.Select(AgentStatus.Of)];
+        if (!now.SequenceEqual(Agents))
+        {
+            Agents = now;
+            Changed?.Invoke();
+        }
+
+        if (!_mainEnded.Task.IsCompleted && _state.Replicas.FirstOrDefault(r => r.Agent.IsMain) is { Known: true } main && Rests(main))
+        {
+            var (shown, reason) = main.Shown;
+            _mainEnded.TrySetResult(new MainEnd(main.Exit, shown, reason));
+        }
+    }
+
+    private static bool Rests(AgentReplica main) =>
+        main.Phase is ReplicaPhase.Off or ReplicaPhase.Waiting { Shown: ProcessState.Skipped } || main.Told is ProcessState.Completed or ProcessState.Failed;
+
+    /// <summary>Judges a wish on the loop and waits until it was taken; what it throws is the caller's.</summary>
+    private async Task AskAsync(Func<HostState, HostEvent> wish, CancellationToken cancellationToken)
+    {
+        var taken = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await WaitAsync(
+            taken,
+            () =>
+            {
+                HostEvent happened;
+                try
+                {
+                    happened = wish(_state);
+                }
+                catch (Exception e)
+                {
+                    taken.TrySetException(e);
+                    return;
+                }
+
+                Apply(happened);
+                taken.TrySetResult();
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task WhenAsync(Func<HostState, bool> done, CancellationToken cancellationToken)
+    {
+        var waiter = new Waiter(done, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        using var leaving = cancellationToken.Register(() => Post(() => _waiters.Remove(waiter)));
+        await WaitAsync(
+            waiter.Source,
+            () =>
+            {
+                if (!waiter.Try(_state))
+                {
+                    _waiters.Add(waiter);
+                }
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task WaitAsync(TaskCompletionSource source, Action request, CancellationToken cancellationToken)
+    {
+        if (!Post(request))
+        {
+            throw Failed(_loop.Fault);
+        }
+
+        var first = await Task.WhenAny(source.Task, _loop.Completion).WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (first != source.Task && !source.Task.IsCompleted)
+        {
+            throw Failed(_loop.Fault);
+        }
+
+        await source.Task.ConfigureAwait(false);
+    }
+
+    private static InvalidOperationException Failed(Exception? fault) =>
+        new(fault is null ? "the agents have been stopped" : $"the owner of the agents has failed: {fault.Message}; the supervisor keeps what runs", fault);
+
+    private void Abandon(Exception reason)
+    {
+        foreach (var waiter in _waiters)
+        {
+            waiter.Source.TrySetException(reason);
+        }
+
+        _waiters.Clear();
+    }
+
+    /// <summary>Somebody who waits for a state; what the question throws is theirs.</summary>
+    private sealed record Waiter(Func<HostState, bool> Done, TaskCompletionSource Source)
+    {
+        internal bool Try(HostState state)
+        {
+            try
+            {
+                return Done(state) && (Source.TrySetResult() || true);
+            }
+            catch (Exception e)
+            {
+                return Source.TrySetException(e) || true;
+            }
+        }
+    }
+
+    [LoggerMessage(EventId = 3102, Level = LogLevel.Information, Message = "generation {Generation} is in force: {Changes}")]
+    private static partial void LogApplied(ILogger logger, int generation, string changes);
+
+    [LoggerMessage(EventId = 3103, Level = LogLevel.Error, Message = "agents are not stopped in order: {Reason}")]
+    private static partial void LogNotStopped(ILogger logger, string reason);
+}
