@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.Runtime.InteropServices;
+using Loom.Cli.Binaries;
 using Loom.Cli.Composition;
 using Loom.Cli.Config;
 using Loom.Cli.Terminal;
@@ -67,6 +68,7 @@ internal static class CommandLine
         ChatVerb.Create(),
         DoctorVerb.Create(),
         ModelVerb.Create(),
+        BinariesVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),
         SystemdVerb.Create(),
         VersionVerb.Create(),
