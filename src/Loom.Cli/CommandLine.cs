@@ -69,6 +69,7 @@ internal static class CommandLine
         ModelVerb.Create(),
         BinariesVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),
+        SystemdVerb.Create(),
         VersionVerb.Create(),
         CompletionVerb.Create(),
         DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")));

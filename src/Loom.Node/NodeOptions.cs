@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Core.Paths;
 using Loom.Core.Settings;
 using Loom.Node.Engines;
 using Loom.Node.Plans;

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
+using Loom.Core.Paths;
 using Loom.Core.Settings;
-using Loom.Node.Engines;
 using Loom.Node.Plans;
 using Loom.Node.Settings;
 
@@ -126,16 +126,16 @@ internal static class NodeOptionsReader
         var providers = ImmutableDictionary.CreateBuilder<string, ProviderPlan>(StringComparer.Ordinal);
         foreach (var name in settings.Names("llm"))
         {
-            if (settings.Get(NodeSettings.LlmType, name) != ProviderType.Http || settings.GetOrNull(NodeSettings.LlmBaseUrl, name) is not { } url)
+            if (settings.Get(ProviderSettings.Type, name) != ProviderType.Http || settings.GetOrNull(ProviderSettings.BaseUrl, name) is not { } url)
             {
                 continue;
             }
 
-            var key = settings.GetOrNull(NodeSettings.LlmApiKey, name)?.Reveal()
-                ?? (settings.GetOrNull(NodeSettings.LlmApiKeyEnv, name) is { } variable ? environment.GetValueOrDefault(variable) : null);
-            var headers = settings.Names("llm.*.headers", name).ToImmutableDictionary(h => h, h => settings.Get(NodeSettings.LlmHeaders, name, h).Reveal(),
+            var key = settings.GetOrNull(ProviderSettings.ApiKey, name)?.Reveal()
+                ?? (settings.GetOrNull(ProviderSettings.ApiKeyEnv, name) is { } variable ? environment.GetValueOrDefault(variable) : null);
+            var headers = settings.Names("llm.*.headers", name).ToImmutableDictionary(h => h, h => settings.Get(ProviderSettings.Headers, name, h).Reveal(),
                 StringComparer.OrdinalIgnoreCase);
-            providers[name] = new ProviderPlan(name, url) { Model = settings.GetOrNull(NodeSettings.LlmModel, name),
+            providers[name] = new ProviderPlan(name, url) { Model = settings.GetOrNull(ProviderSettings.Model, name),
                 Credentials = new UpstreamCredentials(key, headers) };
         }
 

@@ -108,7 +108,10 @@ internal static class ConfigJson
                 json.WriteBooleanValue(flag);
                 break;
             case ImmutableArray<string> items:
-                Array(json, items.Select(shown.Safe));
+                Array(json, items.Select(i => LateReference.Shown(shown.Safe(i))));
+                break;
+            case FreeValue free:
+                free.Map(text => LateReference.Shown(shown.Safe(text))).WriteTo(json);
                 break;
             case ImmutableArray<long> items:
                 json.WriteStartArray();

@@ -46,4 +46,33 @@ internal sealed class DiskFiles : ISettingsFiles
     }
 
     public bool OthersCanWrite(string path) => (File.GetUnixFileMode(path) & UnixFileMode.OtherWrite) != 0;
+
+    public IReadOnlyList<FolderItem>? List(string folder)
+    {
+        try
+        {
+            return [.. new DirectoryInfo(folder).EnumerateFileSystemInfos().Select(i => new FolderItem(i.Name, i is DirectoryInfo || Directory.Exists(i.FullName)))];
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return null;
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new IOException(e.Message, e);
+        }
+    }
+
+    public bool IsExecutable(string path)
+    {
+        const UnixFileMode Anybody = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+        try
+        {
+            return File.Exists(path) && (File.GetUnixFileMode(path) & Anybody) != 0;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
 }

@@ -83,6 +83,7 @@ public static class FaultText
     private static string Place(Fault fault) => fault.Source switch
     {
         null => "missing",
+        { File: { } file, Line: 0 } => file,
         { File: { } file, Line: var line, Column: var column } => string.Create(CultureInfo.InvariantCulture, $"{file}:{line}:{column}"),
         { Layer: var layer } => SourceText.Layer(layer),
     };

@@ -36,10 +36,17 @@ internal sealed record ShownSetting(string Key, string[] Parts, Setting Setting,
 
     /// <summary>The value as text, redacted; null when unset.</summary>
     public string? Text => Value.Value is null ? null
-        : Safe(Setting.Text(Value.Value is ImmutableArray<string> items ? items.Select(Safe).ToImmutableArray() : Value.Value)); // lists are escaped: masked before
+        : LateReference.Shown(Safe(Setting.Text(Value.Value switch
+        {
+            // Texts in lists and free values are escaped: masked before.
+            ImmutableArray<string> items => items.Select(Safe).ToImmutableArray(),
+            FreeValue free => free.Map(Safe),
+            var value => value,
+        })));
 
     /// <summary>A text of the value without secrets and user parts of urls.</summary>
-    public string Safe(string text) => Redaction.WithoutUserParts(Setting.IsSecret ? text : Mask.Apply(new SecretMask(Value.Referred, shortest: 1).Apply(text)));
+    public string Safe(string text) =>
+        Redaction.WithoutUserParts(Setting.IsSecret ? text : Mask.Apply(new SecretMask(Value.Referred, shortest: 1).Apply(text)));
 
     /// <summary>What every layer gave, the winner first; below the given ones the default.</summary>
     public IEnumerable<(SettingSource Source, string? Value, bool Wins)> Layers(LoadResult result)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Loom.Agents.Project;
+using Loom.Agents.Settings;
 using Loom.Cli.Config;
 using Loom.Cli.Verbs;
 using Loom.Core.Settings;

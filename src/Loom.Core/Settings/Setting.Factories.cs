@@ -93,6 +93,27 @@ public abstract partial class Setting
     public static Setting<HostPort> Address(string key, string description, string @default = "", string cloud = "", string[]? variables = null, string source = "decision") =>
         new(SettingKind.HostPort, key, description, new(variables, @default, cloud, "", "", "", "", source, false), ScalarParsers.Address, v => v.ToString()!);
 
+    /// <summary>As <see cref="Url"/>, read as text: it may hold references that are known later, see <see cref="LateReference"/>.</summary>
+    public static Setting<string> LateUrl(string key, string description, string schemes = "http;https", string source = "decision") =>
+        new(SettingKind.Url, key, description, new([], "", "", "", "", schemes, "", source, false), Late(ScalarParsers.Url), Same);
+
+    /// <summary>As <see cref="Address"/>, read as text: it may hold references that are known later, see <see cref="LateReference"/>.</summary>
+    public static Setting<string> LateAddress(string key, string description, string source = "decision") =>
+        new(SettingKind.HostPort, key, description, new([], "", "", "", "", "", "", source, false), Late(ScalarParsers.Address), Same);
+
+    /// <summary>Any value or table, handed on as it stands.</summary>
+    public static Setting<FreeValue> Free(string key, string description, string source = "decision") =>
+        new(SettingKind.String, key, description, new([], "", "", "", "", "any value or table", "", source, false),
+            static (Setting _, RawValue raw, in ParseContext _) => Judgement.Good(new FreeValue(raw)), static v => ((FreeValue)v).Json);
+
+    /// <summary>An argument vector. One text is one item, whatever stands in it, unless it is a JSON array.</summary>
+    public static Setting<ImmutableArray<string>> Command(string key, string description, string source = "decision") =>
+        new(SettingKind.List, key, description, new([], "", "", "", "", "", "string", source, false), ListParsers.Command, v => ListParsers.Text((ImmutableArray<string>)v));
+
+    /// <summary>All, none or named ones: <c>true</c> reads as the one item <c>true</c>, <c>false</c> as an empty list.</summary>
+    public static Setting<ImmutableArray<string>> Selection(string key, string description, string @default, string source = "decision") =>
+        new(SettingKind.List, key, description, new([], @default, "", "", "", "", "string", source, false), ListParsers.Selection, v => ListParsers.Text((ImmutableArray<string>)v));
+
     /// <summary>A list of texts, or of paths with unit <c>path</c> (read as absolute). Unset reads as empty.</summary>
     public static Setting<ImmutableArray<string>> List(string key, string description, string @default = "", string cloud = "", string unit = "string",
         string[]? variables = null, string source = "decision") =>
@@ -114,6 +135,14 @@ public abstract partial class Setting
     public static Setting<ImmutableArray<string>> Set(string key, string description, string @default = "", string cloud = "", string allowed = "",
         string[]? variables = null, string source = "decision") =>
         new(SettingKind.Set, key, description, new(variables, @default, cloud, "", "", allowed, "string", source, false), ListParsers.Strings, v => ListParsers.Text((ImmutableArray<string>)v));
+
+    // The form is judged with a number in the place of each reference.
+    private static ValueParser Late(ValueParser parse) => (Setting setting, RawValue raw, in ParseContext context) =>
+    {
+        var late = raw.Kind == RawKind.Text && LateReference.IsIn(raw.Text);
+        var judgement = parse(setting, late ? RawValue.Of(LateReference.Sample(raw.Text)) : raw, context);
+        return !judgement.Ok ? judgement : Judgement.Good(late ? raw.Text.Trim() : judgement.Value is Uri url ? url.OriginalString : judgement.Value!.ToString()!);
+    };
 
     private static string Invariant(object value) => ((long)value).ToString(CultureInfo.InvariantCulture);
 

@@ -30,6 +30,9 @@ public sealed class SettingsSnapshot
     /// <summary>Environment and env files merged by name, the environment first: what children inherit. Values may be secret.</summary>
     public ImmutableDictionary<string, string> Environment { get; internal set; } = ImmutableDictionary<string, string>.Empty;
 
+    /// <summary>The variables of env files alone, also those the environment covers: children that inherit nothing get these. Values may be secret.</summary>
+    public ImmutableDictionary<string, string> EnvFileVariables { get; internal set; } = ImmutableDictionary<string, string>.Empty;
+
     /// <summary>Keys of declared settings that were read so far; only kept when a test asked for it.</summary>
     internal IReadOnlySet<string> Reads => _reads ?? throw new InvalidOperationException("this snapshot does not track reads");
 
@@ -62,6 +65,10 @@ public sealed class SettingsSnapshot
 
     /// <summary>Where the value comes from, which tells a given value from a default.</summary>
     public SettingSource SourceOf(Setting setting, params ReadOnlySpan<string> names) => Find(setting, names).Source;
+
+    /// <summary>Where the value of a concrete key was given; null when it was not.</summary>
+    /// <param name="key">For example <c>agents.writer.script</c>.</param>
+    public SettingSource? SourceOf(string key) => _values.TryGetValue(key, out var value) && value.Source.IsGiven ? value.Source : null;
 
     /// <summary>Names of the tables (or free entries) under a starred key, in the order of the file.</summary>
     /// <param name="table">Key before the star, for example <c>serving.pools</c> or <c>serving.engines.*.env</c>.</param>

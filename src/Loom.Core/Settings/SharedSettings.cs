@@ -44,9 +44,12 @@ public static class SharedSettings
 
     public static readonly Setting<TimeSpan> GraceEngines = Setting.Duration("supervisor.grace.engines", "Time between TERM and KILL for engines.", "5", min: "0", max: "3600");
 
+    public static readonly Setting<TimeSpan> GraceAgents = Setting.Duration("supervisor.grace.agents", "Time between TERM and KILL for agents.", "1", min: "0", max: "3600");
+
     /// <summary>Every row of this room.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
-        Name, Version, Description, ProjectDir, Token, TokenFile, MetricsPort, Log, EnvFile, DataRoot, ModelsDir, CacheDir, TmpDir, GraceEngines,
+        Name, Version, Description, ProjectDir, Token, TokenFile, MetricsPort, Log, EnvFile, DataRoot, ModelsDir, CacheDir, TmpDir, GraceAgents, GraceEngines,
+        .. ProviderSettings.All,
     ];
 }

@@ -1,12 +1,7 @@
 using System.Collections.Immutable;
+using Loom.Core.Paths;
 
 namespace Loom.Node.Engines;
-
-/// <summary>Folders that engines are pointed to, so that no cache grows outside the data root.</summary>
-/// <param name="DataRoot"><c>paths.data_root</c>, absolute.</param>
-/// <param name="CacheDir"><c>paths.cache_dir</c>, absolute.</param>
-/// <param name="TmpDir"><c>paths.tmp_dir</c>, absolute.</param>
-public sealed record DataFolders(string DataRoot, string CacheDir, string TmpDir);
 
 /// <summary>
 /// The environment of an engine: everything Loom itself got, minus Loom's tokens; then the folders of the data root; then what the kind needs; then what
@@ -28,19 +23,7 @@ public static class EngineEnvironment
     {
         var environment = inherited.ToBuilder();
         environment.RemoveRange(s_tokens);
-        foreach (var (name, value) in FolderVariables(folders))
-        {
-            if (environment.TryGetValue(name, out var own) && !IsBelow(own, folders.DataRoot))
-            {
-                warn($"{name}={own} lies outside the data root {folders.DataRoot}; engines get {value}");
-            }
-
-            if (own is null || !IsBelow(own, folders.DataRoot))
-            {
-                environment[name] = value;
-            }
-        }
-
+        folders.Steer(environment, "engines", warn);
         if (request.Machine.HasGpu)
         {
             // Hides all GPUs when the mask says none; the order makes an index mean the same as in nvidia-smi.
@@ -51,29 +34,6 @@ public static class EngineEnvironment
         environment.SetItems(launch.Environment);
         environment.SetItems(request.Pool.Engine.Env);
         return environment.ToImmutable();
-    }
-
-    private static (string Name, string Value)[] FolderVariables(DataFolders folders)
-    {
-        var huggingface = Path.Combine(folders.CacheDir, "huggingface");
-        var home = Path.Combine(folders.DataRoot, "llm", "claude");
-        return
-        [
-            ("HF_HOME", huggingface),
-            ("TRANSFORMERS_CACHE", huggingface),
-            ("HF_DATASETS_CACHE", Path.Combine(huggingface, "datasets")),
-            ("PIP_CACHE_DIR", Path.Combine(folders.CacheDir, "pip")),
-            ("TMPDIR", folders.TmpDir),
-            ("XDG_CACHE_HOME", Path.Combine(home, "cache")),
-            ("XDG_DATA_HOME", Path.Combine(home, "share")),
-            ("XDG_STATE_HOME", Path.Combine(home, "state")),
-        ];
-    }
-
-    private static bool IsBelow(string path, string root)
-    {
-        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        return full == root || full.StartsWith(Path.TrimEndingDirectorySeparator(root) + "/", StringComparison.Ordinal);
     }
 }
 

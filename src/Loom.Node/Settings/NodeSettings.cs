@@ -4,7 +4,7 @@ using Loom.Core.Settings;
 
 namespace Loom.Node.Settings;
 
-/// <summary>Settings of the node itself, of provisioning, and of providers.</summary>
+/// <summary>Settings of the node itself and of provisioning.</summary>
 public static class NodeSettings
 {
     public static readonly Setting<string> NodeId = Setting.Grammar("serving.node.id", "Name of this node, unique in the cluster; unset in HOME = host name.",
@@ -31,44 +31,14 @@ public static class NodeSettings
         "false",
         variables: ["ORCHESTRATOR_MOCK_MODE", "ORCHESTRATOR_FEATURES__MOCK_MODE"], source: "seeds/000");
 
-    public static readonly Setting<ProviderType> LlmType = Setting.Enum<ProviderType>("llm.*.type", "local = Loom's own API.",
-        [("http", ProviderType.Http), ("local", ProviderType.Local), ("mock", ProviderType.Mock)], "http");
-
-    public static readonly Setting<Uri> LlmBaseUrl = Setting.Url("llm.*.base_url", "Base address of an OpenAI-compatible provider; required for type http.",
-        source: "seeds/003");
-
-    public static readonly Setting<string> LlmModel = Setting.String("llm.*.model", "Model asked for when a request names none.", source: "seeds/003");
-
-    public static readonly Setting<Secret> LlmApiKey = Setting.Hidden("llm.*.api_key", "Key sent to the provider; write it as a reference to a variable.",
-        source: "seeds/003");
-
-    public static readonly Setting<string> LlmApiKeyEnv = Setting.String("llm.*.api_key_env",
-        "Name of the variable that holds the key; not together with api_key.");
-
-    public static readonly Setting<Secret> LlmHeaders = Setting.Hidden("llm.*.headers.*", "Further request headers.");
-
     /// <summary>Every row of this room.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
-        NodeId, Pools, EnginePorts, CacheDir, ModelsDir, Offline, GpuMask, MockMode, LlmType, LlmBaseUrl, LlmModel, LlmApiKey, LlmApiKeyEnv, LlmHeaders,
-            .. PoolSettings.All,
+        NodeId, Pools, EnginePorts, CacheDir, ModelsDir, Offline, GpuMask, MockMode, .. PoolSettings.All,
     ];
 
     private static string? ReadNodeId(string text) =>
         text.Length is > 0 and <= 128 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-') ? text : null;
-}
-
-/// <summary>What answers behind an <c>[llm.NAME]</c>.</summary>
-public enum ProviderType
-{
-    /// <summary>Somebody else's OpenAI-compatible API.</summary>
-    Http,
-
-    /// <summary>Loom's own API.</summary>
-    Local,
-
-    /// <summary>Mock answers.</summary>
-    Mock,
 }
 
 /// <summary>First and last port of a range, both inclusive; the order is judged by a cross rule.</summary>

@@ -1,5 +1,4 @@
 using System.Net;
-using Loom.Agents.Project;
 using Loom.Cli;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;

@@ -19,8 +19,6 @@ public sealed class FaultTextTests
         Setting.UrlList("serving.node.control_plane_url", "Address of the control plane.", cloud: "required", variables: ["ORCHESTRATORD_URL"]),
         Setting.Int("serving.node.heartbeat_interval_secs", "Pause between heartbeats.", "10", min: "1", max: "60", unit: "s"),
         Setting.Int("dashboard.port", "Port of the dashboard.", "3030", min: "0", max: "65535", unit: "port", variables: ["LOOM_DASHBOARD_PORT"]),
-        Setting.Hidden("llm.*.api_key", "Key sent to the provider."),
-        Setting.String("llm.*.model", "Model."),
         Setting.Int("reasoning.llm.output_cap", "Output of one turn.", "8192"),
     ];
 

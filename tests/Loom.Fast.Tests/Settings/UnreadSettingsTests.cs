@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Loom.Agents.Binaries;
-using Loom.Agents.Project;
+using Loom.Agents.Plans;
+using Loom.Agents.Settings;
 using Loom.Cli.Composition;
 using Loom.Control;
 using Loom.Node;
@@ -19,9 +20,9 @@ public sealed class UnreadSettingsTests
     [Fact]
     public void Parts_Composed_ReadEverySetting()
     {
-        var load = new TestLoad(LoomRegistry.Instance).Variable("K", "v").Toml($"""
+        var load = new TestLoad(LoomRegistry.Instance).Variable("K", "v").Toml($$"""
             [auth.keys.app]
-            sha256 = "{new string('a', 64)}"
+            sha256 = "{{new string('a', 64)}}"
             [serving.engines.far]
             kind = "openai"
             provider = "deepseek"
@@ -40,13 +41,27 @@ public sealed class UnreadSettingsTests
             api_key_env = "K"
             [binaries.tool]
             path = "tool"
+            [agents.writer]
+            command = ["writer"]
+            watch = { paths = ["src"] }
+            topics = ["a"]
+            config.depth = 3
+            env.B = "c"
+            ports.http = 0
+            depends_on = ["pools.chat"]
+            ready.http = "http://127.0.0.1:${port.http}"
+            [agents.reader]
+            script = "reader.py"
+            ready.log = "up"
             """);
+        load.Files.AddProgram("/usr/bin/python3").Add("/project/reader.py", "");
         var result = load.Load();
         result.Ok.ShouldBeTrue();
         RuntimeOptions.From(result.Snapshot);
         BinaryOptions.From(result.Snapshot);
         ControlOptions.From(result.Snapshot);
         NodeOptions.From(result.Snapshot, new NodeSurroundings("/loom", "/logs", null, ImmutableDictionary<string, string>.Empty));
+        ProjectPlanner.Plan(result.Snapshot, load.Files, new PlanSurroundings { RunId = "run", FreePort = _ => 1, ApiBase = "http://127.0.0.1:8080/v1" }).Faults.ShouldBeEmpty();
 
         // A default such as {paths.models_dir} reads the setting it names.
         var named = LoomRegistry.Instance.All.SelectMany(s => s.Default.Split('{').Skip(1)).Select(d => d[..d.IndexOf('}', StringComparison.Ordinal)]);

@@ -197,7 +197,7 @@ public sealed class ValueTests
     [InlineData("${U:-a${A}", "a${A")]
     [InlineData("$${A} $A $$", "${A} $A $$")]
     [InlineData("${N}", "${A}")]
-    public void References_Forms_GiveTheirText(string text, string result) => References.Expand(text, Lookup, builtIns: false)!.Text.ShouldBe(result);
+    public void References_Forms_GiveTheirText(string text, string result) => References.Expand(text, Lookup, builtIn: null)!.Text.ShouldBe(result);
 
     [Theory]
     [InlineData("${U}", FaultCode.UnsetReference)]
@@ -208,7 +208,7 @@ public sealed class ValueTests
     [InlineData("${A:+x}", FaultCode.BadReference)]
     [InlineData("${agent.name}", FaultCode.BadReference)]
     [InlineData("$NAME", FaultCode.BadReference)]
-    public void References_Faults_AreTold(string text, FaultCode code) => References.Expand(text, Lookup, builtIns: false)!.Faults.ShouldHaveSingleItem().Code.ShouldBe(code);
+    public void References_Faults_AreTold(string text, FaultCode code) => References.Expand(text, Lookup, builtIn: null)!.Faults.ShouldHaveSingleItem().Code.ShouldBe(code);
 
     [Theory]
     [InlineData("dashbord", "dashboard", 1)]

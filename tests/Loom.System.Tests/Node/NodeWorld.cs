@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Collections.Immutable;
 using Loom.Core.Binaries;
+using Loom.Core.Paths;
 using Loom.Node;
 using Loom.Node.Engines;
 using Loom.Node.Plans;

@@ -12,6 +12,12 @@ public sealed class MemoryFiles : ISettingsFiles
     /// <summary>Folders other users can write to.</summary>
     public HashSet<string> Open { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Files that may be executed.</summary>
+    public HashSet<string> Executable { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Folders that exist and cannot be read.</summary>
+    public HashSet<string> Closed { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Links, path to target.</summary>
     public Dictionary<string, string> Links { get; } = new(StringComparer.Ordinal);
 
@@ -45,4 +51,25 @@ public sealed class MemoryFiles : ISettingsFiles
     public string RealPath(string path) => Links.GetValueOrDefault(path, path);
 
     public bool OthersCanWrite(string path) => Open.Contains(path);
+
+    /// <summary>Adds a program: a file that may be executed.</summary>
+    public MemoryFiles AddProgram(string path, string text = "#!/bin/sh\n")
+    {
+        Executable.Add(path);
+        return Add(path, text);
+    }
+
+    public IReadOnlyList<FolderItem>? List(string folder)
+    {
+        if (Closed.Contains(folder))
+        {
+            throw new IOException($"Access to the path '{folder}' is denied.");
+        }
+
+        return !_folders.Contains(folder) ? null
+            : [.. _files.Keys.Select(f => (Path: f, IsFolder: false)).Concat(_folders.Select(f => (Path: f, IsFolder: true)))
+                .Where(i => i.Path != "/" && Path.GetDirectoryName(i.Path) == folder).Select(i => new FolderItem(Path.GetFileName(i.Path), i.IsFolder))];
+    }
+
+    public bool IsExecutable(string path) => Executable.Contains(path);
 }

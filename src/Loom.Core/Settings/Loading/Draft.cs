@@ -12,6 +12,8 @@ public sealed class Draft
     private readonly Freezing _freezing;
     private readonly FaultList _faults;
     private readonly Dictionary<string, Setting> _byKey;
+    private readonly Dictionary<string, FilePlace> _tables = new(StringComparer.Ordinal);
+    private SettingsSnapshot? _settled;
 
     internal Draft(LoadRequest request, GivenValues given, Freezing freezing, FaultList faults)
     {
@@ -32,6 +34,10 @@ public sealed class Draft
     /// <summary>What chose CLOUD, as <c>NAME=value (place)</c>; null in HOME.</summary>
     public string? ProfileReason { get; internal init; }
 
+    /// <summary>The configuration as it would be frozen, values at fault unset: what cross rules judge with the code that plans.</summary>
+    /// <exception cref="InvalidOperationException">Asked for by a derived default, which runs before.</exception>
+    public SettingsSnapshot Settings => _settled ?? throw new InvalidOperationException("defaults are derived before the configuration is settled");
+
     /// <summary>Whether this process runs the control plane.</summary>
     public bool RunsControlPlane => Part is LoomPart.Up or LoomPart.QueenRbee;
 
@@ -40,6 +46,9 @@ public sealed class Draft
 
     /// <summary>Whether a layer gave the key a value without fault.</summary>
     public bool IsGiven(string key) => _given.Winner(key) is not null;
+
+    /// <summary>Whether a list was given as one text.</summary>
+    public bool IsText(string key) => _given.Winner(key) is { Raw.Kind: RawKind.Text };
 
     /// <summary>Whether a value of the key is at fault; a rule then keeps silent, as its premise is unknown.</summary>
     public bool IsAtFault(string key) => _faults.HasError(key);
@@ -79,12 +88,29 @@ public sealed class Draft
     /// <param name="message">What is wrong, without the number.</param>
     /// <param name="fix">What mends it.</param>
     /// <param name="severity">Error or warning.</param>
-    public void Report(string rule, string key, string message, string? fix, FaultSeverity severity = FaultSeverity.Error)
+    public void Report(string rule, string key, string message, string? fix, FaultSeverity severity = FaultSeverity.Error) =>
+        Report(FaultCode.Rule, key, $"{rule}: {message}", fix, severity, rule);
+
+    /// <summary>Reports what is wrong with a key or a table beyond its type.</summary>
+    /// <param name="code">Kind of fault.</param>
+    /// <param name="key">Concrete key, or that of a table; the place is where it was given.</param>
+    /// <param name="message">What is wrong.</param>
+    /// <param name="fix">What mends it.</param>
+    /// <param name="severity">Error or warning.</param>
+    /// <param name="rule">R number of a cross rule, or null.</param>
+    /// <param name="file">File at fault where no key gives a place, as people write it.</param>
+    public void Report(
+        FaultCode code, string key, string message, string? fix, FaultSeverity severity = FaultSeverity.Error, string? rule = null, string? file = null)
     {
-        var text = $"{rule}: {message}";
         if (_given.Winner(key) is { } given)
         {
-            _faults.Add(Faults.Of(given, FaultCode.Rule, text, fix, severity, rule));
+            _faults.Add(Faults.Of(given, code, message, fix, severity, rule));
+            return;
+        }
+
+        if (_tables.TryGetValue(key, out var place))
+        {
+            _faults.Add(Faults.At(place, code, key, message, fix, severity, rule));
             return;
         }
 
@@ -92,11 +118,11 @@ public sealed class Draft
         _faults.Add(new Fault
         {
             Severity = severity,
-            Code = FaultCode.Rule,
+            Code = code,
             Key = key,
             Variable = setting is { Variables.Length: > 0 } ? setting.Variables[0] : null,
-            Source = SettingSource.Default,
-            Message = text,
+            Source = file is null ? SettingSource.Default : new SettingSource(SettingLayer.File, File: file),
+            Message = message,
             Fix = fix,
             Rule = rule,
         });
@@ -127,6 +153,16 @@ public sealed class Draft
                 Fix = fix,
                 Rule = rule,
             });
+        }
+    }
+
+    /// <summary>Says that all values stand; cross rules follow.</summary>
+    internal void Settle(SettingsSnapshot settled, IEnumerable<(string[] Table, string Name, FilePlace Place)> tables)
+    {
+        _settled = settled;
+        foreach (var (table, name, place) in tables)
+        {
+            _tables.TryAdd(KeyText.Join([.. table, name]), place);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text;
 
 namespace Loom.Core.Settings;
@@ -6,6 +7,9 @@ namespace Loom.Core.Settings;
 internal sealed class EnvironmentReading(LoadRequest request, FaultList faults)
 {
     private readonly Dictionary<string, VariableValue> _merged = new(StringComparer.Ordinal);
+
+    /// <summary>What the env files alone give.</summary>
+    public ImmutableDictionary<string, string> OfFiles { get; private set; } = ImmutableDictionary<string, string>.Empty;
 
     /// <summary>Whether a listed file could not be read.</summary>
     public bool FileFailed { get; private set; }
@@ -19,6 +23,7 @@ internal sealed class EnvironmentReading(LoadRequest request, FaultList faults)
             ReadFile(files[i], i + 1, listedAt);
         }
 
+        OfFiles = _merged.ToImmutableDictionary(v => v.Key, v => v.Value.Text, StringComparer.Ordinal);
         foreach (var (name, value) in request.Environment)
         {
             _merged[name] = new VariableValue(value, new SettingSource(SettingLayer.Environment, name), int.MaxValue);
@@ -67,15 +72,8 @@ internal sealed class EnvironmentReading(LoadRequest request, FaultList faults)
         }
     }
 
-    private static Fault FileFault(string file, int line, int column, int order, FaultSeverity severity, FaultCode code, string message, string? fix) => new()
-    {
-        Severity = severity,
-        Code = code,
-        Source = new SettingSource(SettingLayer.EnvFile, null, file, line, column),
-        Message = message,
-        Fix = fix,
-        FileOrder = order,
-    };
+    private static Fault FileFault(string file, int line, int column, int order, FaultSeverity severity, FaultCode code, string message, string? fix) =>
+        EnvFileContent.FaultAt(file, line, column, severity, code, message, fix) with { FileOrder = order };
 }
 
 /// <summary>Paths as messages show them.</summary>

@@ -47,6 +47,9 @@ public sealed record Fault
     /// <summary>Number of characters at fault in <see cref="Line"/>.</summary>
     public int Length { get; init; }
 
+    /// <summary>Key of the setting where <see cref="Key"/> is a shorthand for it; null = the same.</summary>
+    internal string? SettledKey { get; init; }
+
     /// <summary>Order of its file among the files read; file faults come first, in this order.</summary>
     internal int FileOrder { get; init; } = int.MaxValue;
 }

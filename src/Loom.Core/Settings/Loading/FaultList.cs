@@ -13,7 +13,7 @@ internal sealed class FaultList
         _faults.Add(fault);
         if (fault is { Severity: FaultSeverity.Error, Key: { } key })
         {
-            _errorKeys.Add(key);
+            _errorKeys.Add(fault.SettledKey ?? key);
         }
     }
 

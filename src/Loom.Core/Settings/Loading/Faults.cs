@@ -29,7 +29,12 @@ internal static class Faults
         var key = KeyText.Join(given.Parts);
         if (given.Place is { } place)
         {
-            return At(place, code, key, message, fix, severity, rule) with { Value = Shown(given), Allowed = Allowed(given.Setting, code) };
+            return At(place, code, given.Spelled is { } spelled ? KeyText.Join(spelled) : key, message, fix, severity, rule) with
+            {
+                SettledKey = key,
+                Value = Shown(given),
+                Allowed = Allowed(given.Setting, code),
+            };
         }
 
         return new Fault
@@ -55,7 +60,7 @@ internal static class Faults
         var nearest = setting.Kind == SettingKind.Enum ? Nearest.Of(given.Raw.ToString(), setting.Allowed.Split(';')) : null;
         var suggestion = nearest ?? (given.Place is not null && setting.Default.AsSpan().IndexOfAny("{|?") < 0 && !setting.IsRequired ? setting.Default : "");
         var fix = suggestion.Length == 0 ? null
-            : given.Place is not null ? $"{KeyText.Quoted(given.Parts[^1])} = {TomlLiteral.Of(setting.Kind, suggestion)}"
+            : given.Place is not null ? $"{KeyText.Quoted((given.Spelled ?? given.Parts)[^1])} = {TomlLiteral.Of(setting.Kind, suggestion)}"
             : $"{given.Source.Name}={suggestion}";
         return Of(given, judgement.Code, judgement.Message, fix);
     }

@@ -78,7 +78,19 @@ public interface ISettingsFiles
 
     /// <summary>Whether users other than the owner can write to an existing folder.</summary>
     bool OthersCanWrite(string path);
+
+    /// <summary>What lies in a folder, links followed, in any order; null when there is no such folder.</summary>
+    /// <exception cref="IOException">The folder cannot be read; the message says why.</exception>
+    IReadOnlyList<FolderItem>? List(string folder);
+
+    /// <summary>Whether the path is a file this user may execute.</summary>
+    bool IsExecutable(string path);
 }
+
+/// <summary>One thing in a folder.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="IsFolder">Whether it is a folder.</param>
+public sealed record FolderItem(string Name, bool IsFolder);
 
 /// <summary>A file as read.</summary>
 /// <param name="Content">Its bytes; at most one more than the limit of the reader.</param>
@@ -124,6 +136,9 @@ public sealed record LoadResult
 internal sealed record GivenValue(
     Setting Setting, string[] Parts, RawValue Raw, SettingSource Source, object? Value, string? SecretName, bool HasReference, FilePlace? Place, int FileOrder = int.MaxValue)
 {
+    /// <summary>The key as the user wrote it where a shorthand stands for another one, such as <c>restart = "always"</c>; null = <see cref="Parts"/>.</summary>
+    public string[]? Spelled { get; init; }
+
     /// <summary>Secrets that references put into it: variables by name that are never to be shown.</summary>
     public ImmutableDictionary<string, string> Referred { get; init; } = ImmutableDictionary<string, string>.Empty;
 }

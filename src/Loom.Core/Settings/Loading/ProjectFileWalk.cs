@@ -7,7 +7,7 @@ namespace Loom.Core.Settings;
 /// Turns the tables of <c>loom.toml</c> into values of settings: finds the setting of each key, follows references, and tells what nobody knows.
 /// The only class that reads TOML.
 /// </summary>
-internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry, Func<string, string?> lookup, FaultList faults)
+internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry, string projectFolder, Func<string, string?> lookup, FaultList faults)
 {
     private readonly List<string> _path = new(8);
     private bool _unreadable;
@@ -85,7 +85,7 @@ internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry
         }
         else if (!Shorthand(node, entry.Value, place, expand))
         {
-            faults.Add(Faults.At(place, FaultCode.Type, KeyText.Join([.. _path]), "expected a table", null));
+            faults.Add(Faults.At(place, FaultCode.Type, KeyText.Join([.. _path]), "expected " + ShorthandOf(node) + "a table", null));
         }
     }
 
@@ -97,33 +97,82 @@ internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry
         }
     }
 
-    // `restart = "always"` stands for `restart = { policy = "always" }`, `depends_on = ["a"]` for `depends_on = { a = "ready" }`.
+    // `restart = "always"` stands for `restart = { policy = "always" }`, `watch = true` for `watch = { paths = [] }`,
+    // `depends_on = ["a"]` for `depends_on = { a = "ready" }`.
     private bool Shorthand(SettingRegistry.Node node, TomlValue value, FilePlace place, bool expand)
     {
-        if (node.Children is not null && node.Children.TryGetValue("policy", out var policy) && value is TomlString)
+        string[] spelled = [.. _path];
+        if (PolicyOf(node) is { } policy && value is TomlString)
         {
-            _path.Add("policy");
-            Value(policy.Setting!, value, place, expand);
-            _path.RemoveAt(_path.Count - 1);
+            Below("policy", () => Value(policy, value, place, expand, spelled));
             return true;
         }
 
-        if (node.Star?.Setting is { Kind: SettingKind.Enum } condition && value is TomlArray names && names.Items.All(i => i is TomlString))
+        if (PathsOf(node) is { } paths && value is TomlBoolean or TomlString)
         {
-            foreach (var name in names.Items)
+            Switch(paths, value, place, expand);
+            return true;
+        }
+
+        if (ConditionOf(node) is not { } condition || value is not TomlArray names || !names.Items.All(i => i is TomlString))
+        {
+            return false;
+        }
+
+        foreach (var name in names.Items)
+        {
+            var safe = true;
+            var at = new FilePlace(file, name.Start, name.End);
+            _unreadable = false;
+            var target = expand ? Expand(condition, (TomlString)name, [], ref safe) : ((TomlString)name).Value;
+            if (!_unreadable)
             {
-                _path.Add(((TomlString)name).Value);
-                Judge(condition, RawValue.Of(condition.Default), new FilePlace(file, name.Start, name.End), []);
-                _path.RemoveAt(_path.Count - 1);
+                Below(target, () => Judge(condition, RawValue.Of(condition.Default), at, [], spelled));
             }
-
-            return true;
         }
 
-        return false;
+        return true;
     }
 
-    private void Value(Setting setting, TomlValue value, FilePlace place, bool expand)
+    private void Switch(Setting paths, TomlValue value, FilePlace place, bool expand)
+    {
+        string[] spelled = [.. _path];
+        var safe = true;
+        _unreadable = false;
+        var raw = Raw(paths, value, expand, [], ref safe);
+        if (_unreadable)
+        {
+            return;
+        }
+
+        var judgement = ScalarParsers.Bool(paths, raw, default);
+        if (!judgement.Ok)
+        {
+            faults.Add(Faults.At(place, FaultCode.Type, KeyText.Join(spelled), "expected true, false or a table", spelled[^1] + " = true"));
+        }
+        else if (judgement.Value is true)
+        {
+            Below(paths.Segments[^1], () => Judge(paths, RawValue.Of(ImmutableArray<RawValue>.Empty), place, [], spelled));
+        }
+    }
+
+    private void Below(string name, Action read)
+    {
+        _path.Add(name);
+        read();
+        _path.RemoveAt(_path.Count - 1);
+    }
+
+    private static Setting? PolicyOf(SettingRegistry.Node node) => node.Children?.GetValueOrDefault("policy")?.Setting;
+
+    private static Setting? PathsOf(SettingRegistry.Node node) => node.Children?.GetValueOrDefault("paths")?.Setting;
+
+    private static Setting? ConditionOf(SettingRegistry.Node node) => node.Star?.Setting is { Kind: SettingKind.Enum } condition ? condition : null;
+
+    private static string ShorthandOf(SettingRegistry.Node node) =>
+        PolicyOf(node) is not null ? "a text or " : PathsOf(node) is not null ? "true, false or " : ConditionOf(node) is not null ? "a list of texts or " : "";
+
+    private void Value(Setting setting, TomlValue value, FilePlace place, bool expand, string[]? spelled = null)
     {
         if (!setting.InFile)
         {
@@ -140,18 +189,22 @@ internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry
             file.Hide(value);
         }
 
-        if (!_unreadable)
+        // What a switched-off table would say once its references are followed is not known, so it is not judged.
+        var unknown = !expand && setting.Kind is not (SettingKind.String or SettingKind.Path or SettingKind.List or SettingKind.Set)
+            && raw is { Kind: RawKind.Text } && raw.Text.Contains("${", StringComparison.Ordinal);
+        if (!_unreadable && !unknown)
         {
-            Judge(setting, raw, place, names);
+            Judge(setting, raw, place, names, spelled);
         }
     }
 
-    private void Judge(Setting setting, RawValue raw, FilePlace place, List<string> references)
+    private void Judge(Setting setting, RawValue raw, FilePlace place, List<string> references, string[]? spelled)
     {
         string[] parts = [.. _path];
         var secretName = !setting.IsSecret ? null : references.Count == 1 ? references[0] : parts[^1];
         Values.Add(new GivenValue(setting, parts, raw, place.Source(KeyText.Join(parts)), null, secretName, references.Count > 0, place)
         {
+            Spelled = spelled,
             Referred = references.Where(SecretValues.IsSecretName).Distinct(StringComparer.Ordinal).ToImmutableDictionary(n => n, n => lookup(n) ?? "", StringComparer.Ordinal),
         });
     }
@@ -197,8 +250,7 @@ internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry
 
     private string Expand(Setting setting, TomlString value, List<string> names, ref bool safe)
     {
-        var builtIns = _path.Count > 1 && _path[0] is "agents" or "mcp";
-        if (Settings.References.Expand(value.Value, lookup, builtIns) is not { } expansion)
+        if (Settings.References.Expand(value.Value, lookup, _path.Count > 1 && _path[0] is "agents" or "mcp" ? BuiltIn : null) is not { } expansion)
         {
             return Unexpanded(value, ref safe);
         }
@@ -223,6 +275,13 @@ internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry
 
         return expansion.Text;
     }
+
+    private string BuiltIn(string name) => name switch
+    {
+        "agent.name" => _path[1],
+        "project.dir" => projectFolder,
+        _ => LateReference.Of(name),
+    };
 
     private void Unknown(TomlEntry entry, SettingRegistry.Node node)
     {

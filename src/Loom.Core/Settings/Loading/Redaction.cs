@@ -23,7 +23,7 @@ public static class Redaction
     /// <summary>Any text with the user part of urls redacted, control characters replaced and cut after 200 characters.</summary>
     public static string Plain(string text)
     {
-        var shown = WithoutUserParts(text);
+        var shown = WithoutUserParts(LateReference.Shown(text));
         if (shown.Length > Longest)
         {
             shown = string.Concat(shown.AsSpan(0, Longest), "...");

@@ -20,8 +20,8 @@ internal static class References
     /// <summary>Expands a text; null when it holds no reference at all.</summary>
     /// <param name="text">Value of the file.</param>
     /// <param name="lookup">Value of a variable, null when unset.</param>
-    /// <param name="builtIns">Whether dotted built-ins (<c>${agent.name}</c>) may stand here; they are left for later.</param>
-    public static Expansion? Expand(string text, Func<string, string?> lookup, bool builtIns)
+    /// <param name="builtIn">Value of a dotted built-in (<c>${agent.name}</c>), for later ones a <see cref="LateReference"/>; null = none may stand here.</param>
+    public static Expansion? Expand(string text, Func<string, string?> lookup, Func<string, string>? builtIn)
     {
         if (!text.Contains('$', StringComparison.Ordinal))
         {
@@ -66,7 +66,7 @@ internal static class References
             }
 
             var written = text[open..(close + 1)];
-            result.Append(One(written, lookup, builtIns, names, faults));
+            result.Append(One(written, lookup, builtIn, names, faults));
             beside |= written.Contains(":-", StringComparison.Ordinal);
             copied = close + 1;
         }
@@ -76,20 +76,22 @@ internal static class References
         return new Expansion(result.ToString(), names, faults, !beside);
     }
 
-    private static string One(string written, Func<string, string?> lookup, bool builtIns, List<string> names, List<ReferenceFault> faults)
+    private static string One(string written, Func<string, string?> lookup, Func<string, string>? builtIn, List<string> names, List<ReferenceFault> faults)
     {
         var body = written[2..^1];
         var colon = body.IndexOf(':', StringComparison.Ordinal);
         var name = colon < 0 ? body : body[..colon];
         var operation = colon < 0 ? "" : body.AsSpan(colon, Math.Min(2, body.Length - colon));
-        if (builtIns && IsBuiltIn(body))
+        if (builtIn is not null && IsBuiltIn(body))
         {
-            return written;
+            return builtIn(body);
         }
 
         if (!IsName(name) || operation is not ("" or ":-" or ":?"))
         {
-            faults.Add(new ReferenceFault(written, FaultSeverity.Error, FaultCode.BadReference, "not a reference; known are ${NAME}, ${NAME:-text} and ${NAME:?message}", "write $${ for a literal ${"));
+            faults.Add(new ReferenceFault(written, FaultSeverity.Error, FaultCode.BadReference, builtIn is null || !body.Contains('.', StringComparison.Ordinal)
+                ? "not a reference; known are ${NAME}, ${NAME:-text} and ${NAME:?message}"
+                : "no such built-in; known are ${agent.name}, ${agent.replica}, ${project.dir}, ${port.NAME} and ${run.id}", "write $${ for a literal ${"));
             return "";
         }
 

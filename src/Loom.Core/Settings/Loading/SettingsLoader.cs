@@ -28,7 +28,7 @@ public static class SettingsLoader
         var given = new GivenValues(request, folder, faults);
         given.AddCommandLine();
         given.AddVariables(variables);
-        var walk = project is null ? null : new ProjectFileWalk(project, request.Registry, name => variables.GetValueOrDefault(name)?.Text, faults);
+        var walk = project is null ? null : new ProjectFileWalk(project, request.Registry, folder, name => variables.GetValueOrDefault(name)?.Text, faults);
         walk?.Run();
         given.AddFile(walk?.Values ?? []);
 
@@ -49,6 +49,9 @@ public static class SettingsLoader
         }
 
         var snapshot = freezing.Freeze(request.TrackReads);
+        snapshot.Environment = variables.ToImmutableDictionary(v => v.Key, v => v.Value.Text, StringComparer.Ordinal);
+        snapshot.EnvFileVariables = environment.OfFiles;
+        draft.Settle(snapshot, walk?.Tables ?? []);
         if (!fileFailed)
         {
             Required(request, draft, walk, faults);
@@ -59,7 +62,6 @@ public static class SettingsLoader
         }
 
         UnknownVariables.Tell(request, variables, walk?.References ?? [], faults);
-        snapshot.Environment = variables.ToImmutableDictionary(v => v.Key, v => v.Value.Text, StringComparer.Ordinal);
         return new LoadResult
         {
             Snapshot = snapshot,
@@ -182,7 +184,7 @@ public static class SettingsLoader
 
         if (project is not null)
         {
-            var walk = new ProjectFileWalk(project, request.Registry, request.Environment.GetValueOrDefault, new FaultList());
+            var walk = new ProjectFileWalk(project, request.Registry, folder, request.Environment.GetValueOrDefault, new FaultList());
             if (walk.Only(setting) is { } value && Read(value.Raw, value.Source, value.Place) is { } fromFile)
             {
                 return fromFile;

@@ -26,8 +26,25 @@ internal static class TomlLiteral
         ImmutableArray<long> items => "[" + string.Join(", ", items.Select(i => i.ToString(CultureInfo.InvariantCulture))) + "]",
         ImmutableArray<Uri> items => Array(items.Select(i => shown(i.OriginalString))),
         bool or long or double or TimeSpan => setting.Text(value),
+        FreeValue free => Free(free.Raw, shown),
         _ => Text(shown(setting.Text(value))),
     };
+
+    private static string Free(RawValue value, Func<string, string> shown) => value.Kind switch
+    {
+        RawKind.Text => Text(shown(value.Text)),
+        RawKind.Array => "[" + string.Join(", ", value.Items.Select(i => Free(i, shown))) + "]",
+        RawKind.Table => value.Entries.IsEmpty ? "{}" : "{ " + string.Join(", ", value.Entries.Select(e => $"{KeyText.Quoted(e.Key)} = {Free(e.Value, shown)}")) + " }",
+        RawKind.Float => Float(value.Float),
+        _ => value.ToString(),
+    };
+
+    // A float stays one: 2.0 is not 2, and infinity has names of its own.
+    private static string Float(double value)
+    {
+        var text = value.ToString("R", CultureInfo.InvariantCulture);
+        return double.IsNaN(value) ? "nan" : double.IsInfinity(value) ? value > 0 ? "inf" : "-inf" : text.AsSpan().IndexOfAny(".eE") < 0 ? text + ".0" : text;
+    }
 
     private static string Array(IEnumerable<string> items) => "[" + string.Join(", ", items.Select(Text)) + "]";
 
@@ -35,7 +52,7 @@ internal static class TomlLiteral
     {
         // A literal ${ would be read as a reference.
         var built = new StringBuilder(text.Length + 2).Append('"');
-        foreach (var c in text.Replace("${", "$${", StringComparison.Ordinal))
+        foreach (var c in LateReference.Shown(text.Replace("${", "$${", StringComparison.Ordinal)))
         {
             _ = c switch
             {

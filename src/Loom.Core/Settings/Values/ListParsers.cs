@@ -34,6 +34,19 @@ internal static class ListParsers
         return setting.Kind == SettingKind.Set ? Signed(setting, result.ToImmutable()) : Judgement.Good(result.ToImmutable());
     }
 
+    /// <summary>As <see cref="Strings"/>, but a text is one item, commas and all.</summary>
+    public static Judgement Command(Setting setting, RawValue raw, in ParseContext context) =>
+        raw.Kind == RawKind.Text && raw.Text.Trim() is { Length: > 0 } text && text[0] != '['
+            ? Judgement.Good(ImmutableArray.Create(text))
+            : Strings(setting, raw, context);
+
+    /// <summary>As <see cref="Strings"/>, or a switch: on is the one item <c>true</c>, off an empty list.</summary>
+    public static Judgement Selection(Setting setting, RawValue raw, in ParseContext context)
+    {
+        var chosen = ScalarParsers.Bool(setting, raw, context);
+        return chosen.Ok ? Judgement.Good(chosen.Value is true ? ["true"] : ImmutableArray<string>.Empty) : Strings(setting, raw, context);
+    }
+
     public static Judgement Urls(Setting setting, RawValue raw, in ParseContext context)
     {
         if (Items(raw) is not { } items)

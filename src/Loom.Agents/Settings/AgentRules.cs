@@ -1,0 +1,45 @@
+using System.Collections.Immutable;
+using Loom.Agents.Discovery;
+using Loom.Agents.Plans;
+using Loom.Core.Settings;
+
+namespace Loom.Agents.Settings;
+
+/// <summary>Cross rules about agents: what the planner would find is told by <c>config check</c> too, with its place.</summary>
+public static class AgentRules
+{
+    /// <summary>All of them; the composition adds them to <see cref="Loom.Core.Settings.Rules.CrossRules.All"/>.</summary>
+    public static ImmutableArray<Action<Draft>> All { get; } = [Agents, CommandTexts];
+
+    private static void Agents(Draft draft)
+    {
+        if (draft.Part != LoomPart.Up)
+        {
+            return;
+        }
+
+        var findings = new List<Finding>();
+        var roster = new Roster(draft.Settings, draft.Request.Files, findings.Add).Read(RosterKind.Project, []);
+        AgentChecks.Run(draft.Settings, draft.Request.Files, roster, findings.Add);
+        foreach (var finding in findings.Distinct().Where(f => !draft.IsAtFault(f.Key)).ToList())
+        {
+            draft.Report(finding.Code, finding.Key, finding.Message, finding.Fix, finding.Severity, finding.Rule, finding.File);
+        }
+    }
+
+    // A text is no argument vector; whether it was one is seen only here.
+    private static void CommandTexts(Draft draft)
+    {
+        foreach (var agent in draft.Names("agents"))
+        {
+            var key = Draft.Key("agents", agent, "command");
+            if (draft.Part == LoomPart.Up && draft.IsText(key) && !draft.Settings.Get(AgentSettings.Shell, agent))
+            {
+                var text = draft.Settings.Get(AgentSettings.Command, agent);
+                draft.Report("R10", key, "a command text needs a shell", text is [var only] && !only.Contains('"', StringComparison.Ordinal)
+                    ? $"command = [{string.Join(", ", only.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(w => $"\"{w}\""))}], or shell = true"
+                    : "shell = true, or write it as a list");
+            }
+        }
+    }
+}
