@@ -67,6 +67,7 @@ internal static class CommandLine
         DoctorVerb.Create(),
         ModelVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),
+        SystemdVerb.Create(),
         VersionVerb.Create(),
         CompletionVerb.Create(),
         DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")));

@@ -43,6 +43,9 @@ public sealed record ProcessSnapshot
     /// <summary>Field 22 of <c>/proc/PID/stat</c>; with the boot id it tells a process from a later one with the same pid.</summary>
     public long? StartTicks { get; init; }
 
+    /// <summary>Folder of its cgroup; null without one.</summary>
+    public string? Cgroup { get; init; }
+
     /// <summary>How often it was spawned in this run.</summary>
     public int Spawns { get; init; }
 

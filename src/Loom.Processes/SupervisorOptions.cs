@@ -19,6 +19,12 @@ public sealed record SupervisorOptions
     /// </summary>
     public bool AdoptStrays { get; init; } = true;
 
+    /// <summary>Whether children get cgroups of their own: for limits of memory, processes and processor time, and for an end nothing escapes. Default off.</summary>
+    public CgroupUse Cgroup { get; init; }
+
+    /// <summary>Folder of the group below which theirs are made; null = the one this program is in.</summary>
+    public string? CgroupFolder { get; init; }
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Source of the jitter in restart delays.</summary>

@@ -63,7 +63,8 @@ public sealed partial class Down(RunDirectory directory, TimeProvider time, ILog
                     .Select(p => new Leftover(new ProcessIdentity(p.Pid!.Value, p.StartTicks!.Value), TimeSpan.FromMilliseconds(p.GraceMs)))
                 : [];
             var strays = sameBoot ? state.Strays.Select(s => s.Identity) : [];
-            var survivors = await Leftovers.EndAsync(state.RunId, [.. children], strays, fresh: false, time, cancellationToken).ConfigureAwait(false);
+            var groups = sameBoot ? state.Processes.Select(p => Path.GetDirectoryName(p.Cgroup)).FirstOrDefault(f => f is not null) : null;
+            var survivors = await Leftovers.EndAsync(state.RunId, [.. children], strays, groups, fresh: false, time, cancellationToken).ConfigureAwait(false);
             if (!survivors.IsEmpty)
             {
                 return survivors;

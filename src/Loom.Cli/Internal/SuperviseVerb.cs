@@ -36,7 +36,13 @@ internal static class SuperviseVerb
     private static async Task<int> RunAsync(SupervisePlan plan, ProcessSignals signals)
     {
         var run = await ProjectRun.StartAsync(
-            new ProjectRunOptions { ProjectFolder = plan.Project, Executable = plan.Guarded ? Environment.ProcessPath : null, LoomVersion = "internal" },
+            new ProjectRunOptions
+            {
+                ProjectFolder = plan.Project,
+                Executable = plan.Guarded ? Environment.ProcessPath : null,
+                LoomVersion = "internal",
+                Cgroup = plan.Cgroup ? CgroupUse.Auto : CgroupUse.Off,
+            },
             signals.Stop).ConfigureAwait(false);
         if (run is null)
         {
@@ -77,13 +83,15 @@ internal static class SuperviseVerb
         WorkingDirectory = plan.Project,
         Environment = ImmutableDictionary<string, string>.Empty.Add("PATH", Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin"),
         Grace = TimeSpan.FromMilliseconds(child.GraceMs),
+        Console = child.Terminal ? ProcessConsole.Terminal : ProcessConsole.Captured,
+        Restart = child.Terminal ? RestartPolicy.Never : RestartPolicy.OnFailure,
         LogPath = Path.Combine(plan.Project, ".loom", "logs", child.Name + ".log"),
     };
 }
 
-internal sealed record SupervisePlan(string Project, bool Guarded, ImmutableArray<SupervisedChildPlan> Children);
+internal sealed record SupervisePlan(string Project, bool Guarded, ImmutableArray<SupervisedChildPlan> Children, bool Cgroup = false);
 
-internal sealed record SupervisedChildPlan(string Name, ImmutableArray<string> Command, int GraceMs);
+internal sealed record SupervisedChildPlan(string Name, ImmutableArray<string> Command, int GraceMs, bool Terminal = false);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(SupervisePlan))]

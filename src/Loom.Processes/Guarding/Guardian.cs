@@ -26,7 +26,7 @@ public static class Guardian
     public static string ReportPath(string runDirectory) => Path.Combine(runDirectory, "guardian.report");
 
     /// <summary>The life of a guardian process.</summary>
-    /// <param name="arguments"><c>--run ID</c>, <c>--lock PATH</c>, <c>--report PATH</c>.</param>
+    /// <param name="arguments"><c>--run ID</c>, <c>--lock PATH</c>, <c>--report PATH</c>, <c>--cgroup FOLDER</c> of the run's groups.</param>
     /// <param name="time">Clock.</param>
     /// <returns>Exit code: 0 nothing is left, 1 survivors, 2 wrong arguments.</returns>
     public static async Task<int> RunAsync(ImmutableArray<string> arguments, TimeProvider time)
@@ -53,7 +53,7 @@ public static class Guardian
         // Not got at first when a predecessor was still at work; from here on the next start must wait for us.
         using var heldNow = held is null ? Hold(lockPath) : null;
         var children = registry.Children;
-        var survivors = await Leftovers.EndAsync(run, children, registry.Strays, fresh: true, time, CancellationToken.None).ConfigureAwait(false);
+        var survivors = await Leftovers.EndAsync(run, children, registry.Strays, Argument(arguments, "--cgroup"), fresh: true, time, CancellationToken.None).ConfigureAwait(false);
         if (reportPath is not null)
         {
             Report(reportPath, run, children.Length, survivors, time);

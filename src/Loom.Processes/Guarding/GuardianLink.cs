@@ -13,7 +13,7 @@ namespace Loom.Processes.Guarding;
 /// The supervisor's side of its guardian: starts it before the first child, tells it everything, replaces it when it dies or no longer listens.
 /// Called by the owner loop only.
 /// </summary>
-internal sealed partial class GuardianLink(SupervisorOptions options, SteadyClock clock, DescriptorLoop descriptors, Action<Action> post)
+internal sealed partial class GuardianLink(SupervisorOptions options, string? groups, SteadyClock clock, DescriptorLoop descriptors, Action<Action> post)
 {
     private static readonly TimeSpan s_retry = TimeSpan.FromMilliseconds(500);
 
@@ -43,7 +43,7 @@ internal sealed partial class GuardianLink(SupervisorOptions options, SteadyCloc
         {
             var guardian = Spawner.Spawn(new SpawnRequest
             {
-                Command = options.GuardianCommand.AddRange("--run", options.RunId),
+                Command = [.. options.GuardianCommand, "--run", options.RunId, .. groups is null ? [] : (ReadOnlySpan<string>)["--cgroup", groups]],
                 WorkingDirectory = "/",
                 Environment = OwnEnvironment(),
                 PipeInput = true,

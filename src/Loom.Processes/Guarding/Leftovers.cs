@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Processes.Cgroups;
 using Loom.Processes.Native;
 using Loom.Processes.Table;
 
@@ -23,13 +24,15 @@ public sealed class Leftovers
     private readonly TimeSpan _longest;
     private readonly TimeProvider _time;
     private readonly bool _fresh;
+    private readonly string? _groups;
     private readonly HashSet<ProcessIdentity> _known = [];
     private readonly HashSet<ProcessIdentity> _asked = [];
     private readonly HashSet<int> _sessions = [];
 
-    private Leftovers(string runId, ImmutableArray<Leftover> children, IEnumerable<ProcessIdentity> strays, bool fresh, TimeProvider time)
+    private Leftovers(string runId, ImmutableArray<Leftover> children, IEnumerable<ProcessIdentity> strays, string? groups, bool fresh, TimeProvider time)
     {
         _runId = runId;
+        _groups = groups is not null && Path.GetFileName(groups) == CgroupPaths.RunFolder(runId) ? groups : null;
         _children = children;
         _known.UnionWith(strays);
         _fresh = fresh;
@@ -41,6 +44,7 @@ public sealed class Leftovers
     /// <param name="runId">Its run id.</param>
     /// <param name="children">Its children, as they were registered.</param>
     /// <param name="strays">Processes known to belong to it outside their sessions.</param>
+    /// <param name="groups">Folder of the run's cgroups; null = it had none. One that does not bear the run's id is not believed.</param>
     /// <param name="fresh">
     /// True when the registrations are up to the second (the guardian): a session whose leader has just gone is then still ours. False for a file of unknown
     /// age: without its leader a session number may mean a stranger, so only the environment counts.
@@ -49,8 +53,14 @@ public sealed class Leftovers
     /// <param name="cancellationToken">Ends the waiting, not the ended.</param>
     /// <returns>Survivors by pid and command; empty when nothing is left.</returns>
     public static Task<ImmutableArray<string>> EndAsync(
-        string runId, ImmutableArray<Leftover> children, IEnumerable<ProcessIdentity> strays, bool fresh, TimeProvider time, CancellationToken cancellationToken) =>
-        new Leftovers(runId, children, strays, fresh, time).RunAsync(cancellationToken);
+        string runId,
+        ImmutableArray<Leftover> children,
+        IEnumerable<ProcessIdentity> strays,
+        string? groups,
+        bool fresh,
+        TimeProvider time,
+        CancellationToken cancellationToken) =>
+        new Leftovers(runId, children, strays, groups, fresh, time).RunAsync(cancellationToken);
 
     /// <summary>True while that very process lives.</summary>
     public static bool IsAlive(ProcessIdentity identity) =>
@@ -72,6 +82,11 @@ public sealed class Leftovers
             {
                 if (++quiet == 2)
                 {
+                    if (_groups is not null)
+                    {
+                        RunGroup.Remove(_groups);
+                    }
+
                     return [];
                 }
 
@@ -87,6 +102,11 @@ public sealed class Leftovers
             foreach (var entry in found)
             {
                 End(entry, passed);
+            }
+
+            if (passed >= _longest)
+            {
+                Groups().ForEach(g => g.Kill());
             }
 
             await Task.Delay(s_lookEvery, _time, cancellationToken).ConfigureAwait(false);
@@ -118,6 +138,14 @@ public sealed class Leftovers
             }
         }
 
+        foreach (var pid in Groups().SelectMany(g => g.Members()))
+        {
+            if (table.Find(pid) is { Alive: true } entry)
+            {
+                _known.Add(entry.Identity);
+            }
+        }
+
         foreach (var pid in table.Descendants(_known.Select(k => k.Pid)))
         {
             _known.Add(table.Find(pid)!.Value.Identity);
@@ -133,6 +161,8 @@ public sealed class Leftovers
 
         return [.. table.Entries.Where(e => e.Alive && e.Pid != Environment.ProcessId && _known.Contains(e.Identity))];
     }
+
+    private List<ChildGroup> Groups() => _groups is null ? [] : [.. RunGroup.ChildrenOf(_groups)];
 
     private void End(ProcessEntry entry, TimeSpan passed)
     {

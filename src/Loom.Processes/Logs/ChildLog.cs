@@ -28,8 +28,8 @@ internal sealed partial class ChildLog : IDisposable
         _logger = logger;
         _publish = publish;
         Options = plan.Log;
-        _output = new LogFile(plan.LogPath, plan.Log, time);
-        _error = plan.ErrorLogPath is null || plan.ErrorLogPath == plan.LogPath ? _output : new LogFile(plan.ErrorLogPath, plan.Log, time);
+        _output = new LogFile(plan.LogPath, plan.Name, plan.Log, time);
+        _error = plan.ErrorLogPath is null || plan.ErrorLogPath == plan.LogPath ? _output : new LogFile(plan.ErrorLogPath, plan.Name, plan.Log, time);
     }
 
     internal LogOptions Options { get; }
@@ -55,20 +55,19 @@ internal sealed partial class ChildLog : IDisposable
                 return;
             }
 
-            (isError ? _error : _output).Append(line, now);
+            (isError ? _error : _output).Append(line, isError ? LineSource.Error : LineSource.Output, now);
             _ring.Add(line);
             if (_watch is null && _publish is null)
             {
                 return;
             }
 
-            var text = Encoding.UTF8.GetString(line).TrimEnd('\r');
-            if (_watch?.Invoke(text) == true)
+            if (_watch?.Invoke(Encoding.UTF8.GetString(Ansi.Strip(line)).TrimEnd('\r')) == true)
             {
                 _watch = null;
             }
 
-            _publish?.Invoke(new LogLine(_name, isError, now, text));
+            _publish?.Invoke(new LogLine(_name, isError, now, Encoding.UTF8.GetString(line).TrimEnd('\r')));
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using Loom.Processes.Native;
@@ -16,10 +15,10 @@ internal sealed unsafe class LogFile : IDisposable
     internal static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
     private const int FlushAt = 64 * 1024;
-    private const int StampLength = 25;
 
     private readonly string _path;
     private readonly LogOptions _options;
+    private readonly LineForm _form;
     private readonly TimeProvider _time;
     private byte[] _buffer = [];
     private int _used;
@@ -28,8 +27,9 @@ internal sealed unsafe class LogFile : IDisposable
     private long _size;
     private DateTimeOffset _nextAttempt = DateTimeOffset.MinValue;
 
-    internal LogFile(string path, LogOptions options, TimeProvider time)
+    internal LogFile(string path, string name, LogOptions options, TimeProvider time)
     {
+        _form = new LineForm(name, options);
         _path = path;
         _options = options;
         _time = time;
@@ -42,9 +42,10 @@ internal sealed unsafe class LogFile : IDisposable
     internal string? Trouble { get; private set; }
 
     /// <summary>Takes one line; it is on disk after <see cref="Flush"/>.</summary>
-    internal void Append(ReadOnlySpan<byte> line, DateTimeOffset at)
+    internal void Append(ReadOnlySpan<byte> line, LineSource source, DateTimeOffset at)
     {
-        var needed = line.Length + StampLength + 1;
+        var body = _form.Body(line, source, at);
+        var needed = body.Length + LineForm.StampLength + 1;
         if (_used + needed > FlushAt && _used > 0)
         {
             Flush();
@@ -55,13 +56,9 @@ internal sealed unsafe class LogFile : IDisposable
             Array.Resize(ref _buffer, Math.Max(_used + needed, Math.Min(FlushAt, _buffer.Length * 2)));
         }
 
-        if (_options.Timestamps)
-        {
-            _used += Stamp(at, _buffer.AsSpan(_used));
-        }
-
-        line.CopyTo(_buffer.AsSpan(_used));
-        _used += line.Length;
+        _used += _form.Stamp(at, _buffer.AsSpan(_used));
+        body.CopyTo(_buffer.AsSpan(_used));
+        _used += body.Length;
         _buffer[_used++] = (byte)'\n';
         _lines++;
     }
@@ -111,13 +108,6 @@ internal sealed unsafe class LogFile : IDisposable
         _file = null;
     }
 
-    /// <summary>RFC 3339 with milliseconds, in UTC, and a blank.</summary>
-    internal static int Stamp(DateTimeOffset at, Span<byte> target)
-    {
-        at.UtcDateTime.TryFormat(target, out var written, "yyyy-MM-ddTHH:mm:ss.fffZ ", CultureInfo.InvariantCulture);
-        return written;
-    }
-
     private bool Ready()
     {
         if (_file is not null)
@@ -162,10 +152,11 @@ internal sealed unsafe class LogFile : IDisposable
     /// <summary>Says in the file what is missing; if even that fails, the loss stays counted.</summary>
     private bool Confess()
     {
-        Span<byte> stamp = stackalloc byte[StampLength];
-        var length = _options.Timestamps ? Stamp(_time.GetUtcNow(), stamp) : 0;
-        var text = Encoding.UTF8.GetBytes($"[loom] {Lost} lines lost: {Trouble}\n");
-        if (!Put([.. stamp[..length], .. text], out _))
+        var now = _time.GetUtcNow();
+        Span<byte> stamp = stackalloc byte[LineForm.StampLength];
+        var length = _form.Stamp(now, stamp);
+        var text = _form.Body(Encoding.UTF8.GetBytes($"[loom] {Lost} lines lost: {Trouble}"), LineSource.Loom, now);
+        if (!Put([.. stamp[..length], .. text, (byte)'\n'], out _))
         {
             return false;
         }

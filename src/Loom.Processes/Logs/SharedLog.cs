@@ -12,7 +12,7 @@ public sealed class SharedLog : IDisposable
     /// <summary>Opens a log; its folder must exist.</summary>
     public SharedLog(string path, LogOptions options, TimeProvider time)
     {
-        _file = new LogFile(path, options, time);
+        _file = new LogFile(path, "loom", options, time);
         _time = time;
     }
 
@@ -22,7 +22,7 @@ public sealed class SharedLog : IDisposable
         var bytes = Encoding.UTF8.GetBytes(line);
         lock (_gate)
         {
-            _file.Append(bytes, _time.GetUtcNow());
+            _file.Append(bytes, LineSource.Loom, _time.GetUtcNow());
             _file.Flush();
         }
     }

@@ -17,8 +17,37 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "setsid", SetLastError = true)]
     internal static partial int SetSession();
 
+    [LibraryImport(Library, EntryPoint = "getpgrp")]
+    internal static partial int OwnGroup();
+
+    [LibraryImport(Library, EntryPoint = "getppid")]
+    internal static partial int Parent();
+
+    [LibraryImport(Library, EntryPoint = "tcgetpgrp", SetLastError = true)]
+    internal static partial int TerminalGroup(SafeFileHandle terminal);
+
+    [LibraryImport(Library, EntryPoint = "tcsetpgrp", SetLastError = true)]
+    internal static partial int SetTerminalGroup(SafeFileHandle terminal, int group);
+
+    [LibraryImport(Library, EntryPoint = "tcgetattr", SetLastError = true)]
+    internal static partial int TerminalModes(SafeFileHandle terminal, byte* modes);
+
+    [LibraryImport(Library, EntryPoint = "tcsetattr", SetLastError = true)]
+    internal static partial int SetTerminalModes(SafeFileHandle terminal, int when, byte* modes);
+
+    /// <summary>Returns the error instead of setting errno.</summary>
+    [LibraryImport(Library, EntryPoint = "pthread_sigmask")]
+    internal static partial int ThreadMask(int how, byte* set, byte* before);
+
+    [LibraryImport(Library, EntryPoint = "sigaddset")]
+    internal static partial int SignalsAdd(byte* set, int signal);
+
     [LibraryImport(Library, EntryPoint = "prctl", SetLastError = true)]
     internal static partial int ProcessControl(int option, nuint arg2, nuint arg3, nuint arg4, nuint arg5);
+
+    /// <summary>Who 0 means the calling thread on Linux, not its whole process: what it spawns inherits the value, its fellows keep theirs.</summary>
+    [LibraryImport(Library, EntryPoint = "setpriority", SetLastError = true)]
+    internal static partial int SetPriority(int which, int who, int nice);
 
     [LibraryImport(Library, EntryPoint = "waitid", SetLastError = true)]
     internal static partial int WaitId(int idType, int id, byte* info, int options);
@@ -84,6 +113,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "posix_spawnattr_setsigdefault")]
     internal static partial int AttributesSetDefaults(byte* attributes, byte* set);
 
+    [LibraryImport(Library, EntryPoint = "posix_spawnattr_setpgroup")]
+    internal static partial int AttributesSetGroup(byte* attributes, int group);
+
     [LibraryImport(Library, EntryPoint = "sigfillset")]
     internal static partial int SignalsFill(byte* set);
 
@@ -116,6 +148,8 @@ internal static class Linux
     internal const int Cloexec = 0x80000;
     internal const int NonBlock = 0x800;
     internal const int ReadOnly = 0;
+    internal const int ReadWrite = 2;
+    internal const int NoTerminal = 0x100;
     internal const int WriteOnly = 1;
     internal const int Create = 0x40;
     internal const int Append = 0x400;
@@ -123,6 +157,9 @@ internal static class Linux
     internal const int SigKill = 9;
     internal const int SigTerm = 15;
     internal const int SigContinue = 18;
+    internal const int SigTerminalStop = 20;
+    internal const int SigTerminalInput = 21;
+    internal const int SigTerminalOutput = 22;
 
     internal const int NoEntry = 2;
     internal const int NoProcess = 3;
@@ -139,9 +176,12 @@ internal static class Linux
     internal const int PrSetDumpable = 4;
 
     internal const int WaitNoHang = 1;
+    internal const int WaitStopped = 2;
     internal const int WaitExited = 4;
+    internal const int WaitByPid = 1;
     internal const int WaitNoWait = 0x01000000;
     internal const int WaitByPidfd = 3;
 
     internal const int ExecutePermission = 1;
+    internal const int WritePermission = 2;
 }

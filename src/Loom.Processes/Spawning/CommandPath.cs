@@ -46,6 +46,10 @@ internal static class CommandPath
             : new SpawnException($"command '{command}' was found as '{refused}', but that file is not executable: chmod +x '{refused}'", permanent: true);
     }
 
+    /// <summary>A program of the system, looked for where the system keeps them; null when it is not there.</summary>
+    internal static string? Find(string program) =>
+        DefaultPath.Split(':').Select(p => Path.Combine(p, program)).FirstOrDefault(p => Libc.Access(p, Linux.ExecutePermission) == 0);
+
     private static string Check(string file, string command)
     {
         if (Directory.Exists(file))

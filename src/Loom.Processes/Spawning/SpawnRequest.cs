@@ -12,6 +12,18 @@ internal sealed record SpawnRequest
 
     internal required IReadOnlyDictionary<string, string> Environment { get; init; }
 
+    /// <summary>True: it leads a group of its own in our session and has our three streams; false: it leads a session of its own.</summary>
+    internal bool OurTerminal { get; init; }
+
+    /// <summary>Descriptors it may have; null = as many as we.</summary>
+    internal int? OpenFiles { get; init; }
+
+    /// <summary>Folder of the cgroup it begins in; null = ours. Only for an environment that <see cref="Shim.Keeps"/>.</summary>
+    internal string? Cgroup { get; init; }
+
+    /// <summary>Its priority, -20 to 19; null = ours.</summary>
+    internal int? Nice { get; init; }
+
     /// <summary>True: the child reads from a pipe whose write end is <see cref="SpawnedChild.Input"/>; false: from /dev/null.</summary>
     internal bool PipeInput { get; init; }
 
@@ -22,7 +34,7 @@ internal sealed record SpawnRequest
     internal string OutputFile { get; init; } = "/dev/null";
 }
 
-/// <summary>A child just started, leader of its own session and group: pid, group id and session id are one number.</summary>
+/// <summary>A child just started, leader of its own group and, unless it shares our terminal, of its own session: pid, group id and session id are then one number.</summary>
 internal sealed class SpawnedChild(ProcessIdentity identity, SafeFileHandle exit, SafeFileHandle? input, SafeFileHandle? output, SafeFileHandle? error) : IDisposable
 {
     internal ProcessIdentity Identity { get; } = identity;

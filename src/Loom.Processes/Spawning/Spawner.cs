@@ -11,6 +11,7 @@ namespace Loom.Processes.Spawning;
 /// </summary>
 internal static unsafe class Spawner
 {
+    private const short SetGroup = 0x02;
     private const short SetSignalDefaults = 0x04;
     private const short SetSignalMask = 0x08;
     private const short SetSession = 0x80;
@@ -30,12 +31,22 @@ internal static unsafe class Spawner
         }
 
         var program = CommandPath.Resolve(request.Command[0], request.WorkingDirectory, request.Environment.GetValueOrDefault("PATH"));
+        if (request.OpenFiles is not null || request.Cgroup is not null)
+        {
+            var command = request.Command.SetItem(0, program);
+            command = request.OpenFiles is { } most ? Shim.LimitFiles(command, most) : command;
+            command = request.Cgroup is { } group ? Shim.Enter(command, group) : command;
+            (program, request) = (command[0], request with { Command = command });
+        }
+
+        var pipes = request.PipeOutput && !request.OurTerminal;
         (SafeFileHandle Read, SafeFileHandle Write)? input = request.PipeInput ? Pipe() : null;
-        (SafeFileHandle Read, SafeFileHandle Write)? output = request.PipeOutput ? Pipe() : null;
-        (SafeFileHandle Read, SafeFileHandle Write)? error = request.PipeOutput ? Pipe() : null;
+        (SafeFileHandle Read, SafeFileHandle Write)? output = pipes ? Pipe() : null;
+        (SafeFileHandle Read, SafeFileHandle Write)? error = pipes ? Pipe() : null;
         try
         {
-            var pid = Children.Start(() => SpawnWith(program, request, input?.Read, output?.Write, error?.Write));
+            int Start() => Children.Start(() => SpawnWith(program, request, input?.Read, output?.Write, error?.Write));
+            var pid = request.Nice is { } nice ? WithPriority(nice, request, Start) : Start();
             var exit = (int)Libc.Syscall(Linux.SysPidfdOpen, pid, 0, 0, 0);
             if (exit < 0)
             {
@@ -76,15 +87,20 @@ internal static unsafe class Spawner
         Check(Libc.AttributesInit(attributes), program, request);
         try
         {
-            Check(Libc.AttributesSetFlags(attributes, SetSession | SetSignalDefaults | SetSignalMask), program, request);
+            Check(Libc.AttributesSetFlags(attributes, (short)((request.OurTerminal ? SetGroup : SetSession) | SetSignalDefaults | SetSignalMask)), program, request);
+            Check(Libc.AttributesSetGroup(attributes, 0), program, request); // its own pid
             _ = Libc.SignalsFill(signals);
             Check(Libc.AttributesSetDefaults(attributes, signals), program, request);
             _ = Libc.SignalsEmpty(signals);
             Check(Libc.AttributesSetMask(attributes, signals), program, request);
 
-            Standard(actions, 0, input, "/dev/null", Linux.ReadOnly, strings);
-            Standard(actions, 1, output, request.OutputFile, Linux.WriteOnly | Linux.Create | Linux.Append, strings);
-            Standard(actions, 2, error, request.OutputFile, Linux.WriteOnly | Linux.Create | Linux.Append, strings);
+            if (!request.OurTerminal)
+            {
+                Standard(actions, 0, input, "/dev/null", Linux.ReadOnly, strings);
+                Standard(actions, 1, output, request.OutputFile, Linux.WriteOnly | Linux.Create | Linux.Append, strings);
+                Standard(actions, 2, error, request.OutputFile, Linux.WriteOnly | Linux.Create | Linux.Append, strings);
+            }
+
             if (s_closeFrom)
             {
                 _ = Libc.ActionsCloseFrom(actions, 3);
@@ -103,6 +119,34 @@ internal static unsafe class Spawner
             _ = Libc.ActionsDestroy(actions);
             _ = Libc.AttributesDestroy(attributes);
         }
+    }
+
+    /// <summary>Priority belongs to a thread and is inherited from the one that spawns; this one ends with it, since a lowered priority cannot be raised again.</summary>
+    private static int WithPriority(int nice, SpawnRequest request, Func<int> start)
+    {
+        var pid = 0;
+        Exception? fault = null;
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                pid = Libc.SetPriority(0, 0, nice) == 0 ? start() : throw new SpawnException(
+                    $"cannot start '{request.Command[0]}' with limits.nice = {nice}: {Marshal.GetLastPInvokeErrorMessage()}; a value below the present one needs the right to raise priority",
+                    permanent: true);
+            }
+            catch (Exception e)
+            {
+                fault = e;
+            }
+        }) { Name = "loom-spawn-nice" };
+        thread.Start();
+        thread.Join();
+        if (fault is not null)
+        {
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(fault);
+        }
+
+        return pid;
     }
 
     private static void Standard(byte* actions, int number, SafeFileHandle? pipe, string file, int flags, NativeStrings strings)

@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using System.Text.RegularExpressions;
+using Loom.Processes.Cgroups;
 using Loom.Processes.Guarding;
 using Loom.Processes.Native;
 using Loom.Processes.Probes;
@@ -22,6 +22,8 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     private readonly Action<ImmutableArray<ProcessIdentity>> _onStrays;
     private readonly DescriptorLoop _descriptors;
     private readonly ProbeRunner _probes;
+    private readonly ChildChecks _checks;
+    private readonly ChildGroups _groups;
     private readonly GuardianLink _guardian;
     private readonly long _oldest;
     private readonly Census _census;
@@ -39,13 +41,15 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         Action<SupervisedChild, ChildEvent> report,
         Action<ImmutableArray<ProcessIdentity>> onStrays)
     {
+        _groups = new ChildGroups(options);
         _onStrays = onStrays;
         _options = options;
         _clock = clock;
         _report = report;
         _descriptors = new DescriptorLoop(options.Logger);
         _probes = new ProbeRunner(_descriptors, options.Time);
-        _guardian = new GuardianLink(options, clock, _descriptors, post);
+        _checks = new ChildChecks(_probes, report, options.Logger, _end.Token);
+        _guardian = new GuardianLink(options, _groups.Folder, clock, _descriptors, post);
         _oldest = ProcessTable.ReadEntry(Environment.ProcessId)?.StartTicks ?? 0;
         _census = new Census(options.RunId, _oldest);
         _nextLook = clock.Now + s_lookEvery;
@@ -65,25 +69,28 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         switch (action)
         {
             case ChildAction.CheckPort check:
-                Observe(CheckPortAsync(child, check.Incarnation));
+                _checks.CheckPort(child, check.Incarnation);
                 return null;
             case ChildAction.Spawn spawn:
                 return Spawn(child, spawn.Incarnation);
             case ChildAction.Probe { Plan.Check: not ProbeCheck.Log } probe:
-                child.Probe?.Dispose();
-                child.Probe = CancellationTokenSource.CreateLinkedTokenSource(_end.Token);
-                Observe(ProbeAsync(child, probe.Incarnation, probe.Plan, child.Probe.Token));
+                _checks.Probe(child, probe.Incarnation, probe.Plan);
+                return null;
+            case ChildAction.Ask ask:
+                _checks.Ask(child, ask.Incarnation);
                 return null;
             case ChildAction.CancelProbe:
                 child.Log.Watch(null);
-                child.Probe?.Cancel();
-                child.Probe?.Dispose();
-                child.Probe = null;
+                child.CancelProbe();
                 return null;
             case ChildAction.Signal signal:
                 if (child.Live is { } live)
                 {
                     Signals.SendToGroup(live.Identity.Pid, signal.Number);
+                    if (signal.Number == Linux.SigKill)
+                    {
+                        child.Group?.Kill();
+                    }
                 }
 
                 _counts.Add((child, signal.Incarnation, signal.Number));
@@ -154,6 +161,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             if (child.Live is { } live)
             {
                 _census.Trace(live.Identity, child.Strays);
+                WatchMemory(child, live);
                 continue;
             }
 
@@ -181,42 +189,8 @@ internal sealed partial class ChildEffects : IAsyncDisposable
 
     /// <summary>Ends what no child accounts for; the last step of stopping everything.</summary>
     /// <returns>What could not be ended.</returns>
-    internal Task<ImmutableArray<string>> SweepAsync() => SweepAsync(new Census(_options.RunId, _oldest), [.. _adopted]);
-
-    private async Task<ImmutableArray<string>> SweepAsync(Census census, HashSet<ProcessIdentity> adopted)
-    {
-        var deadline = _clock.Now + ChildMachine.KillPatience;
-        for (var quiet = 0; ;)
-        {
-            census.Take();
-            var left = census.Table.Entries.Where(e => e.Alive && adopted.Contains(e.Identity))
-                .Concat(census.AllMarked())
-                .Concat(_options.AdoptStrays ? census.Adopted().Where(e => e.Alive) : [])
-                .DistinctBy(e => e.Pid)
-                .ToList();
-            foreach (var zombie in _options.AdoptStrays ? census.Adopted().Where(e => !e.Alive) : [])
-            {
-                Children.ReapAdopted(zombie.Pid);
-            }
-
-            quiet = left.Count == 0 ? quiet + 1 : 0;
-            if (quiet == 2)
-            {
-                return [];
-            }
-
-            if (_clock.Now >= deadline)
-            {
-                return [.. left.Select(Describe)];
-            }
-
-            left.ForEach(e => Signals.Send(e.Identity, Linux.SigKill));
-            if (left.Count > 0)
-            {
-                await Task.Delay(ChildMachine.CountEvery, _options.Time, _end.Token).ConfigureAwait(false);
-            }
-        }
-    }
+    internal Task<ImmutableArray<string>> SweepAsync() =>
+        new Sweep(new Census(_options.RunId, _oldest), _options.AdoptStrays, _clock, _options.Time).RunAsync([.. _adopted], _end.Token);
 
     /// <summary>Leaves everything that runs to the guardian, which begins its work now. Only once the owner loop has ended.</summary>
     internal void LeaveToGuardian() => _guardian.Abandon();
@@ -227,44 +201,30 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         await _guardian.DismissAsync().ConfigureAwait(false);
         _probes.Dispose();
         _descriptors.Dispose();
+        _groups.Remove();
         _end.Dispose();
     }
-
-    private static string Describe(ProcessEntry entry) => $"{entry.Pid} ({ProcFile.CommandOf(entry.Pid)})";
-
-    private static Func<string, bool> Matching(Regex pattern, Action onMatch) => line =>
-    {
-        try
-        {
-            if (!pattern.IsMatch(line))
-            {
-                return false;
-            }
-        }
-        catch (RegexMatchTimeoutException)
-        {
-            return false;
-        }
-
-        onMatch();
-        return true;
-    };
 
     private ChildEvent Spawn(SupervisedChild child, int incarnation)
     {
         var plan = child.State.Plan;
-        if (plan.Ready?.Check is ProbeCheck.Log log)
-        {
-            child.Log.Watch(Matching(
-                PlanCheck.LogPattern(log.Pattern),
-                () => _report(child, new ChildEvent.Probed(incarnation, true, "the line has come"))));
-        }
-
+        _checks.WatchForLine(child, incarnation);
         _guardian.Ensure();
         SpawnedChild spawned;
+        var enters = Shim.Keeps(child.Environment.Keys);
         try
         {
-            spawned = Spawner.Spawn(new SpawnRequest { Command = plan.Command, WorkingDirectory = plan.WorkingDirectory, Environment = child.Environment });
+            child.Group = _groups.Prepare(plan);
+            spawned = Spawner.Spawn(new SpawnRequest
+            {
+                Command = plan.Command,
+                WorkingDirectory = plan.WorkingDirectory,
+                Environment = child.Environment,
+                OurTerminal = plan.Console == ProcessConsole.Terminal,
+                Cgroup = enters ? child.Group?.Folder : null,
+                OpenFiles = plan.Limits?.OpenFiles,
+                Nice = plan.Limits?.Nice,
+            });
         }
         catch (SpawnException e)
         {
@@ -273,22 +233,34 @@ internal sealed partial class ChildEffects : IAsyncDisposable
 
         _restless = true;
         _guardian.Register(spawned.Identity, child.State.Grace, plan.Name);
+        if (!enters && child.Group?.Enter(spawned.Pid) is { } refused)
+        {
+            LogNoGroup(_options.Logger, plan.Name, refused);
+        }
+
+        var (group, kills) = (child.Group, child.Group?.MemoryKills() ?? 0);
+        var loan = plan.Console == ProcessConsole.Terminal ? TerminalLoan.To(spawned.Pid) : null;
         try
         {
             child.Live = new Incarnation(incarnation, spawned, child.Log, _descriptors, _options.Time,
-                (code, signal) => _report(child, new ChildEvent.Exited(incarnation, code, signal)));
+                (code, signal) =>
+                {
+                    loan?.Return(restore: signal is not null);
+                    _report(child, new ChildEvent.Exited(incarnation, code, signal, group?.MemoryKills() > kills));
+                });
         }
         catch (IOException e)
         {
             // Started but not watchable: an unwatched child is worse than none.
             Signals.SendToGroup(spawned.Pid, Linux.SigKill);
             Children.ReapBlocking(spawned.Pid);
+            loan?.Return(restore: true);
             _guardian.Forget(spawned.Identity);
             spawned.Dispose();
             return new ChildEvent.SpawnRefused(incarnation, e.Message, Permanent: false);
         }
 
-        return new ChildEvent.Spawned(incarnation, spawned.Identity);
+        return new ChildEvent.Spawned(incarnation, spawned.Identity, child.Group?.Folder);
     }
 
     private bool TryTake()
@@ -324,7 +296,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             return [];
         }
 
-        var members = _census.Members(live.Identity, child.Name, child.Strays);
+        var members = _census.Members(live.Identity, child.Name, child.Strays, child.Group?.Members() ?? []);
         if (signal != 0)
         {
             foreach (var outside in members.Where(m => m.Group != live.Identity.Pid))
@@ -334,7 +306,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             }
         }
 
-        return [.. members.Select(Describe)];
+        return [.. members.Select(ProcFile.Describe)];
     }
 
     /// <summary>Takes note of orphans the kernel gave us; true when one was a zombie and has been reaped.</summary>
@@ -360,36 +332,17 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         return reaped;
     }
 
-    private async Task CheckPortAsync(SupervisedChild child, int incarnation)
+    private void WatchMemory(SupervisedChild child, Incarnation live)
     {
-        string? holder = null;
-        foreach (var probe in new[] { child.State.Plan.Ready, child.State.Plan.Live })
+        if (_groups.WatchedMemory(child.State.Plan) is { } limit && _census.Usage(live.Identity, child.Strays).ResidentBytes is var used && used > limit)
         {
-            holder ??= probe is null ? null : await _probes.WhoAnswersAsync(probe.Check, _end.Token).ConfigureAwait(false);
-        }
-
-        _report(child, new ChildEvent.PortChecked(incarnation, holder));
-    }
-
-    private async Task ProbeAsync(SupervisedChild child, int incarnation, ProbePlan plan, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var result = await _probes.RunAsync(plan, child.State.Plan, child.Environment, cancellationToken).ConfigureAwait(false);
-            _report(child, new ChildEvent.Probed(incarnation, result.Passed, result.Detail));
-        }
-        catch (OperationCanceledException)
-        {
-            // The child is being ended: nobody asks any more.
+            _report(child, new ChildEvent.OverMemory(live.Number, used));
         }
     }
-
-    private void Observe(Task work) => _ = work.ContinueWith(
-        t => LogFault(_options.Logger, t.Exception!.InnerException!), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
 
     [LoggerMessage(EventId = 2031, Level = LogLevel.Warning, Message = "cannot read /proc now ({Reason}); tried again shortly")]
     private static partial void LogBlind(ILogger logger, string reason);
 
-    [LoggerMessage(EventId = 2030, Level = LogLevel.Error, Message = "a check of a child failed")]
-    private static partial void LogFault(ILogger logger, Exception error);
+    [LoggerMessage(EventId = 2033, Level = LogLevel.Warning, Message = "{Name} is not in its cgroup: {Refused}")]
+    private static partial void LogNoGroup(ILogger logger, string name, string refused);
 }

@@ -36,11 +36,18 @@ internal abstract record ChildEvent
     /// <summary>Who holds the port the child is going to listen on; null = it is free.</summary>
     internal sealed record PortChecked(int Incarnation, string? Holder) : ChildEvent;
 
-    internal sealed record Spawned(int Incarnation, ProcessIdentity Identity) : ChildEvent;
+    internal sealed record Spawned(int Incarnation, ProcessIdentity Identity, string? Cgroup = null) : ChildEvent;
 
     internal sealed record SpawnRefused(int Incarnation, string Reason, bool Permanent) : ChildEvent;
 
-    internal sealed record Exited(int Incarnation, int? Code, int? Signal) : ChildEvent;
+    /// <summary>The leader has ended; <paramref name="OutOfMemory"/>: the kernel killed for its memory limit.</summary>
+    internal sealed record Exited(int Incarnation, int? Code, int? Signal, bool OutOfMemory = false) : ChildEvent;
+
+    /// <summary>The command that was to stop it has ended, or its time is over.</summary>
+    internal sealed record Asked(int Incarnation) : ChildEvent;
+
+    /// <summary>It was seen with more memory than its limit.</summary>
+    internal sealed record OverMemory(int Incarnation, long ResidentBytes) : ChildEvent;
 
     internal sealed record Probed(int Incarnation, bool Passed, string Detail) : ChildEvent;
 
@@ -63,6 +70,9 @@ internal abstract record ChildAction
     internal sealed record Probe(int Incarnation, ProbePlan Plan) : ChildAction;
 
     internal sealed record CancelProbe : ChildAction;
+
+    /// <summary>Run the command that asks it to stop.</summary>
+    internal sealed record Ask(int Incarnation) : ChildAction;
 
     /// <summary>Signal the group (and wake it), and what escaped from it; then count what is left.</summary>
     internal sealed record Signal(int Incarnation, int Number) : ChildAction;

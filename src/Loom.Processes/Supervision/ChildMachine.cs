@@ -6,7 +6,7 @@ namespace Loom.Processes.Supervision;
 /// <summary>
 /// The supervisor's whole judgement: what follows when something happens to a process. Pure: no clock, no chance, no effect of its own.
 /// </summary>
-internal sealed class ChildMachine
+internal sealed partial class ChildMachine
 {
     /// <summary>Without a readiness probe, a child that has lived so long counts as ready.</summary>
     internal static readonly TimeSpan AliveIsReady = TimeSpan.FromSeconds(1);
@@ -81,13 +81,21 @@ internal sealed class ChildMachine
                 PortChecked(e.Holder);
                 break;
             case ChildEvent.Spawned e when e.Incarnation == _state.Incarnation:
-                Spawned(e.Identity);
+                Spawned(e);
                 break;
             case ChildEvent.SpawnRefused e when e.Incarnation == _state.Incarnation && _state.Phase is Phase.Launching launching:
                 Gone(launching.After is Goal.Down ? launching.After : new Goal.Policy(e.Permanent ? EndCause.Fatal : EndCause.Failure, e.Reason), TimeSpan.Zero);
                 break;
             case ChildEvent.Exited e when e.Incarnation == _state.Incarnation:
                 Exited(e);
+                break;
+            case ChildEvent.Asked e when e.Incarnation == _state.Incarnation && _state.Phase is Phase.Ending { Asking: true, Killed: false } ending:
+                Enter(ending with { Asking = false });
+                Do(new ChildAction.Signal(_state.Incarnation, _state.Plan.StopSignal));
+                break;
+            case ChildEvent.OverMemory e when e.Incarnation == _state.Incarnation && _state.Phase is Phase.Alive alive:
+                var limit = $"memory limit: {Mebibytes(e.ResidentBytes)} used, {Mebibytes(_state.Plan.Limits?.MemoryBytes ?? 0)} allowed";
+                End(alive, new Goal.Policy(EndCause.Failure, limit), limit);
                 break;
             case ChildEvent.Probed e when e.Incarnation == _state.Incarnation && _state.Phase is Phase.Alive alive:
                 Probed(alive, e);
@@ -209,15 +217,15 @@ internal sealed class ChildMachine
         }
     }
 
-    private void Spawned(ProcessIdentity identity)
+    private void Spawned(ChildEvent.Spawned e)
     {
         if (_state.Phase is not Phase.Launching launching)
         {
             return;
         }
 
-        _state = _state with { Spawns = _state.Spawns + 1 };
-        var alive = new Phase.Alive(identity, _now);
+        _state = _state with { Spawns = _state.Spawns + 1, Cgroup = e.Cgroup };
+        var alive = new Phase.Alive(e.Identity, _now);
         Enter(alive);
         if (launching.After is Goal.Down)
         {
@@ -308,126 +316,6 @@ internal sealed class ChildMachine
         Enter(alive with { ReadyAt = _now, Probing = false, LastFailure = null, ProbeAt = _state.Plan.Live is { } live ? _now + live.Every : null }, reason: null);
     }
 
-    // ---- end
-
-    private void Exited(ChildEvent.Exited e)
-    {
-        _state = _state with { LastExit = new ExitInfo(e.Code, e.Signal, _now) };
-        switch (_state.Phase)
-        {
-            case Phase.Alive alive:
-                var cause = e.Code is not { } code ? EndCause.Failure
-                    : _state.Plan.FatalCodes.Contains(code) ? EndCause.Fatal
-                    : _state.Plan.SuccessCodes.Contains(code) ? EndCause.Success : EndCause.Failure;
-                var how = e.Code is not null ? $"exit {e.Code}" : $"killed by signal {e.Signal}";
-                var reason = $"{how} after {Seconds(_now - alive.SpawnedAt)}";
-                Do(new ChildAction.CancelProbe());
-                Enter(new Phase.Ending(alive.Identity, alive.SpawnedAt, new Goal.Policy(cause, reason)) { LeaderExited = true }, reason);
-                Do(new ChildAction.Count(_state.Incarnation));
-                break;
-            case Phase.Ending ending:
-                Enter(ending with { LeaderExited = true, CountAt = null });
-                Do(new ChildAction.Count(_state.Incarnation));
-                break;
-        }
-    }
-
-    private void End(Phase.Alive alive, Goal goal, string reason)
-    {
-        Do(new ChildAction.CancelProbe());
-        Enter(new Phase.Ending(alive.Identity, alive.SpawnedAt, goal) { KillAt = _now + _state.Grace }, reason);
-        Do(new ChildAction.Signal(_state.Incarnation, _state.Plan.StopSignal));
-    }
-
-    private void Counted(Phase.Ending ending, ImmutableArray<string> members)
-    {
-        if (members.IsEmpty && ending.LeaderExited)
-        {
-            Do(new ChildAction.Reap(_state.Incarnation));
-            Gone(ending.Goal, _now - ending.SpawnedAt);
-        }
-        else if (ending.Killed && _now >= ending.GiveUpAt)
-        {
-            _state = _state with { Survivors = members.IsEmpty ? [$"{ending.Identity.Pid} ({_state.Plan.Command[0]})"] : members };
-            Do(new ChildAction.Reap(_state.Incarnation));
-            Gone(new Goal.Down(), _now - ending.SpawnedAt);
-        }
-        else if (ending.KillAt is null)
-        {
-            // The leader ended by itself and left others behind: they get the same ladder.
-            Enter(ending with { KillAt = _now + _state.Grace, CountAt = _now + CountEvery });
-            Do(new ChildAction.Signal(_state.Incarnation, _state.Plan.StopSignal));
-        }
-        else if (ending.LeaderExited || ending.Killed)
-        {
-            Enter(ending with { CountAt = _now + CountEvery });
-        }
-    }
-
-    private void TickEnding(Phase.Ending ending)
-    {
-        if (!ending.Killed && _now >= ending.KillAt)
-        {
-            Kill(ending);
-        }
-        else if (_now >= ending.CountAt || _now >= ending.GiveUpAt)
-        {
-            Enter(ending with { CountAt = null });
-            Do(ending.Killed ? new ChildAction.Signal(_state.Incarnation, Native.Linux.SigKill) : new ChildAction.Count(_state.Incarnation));
-        }
-    }
-
-    private void Kill(Phase.Ending ending)
-    {
-        Enter(ending with { Killed = true, KillAt = _now, CountAt = null, GiveUpAt = _now + KillPatience });
-        Do(new ChildAction.Signal(_state.Incarnation, Native.Linux.SigKill));
-    }
-
-    /// <summary>Nothing of the incarnation is left (or could be killed): what now.</summary>
-    private void Gone(Goal goal, TimeSpan aliveFor)
-    {
-        _state = _state with { Ended = _state.Incarnation };
-        switch (goal)
-        {
-            case Goal.Down when !_state.Survivors.IsEmpty:
-                Enter(new Phase.Idle(ProcessState.Failed), $"could not be ended; still there: {string.Join(", ", _state.Survivors)}");
-                break;
-            case Goal.Down:
-                Enter(new Phase.Idle(ProcessState.Stopped), "stopped by request");
-                break;
-            case Goal.Up up:
-                Launch(up.Trial);
-                break;
-            case Goal.Policy policy:
-                Follow(policy, aliveFor);
-                break;
-        }
-    }
-
-    private void Follow(Goal.Policy end, TimeSpan aliveFor)
-    {
-        var decision = _state.Plan.Restart.Decide(end.Cause, aliveFor, _state.History, _now, _chance);
-        if (_state.OnTrial && decision is not RestartDecision.Complete)
-        {
-            Enter(new Phase.Idle(ProcessState.Blocked), $"{end.Reason}, before it was ready; waits for the next change");
-            return;
-        }
-
-        switch (decision)
-        {
-            case RestartDecision.Again again:
-                _state = _state with { History = again.History };
-                Enter(new Phase.Waiting(_now + again.Delay), $"{end.Reason}; restart {_state.Restarts + 1} in {Seconds(again.Delay)}");
-                break;
-            case RestartDecision.Complete:
-                Enter(new Phase.Idle(ProcessState.Completed), end.Reason);
-                break;
-            case RestartDecision.GiveUp give:
-                Enter(new Phase.Idle(ProcessState.Failed), $"{end.Reason}; {give.Reason}");
-                break;
-        }
-    }
-
     private void ClearCounters() => _state = _state with { Restarts = 0, History = RestartHistory.Empty };
 
     private void Enter(Phase phase) => _state = _state with { Phase = phase };
@@ -437,6 +325,8 @@ internal sealed class ChildMachine
     private void Do(ChildAction action) => _actions.Add(action);
 
     private static bool Listens(ProbePlan? plan) => plan?.Check is ProbeCheck.Http or ProbeCheck.Tcp;
+
+    private static string Mebibytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1048576.0:0.0} MiB");
 
     private static string Seconds(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.0} s");
 }

@@ -55,6 +55,9 @@ internal abstract record Phase
         /// <summary>When KILL follows; null = no signal has been sent, the leader ended by itself.</summary>
         internal DateTimeOffset? KillAt { get; init; }
 
+        /// <summary>The stop command is under way; the stop signal follows it.</summary>
+        internal bool Asking { get; init; }
+
         internal bool Killed { get; init; }
 
         internal bool LeaderExited { get; init; }
@@ -86,6 +89,9 @@ internal sealed record ChildState
 
     /// <summary>Latest incarnation that is completely gone.</summary>
     internal int Ended { get; init; }
+
+    /// <summary>Folder of its cgroup.</summary>
+    internal string? Cgroup { get; init; }
 
     internal int Spawns { get; init; }
 
@@ -147,6 +153,7 @@ internal sealed record ChildState
         Since = Since,
         Pid = Identity?.Pid,
         StartTicks = Identity?.StartTicks,
+        Cgroup = Cgroup,
         Spawns = Spawns,
         Restarts = Restarts,
         NextStart = Phase is Phase.Waiting waiting ? waiting.Until : null,

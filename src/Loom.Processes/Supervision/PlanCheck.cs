@@ -26,9 +26,19 @@ internal static class PlanCheck
             }
         }
 
+        if (plan.Limits is { } limits && (limits.MemoryBytes <= 0 || limits.Pids <= 0 || limits.Cpu <= 0 || limits.OpenFiles <= 0 || limits.Nice is < -20 or > 19))
+        {
+            throw new ArgumentException($"process '{plan.Name}': {limits}: limits are above 0, nice is from -20 to 19", nameof(plan));
+        }
+
         if (plan.Live?.Check is ProbeCheck.Log)
         {
             throw new ArgumentException($"process '{plan.Name}': a log line shows that a process became ready, not that it still lives; use http, tcp or exec for 'live'", nameof(plan));
+        }
+
+        if (plan is { Console: ProcessConsole.Terminal, Ready.Check: ProbeCheck.Log })
+        {
+            throw new ArgumentException($"process '{plan.Name}': its output goes to the terminal and is not read, so no line can make it ready; use http, tcp or exec", nameof(plan));
         }
 
         if (plan.Ready?.Check is ProbeCheck.Log log)

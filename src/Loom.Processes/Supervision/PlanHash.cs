@@ -27,6 +27,11 @@ public static class PlanHash
         Part(text, Probe(plan.Live));
         Part(text, string.Join(',', plan.SuccessCodes) + ";" + string.Join(',', plan.FatalCodes));
         Part(text, string.Create(CultureInfo.InvariantCulture, $"{plan.Grace?.Ticks} {plan.StopSignal}"));
+        Part(text, string.Join('\0', plan.StopCommand));
+        Part(text, string.Create(CultureInfo.InvariantCulture, $"{plan.Limits} {plan.Console}"));
+        Part(text, $"{plan.LogPath}\0{plan.ErrorLogPath}");
+        Part(text, string.Create(CultureInfo.InvariantCulture, $"{plan.Log.Format} {plan.Log.StripAnsi} {plan.Log.MaxBytes} {plan.Log.Keep} {plan.Log.Timestamps}"));
+        Part(text, string.Join('\0', plan.Log.Secrets.Keys.Order(StringComparer.Ordinal)));
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
     }
 

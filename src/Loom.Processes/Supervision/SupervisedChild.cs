@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Processes.Cgroups;
 using Loom.Processes.Logs;
 using Loom.Processes.Spawning;
 using Loom.Processes.Watching;
@@ -9,6 +10,7 @@ namespace Loom.Processes.Supervision;
 internal sealed class SupervisedChild(ChildState state, ChildLog log, ImmutableDictionary<string, string> environment)
 {
     private readonly List<(Func<ChildState, bool> Done, TaskCompletionSource<ChildState> Waiter)> _waiters = [];
+    private CancellationTokenSource? _probe;
 
     internal ChildState State { get; set; } = state;
 
@@ -23,13 +25,29 @@ internal sealed class SupervisedChild(ChildState state, ChildLog log, ImmutableD
     /// <summary>The incarnation whose leader is not reaped yet.</summary>
     internal Incarnation? Live { get; set; }
 
+    /// <summary>Its cgroup, once it was started; null without one.</summary>
+    internal ChildGroup? Group { get; set; }
+
     /// <summary>Processes of it seen outside its session.</summary>
     internal HashSet<ProcessIdentity> Strays { get; } = [];
 
     /// <summary>After its end: how often it is still looked for.</summary>
     internal int LooksLeft { get; set; }
 
-    internal CancellationTokenSource? Probe { get; set; }
+    /// <summary>Begins a probe, or the command that stops; there is one at a time.</summary>
+    internal CancellationToken NewProbe(CancellationToken end)
+    {
+        _probe?.Dispose();
+        _probe = CancellationTokenSource.CreateLinkedTokenSource(end);
+        return _probe.Token;
+    }
+
+    internal void CancelProbe()
+    {
+        _probe?.Cancel();
+        _probe?.Dispose();
+        _probe = null;
+    }
 
     /// <summary>Completes when <paramref name="done"/> holds, at once or after a later change.</summary>
     internal Task<ChildState> When(Func<ChildState, bool> done)
@@ -80,7 +98,7 @@ internal sealed class Incarnation : IReadable
         _descriptors = descriptors;
         _time = time;
         _onExit = onExit;
-        _pipes = [Pipe(child.Output!, 0, log), Pipe(child.Error!, 1, log)];
+        _pipes = child is { Output: { } output, Error: { } error } ? [Pipe(output, 0, log), Pipe(error, 1, log)] : [];
         descriptors.Add(child.Exit, this);
     }
 

@@ -36,12 +36,20 @@ internal sealed class Census(string runId, long oldest)
         }
     }
 
+    /// <summary>What a child and everything known of it use; without a look into environments, since this is asked every second.</summary>
+    internal ProcessUsage Usage(ProcessIdentity leader, HashSet<ProcessIdentity> strays) =>
+        UsageSample.Sum(_table.Entries.Where(e => e.Session == leader.Pid || e.Group == leader.Pid || strays.Contains(e.Identity)));
+
     /// <summary>All live processes of a child but its leader. The leader must be unreaped, or its number may mean a stranger's session.</summary>
-    internal ImmutableArray<ProcessEntry> Members(ProcessIdentity leader, string name, HashSet<ProcessIdentity> strays)
+    /// <param name="leader">The child.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="strays">What was seen of it outside its session.</param>
+    /// <param name="grouped">What its cgroup holds.</param>
+    internal ImmutableArray<ProcessEntry> Members(ProcessIdentity leader, string name, HashSet<ProcessIdentity> strays, ImmutableArray<int> grouped)
     {
         Trace(leader, strays);
         return [.. _table.Entries
-            .Where(e => e.Session == leader.Pid || e.Group == leader.Pid || strays.Contains(e.Identity))
+            .Where(e => e.Session == leader.Pid || e.Group == leader.Pid || strays.Contains(e.Identity) || grouped.Contains(e.Pid))
             .Concat(Marked(name))
             .Where(e => e.Alive && e.Pid != leader.Pid)
             .DistinctBy(e => e.Pid)];

@@ -81,7 +81,7 @@ public sealed class OutputTests
     public void Stamp_IsRfc3339WithMilliseconds()
     {
         Span<byte> target = stackalloc byte[32];
-        var length = LogFile.Stamp(new DateTimeOffset(2026, 1, 2, 3, 4, 5, 6, TimeSpan.FromHours(2)), target);
+        var length = LineForm.StampAlways(new DateTimeOffset(2026, 1, 2, 3, 4, 5, 6, TimeSpan.FromHours(2)), target);
         Encoding.ASCII.GetString(target[..length]).ShouldBe("2026-01-02T01:04:05.006Z ");
     }
 

@@ -209,6 +209,54 @@ public sealed class SupervisorTests : IAsyncLifetime
         One("slow").LastExit!.Signal.ShouldBe(9);
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task AddWithoutStart_HoldReloadAndNotes_AreShown()
+    {
+        await _supervisor.AddAsync(Shell("held", "[ -e broken ] && exit 3; exec sleep 600"), start: false, default);
+        One("held").State.ShouldBe(ProcessState.Pending);
+        await _supervisor.HoldAsync("held", ProcessState.Skipped, "'db' failed", default);
+        (One("held").State, One("held").Reason).ShouldBe((ProcessState.Skipped, "'db' failed"));
+        _supervisor.Usage("held").ShouldBeNull();
+
+        await _supervisor.StartAsync("held", default);
+        await Deadline.Until(() => One("held").State == ProcessState.Ready, "ready");
+        var usage = _supervisor.Usage("held")!.Value;
+        usage.Processes.ShouldBe(1);
+        usage.ResidentBytes.ShouldBeGreaterThan(100_000);
+        await Should.ThrowAsync<InvalidOperationException>(() => _supervisor.HoldAsync("held", ProcessState.Blocked, "x", default));
+
+        await File.WriteAllTextAsync(_folder["broken"], "");
+        await _supervisor.ReloadAsync("held", "main.py changed", default);
+        await Deadline.Until(() => One("held").State == ProcessState.Blocked, "blocked by the broken change");
+        _supervisor.Note("held", "reload failed: exit 3");
+        await Deadline.Until(() => One("held").Note == "reload failed: exit 3", "noted");
+        (One("held").Spawns, One("held").Restarts).ShouldBe((2, 0));
+
+        File.Delete(_folder["broken"]);
+        await _supervisor.ReloadAsync("held", "main.py changed", default);
+        await Deadline.Until(() => One("held").State == ProcessState.Ready, "ready again");
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Output_WithColours_KeepsThemForFollowersOnly_AndStreamsHaveTheirFiles()
+    {
+        var followed = new List<LogLine>();
+        using var following = _supervisor.FollowOutput(followed.Add);
+        var plan = Shell("colours", "printf '\\033[32mgreen\\033[0m\\n'; printf '\\033[31mred\\033[0m\\n' >&2");
+        await _supervisor.AddAsync(
+            plan with
+            {
+                Restart = RestartPolicy.Never,
+                ErrorLogPath = _folder["colours.err"],
+                Log = new LogOptions { Format = LineFormat.Json, Timestamps = false },
+            },
+            default);
+        await _supervisor.WaitAsync("colours", default);
+        followed.Select(l => l.Text).ShouldBe(["\e[32mgreen\e[0m", "\e[31mred\e[0m"], ignoreOrder: true);
+        (await File.ReadAllTextAsync(_folder["colours.log"])).ShouldBe("""{"name":"colours","stream":"stdout","text":"green"}""" + "\n");
+        (await File.ReadAllTextAsync(_folder["colours.err"])).ShouldBe("""{"name":"colours","stream":"stderr","text":"red"}""" + "\n");
+    }
+
     private ProcessSnapshot One(string name) => _supervisor.Processes.Single(p => p.Name == name);
 
     private ProcessPlan Shell(string name, string script) => new()

@@ -69,11 +69,12 @@ public sealed class ProjectRunTests : IDisposable
             break;
         }
 
-        (await client.AskAsync(new ControlRequest("stop") { Name = "a" }, default))!.State!.Processes.Single().State.ShouldBe("stopped");
-        (await client.AskAsync(new ControlRequest("start") { Name = "a" }, default))!.State!.Processes.Single().State.ShouldBe("running");
-        var unknown = (await client.AskAsync(new ControlRequest("stop") { Name = "b" }, default))!;
-        unknown.Unknown.ShouldBeTrue();
-        unknown.Error!.ShouldContain("there is no process 'b'; there are: a");
+        (await client.AskAsync(new ControlRequest("stop") { Names = ["a"] }, default))!.State!.Processes.Single().State.ShouldBe("stopped");
+        (await client.AskAsync(new ControlRequest("start") { Names = ["a"] }, default))!.State!.Processes.Single().State.ShouldBe("running");
+        var unknown = (await client.AskAsync(new ControlRequest("stop") { Names = ["b"] }, default))!;
+        unknown.Refusal.ShouldBe(ControlRefusal.UnknownName);
+        unknown.Nearest.ShouldBe("a");
+        unknown.Error!.ShouldContain("there is no agent 'b'; did you mean 'a'? there are: a");
         (await client.AskAsync(new ControlRequest("fly"), default))!.Error!.ShouldContain("unknown request 'fly'");
 
         run.DownRequested.IsCancellationRequested.ShouldBeFalse();
@@ -113,26 +114,6 @@ public sealed class ProjectRunTests : IDisposable
         Directory.CreateDirectory(_folder["elsewhere"]);
         Directory.CreateSymbolicLink(_folder[".loom/run"], _folder["elsewhere"]);
         (await Should.ThrowAsync<IOException>(StartAsync)).Message.ShouldContain("is a symbolic link");
-    }
-
-    /// <summary>The drill of section 15: a hundred state files that name a stranger's pid with other start ticks, and one of another boot.</summary>
-    [Fact(Timeout = 60_000)]
-    public async Task Down_StateNamesAStranger_NobodyIsSignalled()
-    {
-        await using var stranger = Child.Start(_folder.Path, ["sleep", "600"]);
-        var identity = ProcessIdentities.Of(stranger.Pid)!.Value;
-        var directory = RunDirectory.Prepare(_folder.Path);
-        for (var i = 0; i < 100; i++)
-        {
-            State(RunState.CurrentBoot(), identity with { StartTicks = identity.StartTicks - 1 - i }).Write(directory.State);
-            (await DownAsync(directory)).Survivors.ShouldBeEmpty();
-        }
-
-        State("another-boot", identity).Write(directory.State);
-        (await DownAsync(directory)).ShouldBe(new DownResult(true, []));
-        Leftovers.IsAlive(identity).ShouldBeTrue();
-        stranger.Exited.IsCompleted.ShouldBeFalse();
-        File.Exists(directory.State).ShouldBeFalse();
     }
 
     [Fact(Timeout = 60_000)]
@@ -200,23 +181,6 @@ public sealed class ProjectRunTests : IDisposable
 
     private static Task<DownResult> DownAsync(RunDirectory directory) =>
         new Down(directory, TimeProvider.System, NullLogger.Instance).RunAsync(TimeSpan.FromSeconds(5), force: false, default);
-
-    private static RunState State(string boot, ProcessIdentity child) => new()
-    {
-        RunId = Guid.NewGuid().ToString("N"),
-        BootId = boot,
-        Mode = "full",
-        StartedAt = default,
-        LoomVersion = "test",
-        Supervisor = new ProcessRef(child.Pid, child.StartTicks),
-        Guardian = new ProcessRef(child.Pid, child.StartTicks),
-        Socket = "none",
-        Strays = [new ProcessRef(child.Pid, child.StartTicks)],
-        Processes =
-        [
-            new ProcessRecord { Name = "a", Kind = "agent", State = "ready", Pid = child.Pid, StartTicks = child.StartTicks, Pgid = child.Pid, Log = "a", Err = "a" },
-        ],
-    };
 
     private Task<ProjectRun?> StartAsync() => StartAsync(_folder.Path);
 
