@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.Runtime.InteropServices;
+using Loom.Cli.Binaries;
 using Loom.Cli.Composition;
 using Loom.Cli.Config;
 using Loom.Cli.Terminal;
@@ -54,6 +55,7 @@ internal static class CommandLine
 
     internal static RootCommand CreateRoot(ProcessSignals signals) => Root(
         InitVerb.Create(),
+        NewVerb.Create(),
         UpVerb.Create(signals),
         DownVerb.Create(),
         StatusVerb.Create(),
@@ -66,6 +68,7 @@ internal static class CommandLine
         ChatVerb.Create(),
         DoctorVerb.Create(),
         ModelVerb.Create(),
+        BinariesVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),
         SystemdVerb.Create(),
         VersionVerb.Create(),
