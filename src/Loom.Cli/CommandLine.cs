@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.Runtime.InteropServices;
+using Loom.Cli.Binaries;
 using Loom.Cli.Composition;
 using Loom.Cli.Config;
 using Loom.Cli.Terminal;
@@ -54,6 +55,7 @@ internal static class CommandLine
 
     internal static RootCommand CreateRoot(ProcessSignals signals) => Root(
         InitVerb.Create(),
+        NewVerb.Create(),
         UpVerb.Create(signals),
         DownVerb.Create(),
         StatusVerb.Create(),
@@ -66,25 +68,34 @@ internal static class CommandLine
         ChatVerb.Create(),
         DoctorVerb.Create(),
         ModelVerb.Create(),
+        BinariesVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),
+        SystemdVerb.Create(),
         VersionVerb.Create(),
         CompletionVerb.Create(),
         DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")));
 
     // Verbs that are asked often and read no configuration: building all the others and their settings would take half of their time.
-    private static Command? Short(string[] args) => args is [var first, ..]
-        ? first switch
-        {
-            "status" or "ps" => StatusVerb.Create(),
-            "start" => SteerVerb.Start(),
-            "stop" => SteerVerb.Stop(),
-            "restart" => SteerVerb.Restart(),
-            "wait" => WaitVerb.Create(),
-            "attach" => AttachVerb.Create(),
-            "version" => VersionVerb.Create(),
-            _ => null,
-        }
-        : null;
+    private static Command? Short(string[] args) => FirstWord(args) switch
+    {
+        "status" or "ps" => StatusVerb.Create(),
+        "start" => SteerVerb.Start(),
+        "stop" => SteerVerb.Stop(),
+        "restart" => SteerVerb.Restart(),
+        "wait" => WaitVerb.Create(),
+        "attach" => AttachVerb.Create(),
+        "down" => DownVerb.Create(),
+        "version" => VersionVerb.Create(),
+        _ => null,
+    };
+
+    // The verb; when completion asks, that of the line it asks about, once it stands there whole.
+    private static string? FirstWord(string[] args) => args switch
+    {
+        [['[', 's', 'u', 'g', ..], var line] => line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, var verb, ..] words && (words.Length > 2 || line.EndsWith(' ')) ? verb : null,
+        [var first, ..] => first,
+        _ => null,
+    };
 
     private static RootCommand Root(params ReadOnlySpan<Command> verbs)
     {

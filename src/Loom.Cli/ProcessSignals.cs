@@ -38,6 +38,15 @@ internal sealed class ProcessSignals : IDisposable
     /// <summary>What to do on SIGHUP instead of stopping; a detached runtime reopens its logs.</summary>
     public Action? OnHangup { get; set; }
 
+    /// <summary>Asks for an ordered stop as a first signal would; nothing when one has come already.</summary>
+    public void RequestStop()
+    {
+        if (Interlocked.CompareExchange(ref _count, 1, 0) == 0)
+        {
+            _stop.Cancel();
+        }
+    }
+
     public void Dispose()
     {
         foreach (var registration in _registrations)

@@ -47,6 +47,12 @@ public sealed record NodeOptions
     /// <summary>Fetch files without a known checksum, and mark them so.</summary>
     public bool AllowUnverified { get; init; }
 
+    /// <summary>Fetch engines anew where an address is known, whatever lies in build folders and cache.</summary>
+    public bool ForceDownload { get; init; }
+
+    /// <summary>Local debug builds of engines go before release builds.</summary>
+    public bool PreferDebug { get; init; }
+
     /// <summary>Turns every pool into kind <c>mock</c>.</summary>
     public bool MockMode { get; init; }
 

@@ -94,14 +94,19 @@ public sealed partial class AgentHost : IAsyncDisposable
         await WhenAsync(static s => s.Replicas.All(r => r.Phase is not ReplicaPhase.Up { Op: not null }), cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Stops agents, in reverse order of dependency; what depends on them and was not named keeps running.</summary>
-    /// <returns>Completes when nothing of them is left.</returns>
+    /// <summary>Stops agents, in reverse order of dependency.</summary>
+    /// <param name="names">Agents or replicas; null = all.</param>
+    /// <param name="withDependents">
+    /// What runs on an agent that stops altogether stops before it, and comes back by itself when that is started again; false leaves it running.
+    /// </param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>Completes when nothing of the named ones is left.</returns>
     /// <exception cref="UnknownAgentException">A name is nobody's; nothing was stopped.</exception>
     /// <exception cref="SurvivorsException">Something outlived KILL.</exception>
-    public async Task StopAsync(IReadOnlyCollection<string> names, CancellationToken cancellationToken)
+    public async Task StopAsync(IReadOnlyCollection<string>? names, bool withDependents, CancellationToken cancellationToken)
     {
         ImmutableArray<string> replicas = [];
-        await AskAsync(state => new HostEvent.StopWanted(replicas = AgentNames.Resolve(state, names)), cancellationToken).ConfigureAwait(false);
+        await AskAsync(state => new HostEvent.StopWanted(replicas = AgentNames.Resolve(state, names), withDependents), cancellationToken).ConfigureAwait(false);
         ImmutableArray<string> survivors = [];
         await WhenAsync(
             s =>
@@ -117,7 +122,12 @@ public sealed partial class AgentHost : IAsyncDisposable
     }
 
     /// <summary>Stops agents in reverse order, then starts them as <see cref="StartAsync"/> does; not counted as a restart.</summary>
-    public async Task RestartAsync(IReadOnlyCollection<string> names, bool withDependencies, CancellationToken cancellationToken)
+    /// <param name="names">Agents or replicas; null = all.</param>
+    /// <param name="withDependencies">
+    /// As for a start; besides, what asks for it (<c>on_dependency_restart</c>) restarts after them. False: only the named ones.
+    /// </param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    public async Task RestartAsync(IReadOnlyCollection<string>? names, bool withDependencies, CancellationToken cancellationToken)
     {
         ImmutableArray<string> replicas = [];
         await AskAsync(
@@ -220,7 +230,10 @@ public sealed partial class AgentHost : IAsyncDisposable
         return last;
     }
 
-    /// <summary>Waits until the agents named are as <paramref name="done"/> says, asked after each change.</summary>
+    /// <summary>Whether an agent or a replica has that name.</summary>
+    public bool Knows(string name) => Plan.Agents.Any(a => a.Name == name) || Agents.Any(a => a.Name == name);
+
+    /// <summary>Waits until the agents named (null = all) are as <paramref name="done"/> says, asked after each change.</summary>
     /// <exception cref="UnknownAgentException">A name is nobody's.</exception>
     /// <exception cref="InvalidOperationException">The owner loop has failed.</exception>
     public async Task<ImmutableArray<AgentStatus>> WaitAsync(
@@ -231,7 +244,7 @@ public sealed partial class AgentHost : IAsyncDisposable
         await WhenAsync(
             state =>
             {
-                replicas ??= names is null ? [.. state.Replicas.Select(r => r.Name)] : AgentNames.Resolve(state, names);
+                replicas ??= AgentNames.Resolve(state, names);
                 last = [.. Agents.Where(a => replicas.Value.Contains(a.Name))];
                 return done(last);
             },

@@ -56,10 +56,20 @@ internal sealed class AgentMachine
                 break;
             case HostEvent.StopWanted e:
                 Each(e.Names, Stop);
+                if (e.Dependents)
+                {
+                    SendBack();
+                }
+
                 break;
             case HostEvent.RestartWanted e when !_state.Closing:
                 Each(e.Names, r => Restart(r, e.Dependencies));
                 StartDependencies(e.Names, e.Dependencies);
+                if (!e.Dependencies)
+                {
+                    Each(_order, r => Put(Expecting(r, e.Names)));
+                }
+
                 break;
             case HostEvent.ReloadWanted e when !_state.Closing:
                 Each(_order.Where(n => _replicas[n].Agent.Name == e.Agent), r => Reload(r, e.Reason));
@@ -154,6 +164,35 @@ internal sealed class AgentMachine
         ReplicaPhase.Changing changing => replica with { Phase = changing with { Wanted = false } },
         _ => replica,
     });
+
+    /// <summary>What runs on an agent that is going away altogether stops too, and waits for it again. A job that has done its work may go.</summary>
+    private void SendBack()
+    {
+        bool again;
+        do
+        {
+            again = false;
+            foreach (var replica in _order.Select(n => _replicas[n]).Where(r => r.Phase is ReplicaPhase.Up && r.Agent.DependsOn.Any(IsLeaving)).ToList())
+            {
+                Put(replica with { Phase = new ReplicaPhase.Ending(AfterStop.Keep, Wanted: true, Op: null), Waived = false });
+                again = true;
+            }
+        }
+        while (again);
+    }
+
+    private bool IsLeaving(Dependency dependency)
+    {
+        var replicas = _order.Select(n => _replicas[n]).Where(r => r.Agent.Name == dependency.Target).ToList();
+        return dependency is { On: DependencyKind.Agent, Until: DependencyCondition.Started or DependencyCondition.Ready }
+            && replicas.Count > 0 && replicas.TrueForAll(r => r.Phase is ReplicaPhase.Ending or ReplicaPhase.Off);
+    }
+
+    /// <summary>It does not follow the coming start of <paramref name="names"/>.</summary>
+    private AgentReplica Expecting(AgentReplica replica, ImmutableArray<string> names) => replica with
+    {
+        Basis = replica.Basis.SetItems(names.Where(replica.Basis.ContainsKey).Select(n => KeyValuePair.Create(n, (_replicas[n].Seen?.Spawns ?? 0) + 1))),
+    };
 
     private void Restart(AgentReplica replica, bool dependencies)
     {

@@ -18,10 +18,15 @@ public sealed class UnknownAgentException(string asked, string? nearest, IReadOn
 /// <summary>What a name means: an agent's all its replicas, a replica's only that one.</summary>
 internal static class AgentNames
 {
-    /// <returns>Names of replicas, each once.</returns>
+    /// <returns>Names of replicas, each once; of all for null.</returns>
     /// <exception cref="UnknownAgentException">A name is nobody's.</exception>
-    internal static ImmutableArray<string> Resolve(HostState state, IEnumerable<string> names)
+    internal static ImmutableArray<string> Resolve(HostState state, IEnumerable<string>? names)
     {
+        if (names is null)
+        {
+            return [.. state.Replicas.Select(r => r.Name)];
+        }
+
         var found = ImmutableArray.CreateBuilder<string>();
         foreach (var name in names)
         {

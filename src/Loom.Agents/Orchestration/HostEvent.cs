@@ -16,10 +16,10 @@ internal abstract record HostEvent
     /// <param name="Dependencies">Bring up what they depend on, and wait for it; false waives their conditions.</param>
     internal sealed record StartWanted(ImmutableArray<string>? Names, bool Dependencies) : HostEvent;
 
-    /// <summary>Replicas are wanted down.</summary>
-    internal sealed record StopWanted(ImmutableArray<string> Names) : HostEvent;
+    /// <summary>Replicas are wanted down. With <paramref name="Dependents"/>, what cannot do without them stops first, and waits for them to come back.</summary>
+    internal sealed record StopWanted(ImmutableArray<string> Names, bool Dependents) : HostEvent;
 
-    /// <summary>Replicas are wanted down, then up.</summary>
+    /// <summary>Replicas are wanted down, then up; without <paramref name="Dependencies"/> whatever else there is stays as it is.</summary>
     internal sealed record RestartWanted(ImmutableArray<string> Names, bool Dependencies) : HostEvent;
 
     /// <summary>The files of an agent have changed. With <paramref name="Cascade"/>, what depends on it restarts after it.</summary>

@@ -25,10 +25,10 @@ public sealed class ControlClient(string socketPath)
             : JsonSerializer.Deserialize(line, ControlJson.Default.ControlReply);
     }
 
-    /// <summary>Follows the output of a process, or of all, until the runtime ends or the token fires; nothing when nobody listens there.</summary>
+    /// <summary>Follows the output of an agent or a process, or of all, until the runtime ends or the token fires; nothing when nobody listens there.</summary>
     public async IAsyncEnumerable<ControlLine> FollowAsync(string? name, int earlier, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var stream = await ConnectAsync(new ControlRequest("follow") { Name = name, Lines = earlier }, cancellationToken).ConfigureAwait(false);
+        using var stream = await ConnectAsync(new ControlRequest(ControlOps.Follow) { Names = name is null ? null : [name], Lines = earlier }, cancellationToken).ConfigureAwait(false);
         if (stream is null)
         {
             yield break;

@@ -20,18 +20,18 @@ internal sealed partial class ControlSocket : IAsyncDisposable
 
     private readonly string _path;
     private readonly ISupervisor _supervisor;
-    private readonly Func<RunState> _state;
+    private readonly ControlDesk _desk;
     private readonly Action<bool> _down;
     private readonly ILogger _logger;
     private readonly Socket _listener;
     private readonly BackgroundLoop _loop;
 
     /// <summary>Binds the socket; a file left behind by a dead run is replaced, since the caller holds the project's lock.</summary>
-    internal ControlSocket(string path, ISupervisor supervisor, Func<RunState> state, Action<bool> down, ILogger logger)
+    internal ControlSocket(string path, ISupervisor supervisor, ControlDesk desk, Action<bool> down, ILogger logger)
     {
         _path = path;
         _supervisor = supervisor;
-        _state = state;
+        _desk = desk;
         _down = down;
         _logger = logger;
         File.Delete(path);
@@ -122,11 +122,17 @@ internal sealed partial class ControlSocket : IAsyncDisposable
             }
             catch (JsonException e)
             {
-                await WriteAsync(stream, new ControlReply { Ok = false, Error = $"not a request: {e.Message}" }, cancellationToken).ConfigureAwait(false);
+                await WriteAsync(stream, ControlDesk.Refuse(ControlRefusal.BadRequest, $"not a request: {e.Message}"), cancellationToken).ConfigureAwait(false);
                 return;
             }
 
-            await AnswerAsync(stream, request!, cancellationToken).ConfigureAwait(false);
+            if (request?.Op is null)
+            {
+                await WriteAsync(stream, ControlDesk.Refuse(ControlRefusal.BadRequest, "not a request: it names no 'op'"), cancellationToken).ConfigureAwait(false);
+                return;
+            }
+
+            await AnswerAsync(stream, reader, request, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException)
         {
@@ -138,71 +144,57 @@ internal sealed partial class ControlSocket : IAsyncDisposable
         }
     }
 
-    private async Task AnswerAsync(NetworkStream stream, ControlRequest request, CancellationToken cancellationToken)
+    private async Task AnswerAsync(NetworkStream stream, StreamReader reader, ControlRequest request, CancellationToken cancellationToken)
     {
         switch (request.Op)
         {
-            case "status":
-                await WriteAsync(stream, new ControlReply { State = WithUsage(_state()) }, cancellationToken).ConfigureAwait(false);
-                break;
-            case "down":
+            case ControlOps.Down:
                 await WriteAsync(stream, new ControlReply(), cancellationToken).ConfigureAwait(false);
                 _down(request.Force);
                 break;
-            case "start" or "stop" or "restart":
-                await WriteAsync(stream, await ActAsync(request, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+            case ControlOps.Follow:
+                await WhilePresentAsync(reader, present => FollowAsync(stream, request, present), cancellationToken).ConfigureAwait(false);
                 break;
-            case "follow":
-                await FollowAsync(stream, request, cancellationToken).ConfigureAwait(false);
+            case var _ when ControlDesk.Waits(request):
+                await WhilePresentAsync(reader, present => ReplyAsync(stream, request, present), cancellationToken).ConfigureAwait(false);
                 break;
             default:
-                var reply = new ControlReply { Ok = false, Error = $"unknown request '{request.Op}': this loom knows status, down, start, stop, restart, follow" };
-                await WriteAsync(stream, reply, cancellationToken).ConfigureAwait(false);
+                await ReplyAsync(stream, request, cancellationToken).ConfigureAwait(false);
                 break;
         }
     }
 
-    // What they use is read when somebody asks: nothing is sampled for nobody.
-    private RunState WithUsage(RunState state) => state with { Processes = [.. state.Processes.Select(p => p.With(_supervisor.Usage(p.Name)))] };
+    private async Task ReplyAsync(NetworkStream stream, ControlRequest request, CancellationToken cancellationToken) =>
+        await WriteAsync(stream, await _desk.AnswerAsync(request, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
 
-    private async Task<ControlReply> ActAsync(ControlRequest request, CancellationToken cancellationToken)
+    /// <summary>Ends what a client waits for as soon as it has left: a client says nothing more after its request, so whatever can be read is its end.</summary>
+    private static async Task WhilePresentAsync(StreamReader reader, Func<CancellationToken, Task> work, CancellationToken cancellationToken)
     {
-        var names = request.Name is { } one ? [one] : _supervisor.Processes.Select(p => p.Name).ToArray();
-        try
-        {
-            await Task.WhenAll(names.Select(n => request.Op switch
-            {
-                "start" => _supervisor.StartAsync(n, cancellationToken),
-                "stop" => _supervisor.StopAsync(n, cancellationToken),
-                _ => _supervisor.RestartAsync(n, cancellationToken),
-            })).ConfigureAwait(false);
-            return new ControlReply { State = _state() };
-        }
-        catch (ArgumentException e)
-        {
-            return new ControlReply { Ok = false, Error = e.Message, Unknown = true };
-        }
-        catch (SurvivorsException e)
-        {
-            return new ControlReply { Ok = false, Error = e.Message };
-        }
+        using var present = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var leaving = reader.ReadLineAsync(present.Token).AsTask();
+        var working = work(present.Token);
+        await Task.WhenAny(leaving, working).ConfigureAwait(false);
+        await present.CancelAsync().ConfigureAwait(false);
+        await leaving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await working.ConfigureAwait(false);
     }
 
     private async Task FollowAsync(NetworkStream stream, ControlRequest request, CancellationToken cancellationToken)
     {
         // A reader that is too slow loses the oldest lines, never the agents their speed.
         var lines = Channel.CreateBounded<ControlLine>(new BoundedChannelOptions(FollowBacklog) { FullMode = BoundedChannelFullMode.DropOldest });
-        foreach (var process in _supervisor.Processes.Where(p => request.Name is null || p.Name == request.Name))
+        var names = _desk.ProcessesOf(request.Names);
+        foreach (var name in names)
         {
-            foreach (var earlier in _supervisor.Tail(process.Name, Math.Clamp(request.Lines, 0, 1000)))
+            foreach (var earlier in _supervisor.Tail(name, Math.Clamp(request.Lines, 0, 1000)))
             {
-                lines.Writer.TryWrite(new ControlLine(process.Name, false, null, earlier));
+                lines.Writer.TryWrite(new ControlLine(name, false, null, earlier));
             }
         }
 
         using var following = _supervisor.FollowOutput(l =>
         {
-            if (request.Name is null || l.Name == request.Name)
+            if (request.Names is null || names.Contains(l.Name))
             {
                 lines.Writer.TryWrite(new ControlLine(l.Name, l.IsError, l.At, l.Text));
             }

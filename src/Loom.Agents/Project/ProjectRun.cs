@@ -58,6 +58,8 @@ public sealed class ProjectRun : IAsyncDisposable
     private ImmutableSortedDictionary<string, string> _addresses = ImmutableSortedDictionary<string, string>.Empty;
     private volatile bool _ready;
     private volatile Func<ImmutableArray<ReplicaStatus>> _pools = static () => [];
+    private volatile ProjectAgents? _agents;
+    private volatile string? _configSha256;
     private int _disposed;
 
     private ProjectRun(FileLock held, RunDirectory directory, ProjectRunOptions options)
@@ -77,7 +79,6 @@ public sealed class ProjectRun : IAsyncDisposable
             LoomVersion = options.LoomVersion,
             Supervisor = new ProcessRef(self.Pid, self.StartTicks),
             Socket = directory.Socket,
-            ConfigSha256 = options.ConfigSha256,
         };
         _state.Write(directory.State); // the run id is on disk before anything is spawned
         _supervisor = new Supervisor(new SupervisorOptions
@@ -94,7 +95,9 @@ public sealed class ProjectRun : IAsyncDisposable
         _supervisor.StraysChanged += () => _file.Touch(urgent: true);
         _changes = _supervisor.Subscribe(_file.Changed);
         _ = _supervisor.Completion.ContinueWith(_ => _broken.Cancel(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-        _socket = new ControlSocket(directory.Socket, _supervisor, () => State, RequestDown, options.Logger);
+        _configSha256 = options.ConfigSha256;
+        var desk = new ControlDesk(_supervisor, () => State, () => _agents, Applied, options.Time);
+        _socket = new ControlSocket(directory.Socket, _supervisor, desk, RequestDown, options.Logger);
     }
 
     public RunDirectory Directory { get; }
@@ -126,7 +129,9 @@ public sealed class ProjectRun : IAsyncDisposable
         Ready = _ready,
         Guardian = _supervisor.Guardian is { } guardian ? new ProcessRef(guardian.Pid, guardian.StartTicks) : null,
         Pools = [.. _pools().Select(PoolRecord.From)],
-        Processes = [.. _supervisor.Processes.Select(ProcessRecord.From)],
+        Generation = _agents?.Host.Generation ?? 1,
+        ConfigSha256 = _configSha256,
+        Processes = Processes(),
         Strays = [.. _supervisor.Strays.Select(s => new ProcessRef(s.Pid, s.StartTicks))],
     };
 
@@ -223,6 +228,14 @@ public sealed class ProjectRun : IAsyncDisposable
         PoolsChanged();
     }
 
+    /// <summary>Names who owns the agents: from now on they can be steered over the control socket, and show in the state.</summary>
+    public void ShowAgents(ProjectAgents agents)
+    {
+        _agents = agents;
+        agents.Host.Changed += () => _file.Touch(urgent: false);
+        _file.Touch(urgent: true);
+    }
+
     /// <summary>Says that the pools are not what they were.</summary>
     public void PoolsChanged() => _file.Touch(urgent: false);
 
@@ -267,6 +280,25 @@ public sealed class ProjectRun : IAsyncDisposable
         _lock.Dispose();
         _down.Dispose();
         _broken.Dispose();
+    }
+
+    private void Applied(PlanReading reading)
+    {
+        _configSha256 = reading.ConfigSha256;
+        _file.Touch(urgent: true);
+    }
+
+    /// <summary>What the supervisor has, and the agents it never got.</summary>
+    private ImmutableArray<ProcessRecord> Processes()
+    {
+        var running = _supervisor.Processes;
+        var agents = _agents?.Host.Agents ?? [];
+        var replicas = agents.ToDictionary(a => a.Name, a => a.Plan.Replica, StringComparer.Ordinal);
+        return
+        [
+            .. running.Select(p => ProcessRecord.From(p) with { Replica = replicas.GetValueOrDefault(p.Name) }),
+            .. agents.Where(a => !running.Any(p => p.Name == a.Name)).Select(a => ProcessRecord.From(a, _state.StartedAt)),
+        ];
     }
 
     private void RequestDown(bool force)

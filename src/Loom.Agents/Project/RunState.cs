@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Loom.Agents.Orchestration;
 using Loom.Core.Storage;
 using Loom.Processes;
+using Loom.Processes.Supervision;
 using Loom.Wire;
 
 namespace Loom.Agents.Project;
@@ -178,6 +180,20 @@ public sealed record ProcessRecord
         Note = s.Note,
         NextStart = s.NextStart,
         Since = s.Since,
+    };
+
+    /// <summary>An agent that never got a process.</summary>
+    internal static ProcessRecord From(AgentStatus agent, DateTimeOffset since) => new()
+    {
+        Name = agent.Name,
+        Kind = agent.Plan.Kind.ToString().ToLowerInvariant(),
+        Replica = agent.Plan.Replica,
+        State = agent.State.ToString().ToLowerInvariant(),
+        SpecSha256 = PlanHash.Of(agent.Plan),
+        Log = agent.Plan.LogPath,
+        Err = agent.Plan.ErrorLogPath ?? agent.Plan.LogPath,
+        Reason = agent.Reason,
+        Since = since,
     };
 
     /// <summary>The same with what it uses now.</summary>

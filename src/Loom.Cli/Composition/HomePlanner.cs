@@ -1,10 +1,12 @@
 using System.Collections.Immutable;
+using Loom.Agents.Binaries;
 using Loom.Agents.Discovery;
 using Loom.Agents.Plans;
 using Loom.Agents.Settings;
 using Loom.Cli.Config;
 using Loom.Cli.Verbs;
 using Loom.Control;
+using Loom.Core.Paths;
 using Loom.Core.Settings;
 using Loom.Node;
 using Loom.Node.Settings;
@@ -40,6 +42,12 @@ internal sealed record AgentWish
 /// <param name="Wish">What the command line says of the agents.</param>
 internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtime, ServingPlan? Serving, AgentWish Wish)
 {
+    /// <summary>Folder with the programs of <c>[binaries.*]</c>, first in the agents' PATH; null = there are none.</summary>
+    public string? Programs { get; init; }
+
+    /// <summary>Folders that children are pointed to.</summary>
+    public DataFolders Folders => new(Settings.Get(SharedSettings.DataRoot), Settings.Get(SharedSettings.CacheDir), Settings.Get(SharedSettings.TmpDir));
+
     /// <summary>Plans the agents.</summary>
     /// <param name="runId">Id of the run they belong to.</param>
     /// <param name="freePort">A free port for a name, the same each time.</param>
@@ -55,6 +63,7 @@ internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtim
         Scripts = Wish.Scripts,
         ScriptArguments = Wish.ScriptArguments,
         Watch = Wish.Watch,
+        Programs = Programs,
     });
 }
 
@@ -79,14 +88,9 @@ internal static class HomePlanner
         var plan = new HomePlan(settings, runtime, null, wish);
         var judged = plan.Agents(NoRun, static _ => 0, null);
         faults = judged.Faults;
-        if (runtime.Mode == RuntimeMode.BridgeOnly)
-        {
-            return plan;
-        }
-
         // A pool that nobody wrote down serves the demo model, so that an empty project shows something. A project of agents did not ask for an engine.
         var node = Node(settings, context, runtime, allowUnverified);
-        var written = settings.Names("serving.pools").Length > 0 || settings.SourceOf(NodeSettings.Pools).Layer != SettingLayer.Default;
+        var written = settings.Names("serving.pools").Length > 0 || settings.SourceOf(NodeSettings.Pools).Layer is not (SettingLayer.Default or SettingLayer.Derived);
         if (!written && !judged.Plan.Agents.IsEmpty)
         {
             node = node with { Pools = [.. node.Pools.Where(p => p.Id.StartsWith("llm-", StringComparison.Ordinal))] };
@@ -99,6 +103,10 @@ internal static class HomePlanner
     public static NodeOptions Node(SettingsSnapshot settings, VerbContext context, RuntimeOptions runtime, bool allowUnverified)
     {
         var surroundings = new NodeSurroundings(context.Executable, runtime.LogsDir, EmbeddedSources, settings.Environment);
-        return NodeOptions.From(settings, surroundings) with { AllowUnverified = allowUnverified };
+        var binaries = BinaryOptions.From(settings);
+        return NodeOptions.From(settings, surroundings) with
+        {
+            AllowUnverified = allowUnverified, ForceDownload = binaries.ForceDownload, PreferDebug = binaries.PreferDebug,
+        };
     }
 }

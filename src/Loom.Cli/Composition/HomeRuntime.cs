@@ -41,7 +41,13 @@ internal sealed class HomeRuntime : IAsyncDisposable
         try
         {
             // Only now are the addresses known that agents are handed.
-            agents = new AgentHost(plan.Agents(run.RunId, freePort, serving?.Api).Plan, run.Supervisor, loggers.CreateLogger("agents"));
+            var project = plan.Agents(run.RunId, freePort, serving?.Api).Plan;
+            if (!project.Agents.IsEmpty)
+            {
+                plan.Folders.Create();
+            }
+
+            agents = new AgentHost(project, run.Supervisor, loggers.CreateLogger("agents"));
         }
         catch when (serving is not null)
         {

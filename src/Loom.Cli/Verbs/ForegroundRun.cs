@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Loom.Agents.Orchestration;
+using Loom.Agents.Plans;
 using Loom.Agents.Project;
 using Loom.Cli.Composition;
 using Loom.Cli.Logs;
@@ -71,7 +73,7 @@ internal sealed class ForegroundRun(
         using var starting = CancellationTokenSource.CreateLinkedTokenSource(stop, patience.Token);
         try
         {
-            return await HomeRuntime.StartAsync(plan, run, new ProgressOnBoard(board), context.Time, loggers, starting.Token).ConfigureAwait(false);
+            return await HomeRuntime.StartAsync(plan, run, new PortBook(FreePort.Pick).Of, new ProgressOnBoard(board), context.Time, loggers, starting.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (patience.IsCancellationRequested && !stop.IsCancellationRequested)
         {
@@ -85,21 +87,23 @@ internal sealed class ForegroundRun(
         }
     }
 
-    /// <summary>Waits for the pools, says that they are ready, and serves until the stop.</summary>
+    /// <summary>Starts the agents, waits for the pools, says that they are ready, and serves until the stop.</summary>
     /// <returns>False when the stop came before anything was ready.</returns>
     private async Task<bool> ServeAsync(HomeRuntime runtime, long started, CancellationToken stop)
     {
+        using var telling = context.Terminal.Json ? null : run.Supervisor.Subscribe(Tell);
         try
         {
-            var replicas = await runtime.Serving.SettledAsync(r => UpScreen.Show(board, r), stop).ConfigureAwait(false);
+            await StartAgentsAsync(runtime.Agents, stop).ConfigureAwait(false);
+            var replicas = runtime.Serving is { } serving ? await serving.SettledAsync(r => UpScreen.Show(board, r), stop).ConfigureAwait(false) : [];
             board.Dispose();
-            if (!replicas.Any(r => r.State == ReplicaState.Ready))
+            if (runtime.Agents.Plan.Agents.IsEmpty && !replicas.Any(r => r.State == ReplicaState.Ready))
             {
                 throw UpScreen.NothingStarted(context.Terminal, run.Supervisor, replicas);
             }
 
             run.SetReady();
-            UpScreen.Announce(context.Terminal, run.State, runtime.Serving, replicas, context.Time.GetElapsedTime(started));
+            UpScreen.Announce(context.Terminal, run.State, runtime, replicas, context.Time.GetElapsedTime(started));
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -109,6 +113,27 @@ internal sealed class ForegroundRun(
         using var following = follow ? Follow() : null;
         await Task.Delay(Timeout.InfiniteTimeSpan, context.Time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return true;
+    }
+
+    private async Task StartAgentsAsync(AgentHost agents, CancellationToken stop)
+    {
+        try
+        {
+            await agents.StartAsync(plan.Wish.Names, plan.Wish.WithDependencies, stop).ConfigureAwait(false);
+        }
+        catch (UnknownAgentException e)
+        {
+            throw new CliError(ExitCode.NotRunning, "UNKNOWN_AGENT", e.Message, "loom up --dry-run lists the agents");
+        }
+    }
+
+    // One line for each change that a person waits for or should look at.
+    private void Tell(ProcessSnapshot process)
+    {
+        if (process.Kind == ProcessKind.Agent && UpScreen.Line(context.Terminal, process) is { } line)
+        {
+            board.Print(line);
+        }
     }
 
     private async Task StopAsync(HomeRuntime runtime)

@@ -1,65 +1,90 @@
 using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Loom.Cli.Composition;
 using Loom.Cli.Config;
+using Loom.Cli.Scaffolds;
 using Loom.Cli.Terminal;
 
 namespace Loom.Cli.Verbs;
 
-/// <summary><c>loom init</c>: a project of one file. Nothing that exists is overwritten.</summary>
+/// <summary><c>loom init</c>: a project that runs. Nothing that exists is overwritten.</summary>
 public static class InitVerb
 {
+    private const string FirstAgent = "hello";
+
     private static readonly Argument<string> s_folder = new("DIR") { Description = "Folder of the project, created when missing", DefaultValueFactory = _ => "." };
+    private static readonly Option<string> s_template = new("--template") { Description = "quickstart: a model and its API; agents: a first agent of yours", HelpName = "WHAT", DefaultValueFactory = _ => "quickstart" };
+    private static readonly Option<string?> s_language = new("--lang") { Description = "Language of the first agent: python (default), csharp, node or sh; implies --template agents", HelpName = "LANGUAGE" };
 
     public static Command Create()
     {
-        var command = Verb.Create("init", "Create a project: a loom.toml that serves the demo model", ["loom init", "loom init my-project", "loom init && loom up"], RunAsync);
+        s_template.AcceptOnlyFromAmong(ProjectScaffold.Templates);
+        s_language.AcceptOnlyFromAmong(AgentScaffold.Words);
+        var command = Verb.Create(
+            "init",
+            "Create a project that runs; existing files are never touched",
+            ["loom init && loom up", "loom init my-project", "loom init my-project --template agents", "loom init my-project --lang node"],
+            RunAsync);
         command.Arguments.Add(s_folder);
+        command.Options.Add(s_template);
+        command.Options.Add(s_language);
         return command;
     }
 
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken)
     {
         var folder = Path.GetFullPath(parse.GetValue(s_folder)!, context.ProjectOption is null ? context.WorkingDirectory : Path.GetFullPath(context.ProjectOption));
-        var name = Path.GetFileName(folder.TrimEnd(Path.DirectorySeparatorChar));
-        var files = new (string Path, string Text)[]
+        var language = parse.GetValue(s_language);
+        var template = Template(parse, language);
+        var project = Path.Combine(folder, "loom.toml");
+        if (File.Exists(project))
         {
-            (Path.Combine(folder, "loom.toml"), ProjectFile(name)),
-            (Path.Combine(folder, ".loom", "loom.schema.json"), SchemaDocument.Write(LoomRegistry.Instance)),
-            (Path.Combine(folder, ".gitignore"), ".loom/\n.runtime/\n.env\n"),
-        };
-        if (File.Exists(files[0].Path))
-        {
-            throw new CliError(ExitCode.Usage, "EXISTS", $"there is a project already: {files[0].Path}", "loom up, or name another folder");
+            throw new CliError(ExitCode.Usage, "EXISTS", $"there is a project already: {project}", "loom up; loom new agent NAME adds an agent");
         }
 
-        try
+        List<(string Path, string Text)> files =
+        [
+            (project, ProjectScaffold.File(template, Path.GetFileName(folder.TrimEnd(Path.DirectorySeparatorChar)))),
+            (Path.Combine(folder, ".loom", "loom.schema.json"), SchemaDocument.Write(LoomRegistry.Instance)),
+            (Path.Combine(folder, ".gitignore"), ProjectScaffold.Ignored),
+        ];
+        if (template is "agents")
         {
-            foreach (var (path, text) in files.Where(f => !File.Exists(f.Path)))
-            {
-                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-                await File.WriteAllTextAsync(path, text, cancellationToken).ConfigureAwait(false);
-                context.Terminal.Note($"created {Path.GetRelativePath(context.WorkingDirectory, path)}");
-            }
+            var (path, text) = AgentScaffold.File(FirstAgent, AgentScaffold.Language(language ?? "python"));
+            files.Insert(1, (Path.Combine(folder, path), text));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+
+        var written = await NewFiles.WriteAsync(context, files, cancellationToken).ConfigureAwait(false);
+        if (context.Terminal.Json)
         {
-            throw new CliError(ExitCode.Failed, "CANNOT_WRITE", $"cannot create the project in {folder}: {e.Message}", "choose a folder you may write to");
+            context.Terminal.Out.WriteLine(JsonSerializer.Serialize(new CreatedDocument(1, folder, written, null), ScaffoldJson.Default.CreatedDocument));
+            return ExitCode.Ok;
         }
 
         var cd = string.Equals(folder, context.WorkingDirectory, StringComparison.Ordinal) ? "" : $"cd {Path.GetRelativePath(context.WorkingDirectory, folder)} && ";
-        context.Terminal.Note($"\nnext:\n  {cd}loom up\n  loom chat            (in a second terminal)");
+        context.Terminal.Note(template is "agents"
+            ? $"\nnext:\n  {cd}loom up                 (Ctrl-C stops it)\n  loom status             (in a second terminal)\n  loom new agent NAME     (one more)"
+            : $"\nnext:\n  {cd}loom up\n  loom chat            (in a second terminal)");
         return ExitCode.Ok;
     }
 
-    private static string ProjectFile(string name) => $"""
-        #:schema .loom/loom.schema.json
-        # What Loom runs here. `loom config explain KEY` tells what a key does, `loom config show` what is in force.
-        name = "{name.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}"
-
-        [serving.pools.default]
-        engine = "embedded"      # llama.cpp on this machine's CPU; needs Node 20
-        models = ["demo"]        # or a GGUF file of yours: "file:/path/to/model.gguf"
-        slots = 4                # requests answered at the same time
-
-        """;
+    private static string Template(ParseResult parse, string? language)
+    {
+        var chosen = parse.GetValue(s_template)!;
+        var given = parse.GetResult(s_template) is { Implicit: false };
+        return (language, given, chosen) switch
+        {
+            (null, _, _) => chosen,
+            (_, true, "quickstart") => throw new CliError(ExitCode.Usage, "USAGE", "--template quickstart has no agent that --lang could speak of", "loom init --template agents --lang " + language),
+            _ => "agents",
+        };
+    }
 }
+
+/// <summary>What <c>init</c> and <c>new</c> print with <c>--json</c>.</summary>
+internal sealed record CreatedDocument(int Schema, string Project, IReadOnlyList<string> Created, string? Snippet);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(CreatedDocument))]
+internal sealed partial class ScaffoldJson : JsonSerializerContext;

@@ -48,6 +48,7 @@ internal static class SteerVerb
             WaitVerb.Show(context, op, waits ? "ready" : null, context.Time.GetElapsedTime(started), items);
             return ExitCode.Ok;
         });
+        names.CompletionSources.Add(KnownNames.Processes());
         command.Arguments.Add(names);
         command.Options.Add(all);
         command.Options.Add(alone);
@@ -86,15 +87,12 @@ internal static class SteerVerb
 
     private static async Task AskAsync(RunningProject project, string op, IReadOnlyList<string> names, bool alone, CancellationToken stop)
     {
-        var client = new ControlClient(project.Directory.Socket);
-        _ = alone;
-        foreach (var name in names)
+        var request = new ControlRequest(op) { Names = [.. names], NoDeps = alone };
+        var reply = await new ControlClient(project.Directory.Socket).AskAsync(request, stop).ConfigureAwait(false) ?? throw project.NotRunning();
+        if (!reply.Ok)
         {
-            var reply = await client.AskAsync(new ControlRequest(op) { Name = name }, stop).ConfigureAwait(false) ?? throw project.NotRunning();
-            if (!reply.Ok)
-            {
-                throw new CliError(reply.Unknown ? ExitCode.NotRunning : ExitCode.Failed, reply.Unknown ? "UNKNOWN_NAME" : "REFUSED", reply.Error ?? "refused", "loom status");
-            }
+            var unknown = reply.Refusal == ControlRefusal.UnknownName;
+            throw new CliError(unknown ? ExitCode.NotRunning : ExitCode.Failed, unknown ? "UNKNOWN_NAME" : "REFUSED", reply.Error ?? "refused", "loom status");
         }
     }
 

@@ -30,7 +30,7 @@ internal static class UpScreen
     }
 
     /// <summary>Says that the project is ready, and where.</summary>
-    public static void Announce(Terminal.Terminal terminal, RunState state, ServingRuntime runtime, IReadOnlyList<ReplicaStatus> replicas, TimeSpan took)
+    public static void Announce(Terminal.Terminal terminal, RunState state, HomeRuntime runtime, IReadOnlyList<ReplicaStatus> replicas, TimeSpan took)
     {
         if (terminal.Json)
         {
@@ -40,8 +40,15 @@ internal static class UpScreen
         }
 
         var seconds = took.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture);
-        terminal.Note($"{terminal.Paint(Tone.Good, "ready")} in {seconds} s: {runtime.Api.GetLeftPart(UriPartial.Authority)}/v1  (models: {string.Join(", ", replicas.SelectMany(r => r.Models).Distinct(StringComparer.Ordinal))})");
-        if (runtime.Metrics is { } metrics)
+        var agents = runtime.Agents.Plan.Agents;
+        var running = runtime.Agents.Agents.Count(a => a.Process?.Pid is not null);
+        var what = new[]
+        {
+            runtime.Serving is { } api ? $"{api.Api.GetLeftPart(UriPartial.Authority)}/v1  (models: {string.Join(", ", replicas.SelectMany(r => r.Models).Distinct(StringComparer.Ordinal))})" : null,
+            agents.IsEmpty ? null : $"{running} of {runtime.Agents.Agents.Length} agents run",
+        };
+        terminal.Note($"{terminal.Paint(Tone.Good, "ready")} in {seconds} s: {string.Join("; ", what.Where(w => w is not null))}");
+        if (runtime.Serving?.Metrics is { } metrics)
         {
             terminal.Note($"metrics: {metrics.GetLeftPart(UriPartial.Authority)}/metrics  (token: .loom/run/token)");
         }
@@ -50,6 +57,21 @@ internal static class UpScreen
         {
             terminal.Note(terminal.Paint(Tone.Busy, "mock engines answer here; everything they say is marked mock"));
         }
+    }
+
+    /// <summary>What a change of an agent is worth saying; null = nothing.</summary>
+    public static string? Line(Terminal.Terminal terminal, ProcessSnapshot process)
+    {
+        var tone = process.State switch
+        {
+            ProcessState.Ready or ProcessState.Completed => Tone.Good,
+            ProcessState.Failed or ProcessState.Skipped or ProcessState.Blocked or ProcessState.Unhealthy => Tone.Bad,
+            ProcessState.Backoff => Tone.Busy,
+            ProcessState.Pending when process.Reason is not null => Tone.Busy,
+            _ => (Tone?)null,
+        };
+        var detail = process.State == ProcessState.Ready && process.Pid is { } pid ? $"pid {pid}" : process.Reason;
+        return tone is null ? null : $"{terminal.Paint(tone.Value, $"{process.Name}: {process.State.ToString().ToLowerInvariant()}")}{(detail is null ? "" : $" ({detail})")}";
     }
 
     /// <summary>Shows the last words of every engine, and tells why nothing could start.</summary>

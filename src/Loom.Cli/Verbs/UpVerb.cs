@@ -1,14 +1,6 @@
 using System.CommandLine;
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
-using Loom.Agents.Project;
+using Loom.Cli.Binaries;
 using Loom.Cli.Composition;
-using Loom.Cli.Config;
-using Loom.Cli.Terminal;
-using Loom.Core.Settings;
-using Loom.Processes;
-using Loom.Processes.Logs;
-using Microsoft.Extensions.Logging;
 
 namespace Loom.Cli.Verbs;
 
@@ -17,7 +9,15 @@ internal static class UpVerb
 {
     private static readonly Option<bool> s_detach = new("--detach", "-d") { Description = "Run in the background; returns when it is ready" };
     private static readonly Option<bool> s_noLogs = new("--no-logs") { Description = "Do not print what processes write" };
-    private static readonly Option<bool> s_allowUnverified = new("--allow-unverified") { Description = "Accept downloads without a known checksum, and mark them so" };
+    private static readonly Option<bool> s_noDeps = new("--no-deps") { Description = "With NAME: do not start what they depend on, and do not wait for it" };
+    private static readonly Option<bool> s_watch = new("--watch") { Description = "Reload every agent whose script changes" };
+    private static readonly Option<bool> s_noWatch = new("--no-watch") { Description = "Reload none, whatever loom.toml says" };
+    private static readonly Argument<string[]> s_names = new("NAME") { Description = "Agents to start, with what they depend on (default: all)", Arity = ArgumentArity.ZeroOrMore };
+
+    private static readonly Option<string[]> s_scripts = new("--script")
+    {
+        Description = "Run this script as an agent instead of those in agents/; repeatable", HelpName = "FILE", DefaultValueFactory = _ => [],
+    };
 
     private static readonly Option<bool> s_background = new(DetachedUp.BackgroundOption) { Description = "Marks the command that --detach launches", Hidden = true };
 
@@ -25,12 +25,13 @@ internal static class UpVerb
     {
         var command = Verb.Create(
             "up",
-            "Run the project: engines, models and the API",
-            ["loom up", "loom up -C samples/quickstart", "loom up -d && loom status", "loom up --set serving.bind=127.0.0.1:9000"],
+            "Run the project: engines, models, the API and the agents",
+            ["loom up", "loom up researcher", "loom up -C samples/quickstart", "loom up --force-download", "loom up -d && loom status", "loom up --set serving.bind=127.0.0.1:9000"],
             (context, parse, cancellationToken) => parse.GetValue(s_detach)
                 ? DetachedUp.RunAsync(context, DetachedUp.Arguments(parse, s_detach), FlagTwins.VariableOf(s_detach), cancellationToken)
                 : RunAsync(context, parse, signals));
-        foreach (var option in new Option[] { s_detach, s_noLogs, s_allowUnverified, s_background })
+        command.Arguments.Add(s_names);
+        foreach (var option in new Option[] { s_detach, s_noDeps, s_watch, s_noWatch, s_scripts, s_noLogs, s_background, StdinLeash.Flag }.Concat(BinaryFlags.All))
         {
             command.Options.Add(option);
         }
@@ -40,88 +41,16 @@ internal static class UpVerb
 
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, ProcessSignals signals)
     {
-        var started = context.Time.GetTimestamp();
-        if (ProcessConfiguration.LoadStrict(context, parse, LoomPart.Up) is not { } settings)
+        await VersionHandOver.RunAsync(context, parse, signals.Stop).ConfigureAwait(false);
+        StdinLeash.Watch(parse, signals);
+        var wish = new AgentWish
         {
-            return ExitCode.Usage;
-        }
-
-        // Read by the socket engine at its first use: completions run where they arrive instead of hopping to the thread pool, which halves what the gateway
-        // adds to a first token. Nothing on that path blocks. Set after the environment was captured, so that children do not inherit it.
-        Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
-        var background = parse.GetValue(s_background);
-        var plan = HomePlanner.Plan(settings, context, parse.GetValue(s_allowUnverified));
-        Directory.CreateDirectory(plan.Runtime.LogsDir);
-        using var log = new SharedLog(Path.Combine(plan.Runtime.LogsDir, "loom.log"), new LogOptions(), context.Time);
-        using var board = new TaskBoard(context.Terminal, context.Time);
-        using var logging = new LoomLogging(
-            log,
-            settings.Get(SharedSettings.Log).LevelOf,
-            plan.Runtime.JsonLog,
-            (_, line) => board.Print(context.Terminal.Paint(Tone.Busy, "loom: ") + line),
-            new SecretMask(SecretValues.From(settings)),
-            context.Terminal.Verbose ? LogLevel.Information : LogLevel.Warning);
-        using var loggers = new LoggerFactory([logging], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
-        try
-        {
-            var config = RunningConfig.Content(settings, LoomRegistry.Instance);
-            var run = await StartRunAsync(context, settings.ProjectFolder, config, loggers, signals.Stop).ConfigureAwait(false);
-            if (run is null)
-            {
-                return await SecondUp.RunAsync(context, settings.ProjectFolder, signals.Stop).ConfigureAwait(false);
-            }
-
-            int exit;
-            await using (run.ConfigureAwait(false))
-            {
-                RunningConfig.Write(settings.ProjectFolder, config);
-                if (background)
-                {
-                    signals.OnHangup = () =>
-                    {
-                        log.Reopen();
-                        run.Supervisor.ReopenLogs();
-                    };
-                }
-
-                // In the background nobody watches, and every line already has its place in a log that is kept within bounds.
-                var follow = !background && !parse.GetValue(s_noLogs) && !context.Terminal.Json;
-                exit = await new ForegroundRun(context, plan, run, board, loggers, signals, follow).RunAsync(started).ConfigureAwait(false);
-            }
-
-            return run.Survivors.IsEmpty
-                ? exit
-                : throw new CliError(ExitCode.Failed, "SURVIVORS", $"still alive: {string.Join("; ", run.Survivors)}", "loom down --force");
-        }
-        catch (OperationCanceledException) when (signals.Stop.IsCancellationRequested)
-        {
-            return signals.First == PosixSignal.SIGINT ? ExitCode.Interrupted : ExitCode.Terminated;
-        }
-    }
-
-    private static async Task<ProjectRun?> StartRunAsync(VerbContext context, string folder, byte[] config, ILoggerFactory loggers, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await ProjectRun.StartAsync(
-                new ProjectRunOptions
-                {
-                    ProjectFolder = folder,
-                    Executable = context.Executable,
-                    LoomVersion = Build.Current.Version,
-                    ConfigSha256 = Convert.ToHexStringLower(SHA256.HashData(config)),
-                    Time = context.Time,
-                    Logger = loggers.CreateLogger("loom"),
-                },
-                cancellationToken).ConfigureAwait(false);
-        }
-        catch (IOException e)
-        {
-            throw new CliError(ExitCode.Failed, "RUN_DIRECTORY", e.Message);
-        }
-        catch (SurvivorsException e)
-        {
-            throw new CliError(ExitCode.Failed, "SURVIVORS", e.Message, "loom down --force");
-        }
+            Scripts = [.. parse.GetValue(s_scripts)!.Select(s => Path.GetFullPath(s, context.WorkingDirectory))],
+            Names = parse.GetValue(s_names) is { Length: > 0 } names ? [.. names] : null,
+            WithDependencies = !parse.GetValue(s_noDeps),
+            Watch = parse.GetValue(s_watch) ? true : parse.GetValue(s_noWatch) ? false : null,
+        };
+        return await new ProjectSession(context, parse, signals) { Follow = !parse.GetValue(s_noLogs), InBackground = parse.GetValue(s_background) }
+            .UpAsync(wish, parse.GetValue(BinaryFlags.AllowUnverified)).ConfigureAwait(false);
     }
 }

@@ -80,8 +80,8 @@ public sealed record VerbContext
             Set = parse.GetValue(GlobalOptions.Set) ?? [],
             Environment = environment,
             WorkingDirectory = System.Environment.CurrentDirectory,
-            // Not the process's own path: that is dotnet when loom was started as "dotnet loom.dll".
-            Executable = Path.Combine(AppContext.BaseDirectory, "loom"),
+            // The process's own path, whatever it is called in a cache; unless that is dotnet, which was started as "dotnet loom.dll".
+            Executable = System.Environment.ProcessPath is { } own && Path.GetFileName(own) is not "dotnet" ? own : Path.Combine(AppContext.BaseDirectory, "loom"),
         };
     }
 }

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Loom.Cli.Terminal;
+using Loom.Runtime;
 
 namespace Loom.Cli.Verbs;
 
@@ -40,13 +41,7 @@ public sealed record Build(int Schema, string Version, string? Commit, string Ru
     {
         var text = typeof(Build).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
         var plus = text.IndexOf('+', StringComparison.Ordinal);
-        var architecture = RuntimeInformation.ProcessArchitecture switch
-        {
-            Architecture.X64 => "x86_64",
-            Architecture.Arm64 => "aarch64",
-            var other => other.ToString().ToLowerInvariant(),
-        };
-        return new Build(1, plus < 0 ? text : text[..plus], plus < 0 ? null : text[(plus + 1)..], RuntimeInformation.FrameworkDescription, "linux-" + architecture);
+        return new Build(1, plus < 0 ? text : text[..plus], plus < 0 ? null : text[(plus + 1)..], RuntimeInformation.FrameworkDescription, BinaryNames.Platform);
     }
 }
 

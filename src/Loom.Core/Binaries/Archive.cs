@@ -11,6 +11,59 @@ public static class Archive
     private const UnixFileMode Executable = Plain | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
 
     /// <summary>
+    /// Takes one program out of <paramref name="file"/> and writes it to <paramref name="target"/>, which must not exist, with mode 0755, flushed. In an archive
+    /// it is the one regular file that has one of <paramref name="names"/>, whatever folder it lies in; links are refused wherever they stand. A bare
+    /// program is moved.
+    /// </summary>
+    /// <exception cref="InvalidDataException">A path climbs out, an entry is a link or too large, or there is not exactly one such program.</exception>
+    public static void TakeProgram(string file, string target, params ReadOnlySpan<string> names)
+    {
+        var found = 0;
+        switch (Magic(file))
+        {
+            case [0x1f, 0x8b, ..]:
+                using (var stream = new GZipStream(File.OpenRead(file), CompressionMode.Decompress))
+                using (var tar = new TarReader(stream))
+                {
+                    while (tar.GetNextEntry() is { } entry)
+                    {
+                        if (entry.EntryType is TarEntryType.Directory or TarEntryType.GlobalExtendedAttributes)
+                        {
+                            continue;
+                        }
+
+                        _ = Parts(entry.Name);
+                        found += Take(entry.Name, IsRegular(entry), entry.DataStream ?? Stream.Null, entry.Length, target, names, found);
+                    }
+                }
+
+                break;
+            case [(byte)'P', (byte)'K', 3, 4]:
+                using (var zip = ZipFile.OpenRead(file))
+                {
+                    foreach (var entry in zip.Entries.Where(e => !e.FullName.EndsWith('/')))
+                    {
+                        _ = Parts(entry.FullName);
+                        using var data = entry.Open();
+                        found += Take(entry.FullName, !IsLink(entry), data, entry.Length, target, names, found);
+                    }
+                }
+
+                break;
+            default:
+                File.Move(file, target);
+                File.SetUnixFileMode(target, Executable);
+                found = 1;
+                break;
+        }
+
+        if (found != 1)
+        {
+            throw new InvalidDataException($"there {(found == 0 ? "is no file" : $"are {found} files")} named '{names[0]}' in it");
+        }
+    }
+
+    /// <summary>
     /// Unpacks <paramref name="file"/> into the empty <paramref name="folder"/> and returns the program <paramref name="name"/> in it. A bare program is
     /// moved there under that name. Links between files of one folder are kept (shared libraries come so); everything else that is no regular file is refused.
     /// </summary>
@@ -40,6 +93,26 @@ public static class Archive
         return found[0];
     }
 
+    private static int Take(string entry, bool regular, Stream data, long length, string target, ReadOnlySpan<string> names, int found)
+    {
+        if (!regular)
+        {
+            throw new InvalidDataException($"entry '{entry}' is a link or no file, which is refused");
+        }
+
+        if (!names.Contains(entry[(entry.LastIndexOf('/') + 1)..]))
+        {
+            return 0;
+        }
+
+        if (found == 0)
+        {
+            Write(target, data, length, executable: true);
+        }
+
+        return 1;
+    }
+
     private static void UnpackTar(string file, string folder)
     {
         using var stream = new GZipStream(File.OpenRead(file), CompressionMode.Decompress);
@@ -50,7 +123,7 @@ public static class Archive
             {
                 case TarEntryType.Directory or TarEntryType.GlobalExtendedAttributes:
                     break;
-                case TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile:
+                case var _ when IsRegular(entry):
                     Write(Target(folder, entry.Name), entry.DataStream ?? Stream.Null, entry.Length, (entry.Mode & UnixFileMode.UserExecute) != 0);
                     break;
                 case TarEntryType.SymbolicLink when entry.LinkName is { Length: > 0 } link && link is not ("." or "..")
@@ -68,16 +141,13 @@ public static class Archive
         using var zip = ZipFile.OpenRead(file);
         foreach (var entry in zip.Entries)
         {
-            var unix = entry.ExternalAttributes >> 16;
-            const int TypeMask = 0xF000;
-            const int Link = 0xA000;
             if (entry.FullName.EndsWith('/'))
             {
                 continue;
             }
 
             using var data = entry.Open();
-            if ((unix & TypeMask) == Link)
+            if (IsLink(entry))
             {
                 using var reader = new StreamReader(data);
                 var link = reader.ReadToEnd();
@@ -90,20 +160,34 @@ public static class Archive
                 continue;
             }
 
-            Write(Target(folder, entry.FullName), data, entry.Length, (unix & 0x40) != 0);
+            Write(Target(folder, entry.FullName), data, entry.Length, (entry.ExternalAttributes >> 16 & 0x40) != 0);
         }
+    }
+
+    private static bool IsRegular(TarEntry entry) =>
+        entry.EntryType is TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile;
+
+    private static bool IsLink(ZipArchiveEntry entry)
+    {
+        const int TypeMask = 0xF000;
+        const int Link = 0xA000;
+        return (entry.ExternalAttributes >> 16 & TypeMask) == Link;
+    }
+
+    /// <summary>The parts of an entry's path, none of which climbs out.</summary>
+    private static string[] Parts(string name)
+    {
+        var parts = name.Split('/').Where(p => p is not ("" or ".")).ToArray();
+        return name.StartsWith('/') || name.Contains('\\', StringComparison.Ordinal) || name.Contains('\0', StringComparison.Ordinal) || parts.Length == 0
+            || parts.Contains("..", StringComparer.Ordinal)
+            ? throw new InvalidDataException($"entry '{name}' has a path that is refused")
+            : parts;
     }
 
     // No entry may climb out, by its own path or through a link unpacked before it.
     private static string Target(string folder, string name)
     {
-        var parts = name.Split('/').Where(p => p is not ("" or ".")).ToArray();
-        if (name.StartsWith('/') || name.Contains('\\', StringComparison.Ordinal) || name.Contains('\0', StringComparison.Ordinal) || parts.Length == 0
-            || parts.Contains("..", StringComparer.Ordinal))
-        {
-            throw new InvalidDataException($"entry '{name}' has a path that is refused");
-        }
-
+        var parts = Parts(name);
         var at = folder;
         foreach (var part in parts[..^1])
         {

@@ -1,248 +1,233 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
-using Loom.Core.Storage;
+using Loom.Runtime;
 
 namespace Loom.Core.Binaries;
 
 /// <summary>
-/// Finds a program: local build, then cache, then download. A cached one is verified before every use, one that fails is moved aside and fetched again;
-/// one without a known checksum is refused unless that is allowed, and then marked. Each artifact is installed whole (its archive may bring libraries)
-/// into a folder <c>NAME-vVERSION-PLATFORM</c>, once for all who ask.
+/// Finds a program: the running executable or a local build, then the cache, then a download. What is cached is verified before every use; a file that does
+/// not fit is moved aside and fetched again; what has no known checksum is refused unless that is allowed, and then marked. Each artifact is fetched once
+/// for all who ask at the same time.
 /// </summary>
 /// <param name="places">Where to look.</param>
 /// <param name="transfer">Fetches.</param>
 /// <param name="time">Clock.</param>
 public sealed class BinaryResolver(BinaryPlaces places, Transfer transfer, TimeProvider time)
 {
-    private const int Parents = 5;
-    private static readonly string[] s_release = ["target/release", "bin/Release"];
-    private static readonly string[] s_debug = ["target/debug", "bin/Debug"];
+    private readonly BinaryCache _cache = new(places.Cache, time);
+    private readonly LatestVersions _latest = new(places.Cache, time);
 
     /// <summary>Finds or fetches it.</summary>
     /// <param name="request">What is wanted.</param>
     /// <param name="progress">Told of a download.</param>
-    /// <param name="waiting">Told once when another process holds the lock.</param>
+    /// <param name="news">Told what a user should hear.</param>
     /// <param name="cancellationToken">Ends the work.</param>
     /// <returns>The program, or null when it is nowhere and there is no address to fetch it from.</returns>
-    /// <exception cref="TransferException">It cannot be fetched, or what came is wrong.</exception>
-    public async Task<ResolvedBinary?> ResolveAsync(BinaryRequest request,
-        IProgress<TransferProgress> progress, Action<string> waiting, CancellationToken cancellationToken)
+    /// <exception cref="TransferException">It cannot be fetched, or what came or lies there is wrong.</exception>
+    public async Task<ResolvedBinary?> ResolveAsync(
+        BinaryRequest request, IProgress<TransferProgress> progress, Action<BinaryNews> news, CancellationToken cancellationToken)
     {
-        if (!places.ForceDownload)
+        if (!places.ForceDownload && Local(request) is { } local)
         {
-            if (request.Version is null && LocalBuild(request.Name) is { } local)
-            {
-                return new ResolvedBinary(local, BinaryOrigin.LocalBuild, null, true);
-            }
-
-            if (await CachedAsync(request, cancellationToken).ConfigureAwait(false) is { } cached)
-            {
-                return cached;
-            }
+            return local;
         }
 
-        if (request.Url is not { } url || request.PlainVersion is not { } version)
+        if (await VersionAsync(request, news, cancellationToken).ConfigureAwait(false) is not { } version)
         {
             return null;
         }
 
-        if (places.Offline)
-        {
-            throw new TransferException(TransferFault.Refused,
-                $"{request.Name} {request.Version} is not in the cache '{places.Cache}', and the network is not to be touched");
-        }
-
-        Directory.CreateDirectory(places.Cache);
-        var folder = FolderOf(request.Name, version);
-        using var held = await ArtifactLock.TakeAsync(folder + ".lock", waiting, time, cancellationToken).ConfigureAwait(false);
-        if (!places.ForceDownload && await CachedAsync(request, cancellationToken).ConfigureAwait(false) is { } meanwhile)
-        {
-            return meanwhile;
-        }
-
-        return await InstallAsync(request, url, version, folder, progress, cancellationToken).ConfigureAwait(false);
-    }
-
-    private async Task<ResolvedBinary> InstallAsync(BinaryRequest request, Uri url, string version, string folder,
-        IProgress<TransferProgress> progress, CancellationToken cancellationToken)
-    {
-        var download = folder + ".download";
-        var temp = $"{folder}.{Guid.NewGuid():N}.tmp";
-        var fetch = new TransferRequest(url, download) { Sha256 = request.Sha256, AllowUnverified = places.AllowUnverified };
-        var result = await transfer.FetchAsync(fetch, progress, cancellationToken).ConfigureAwait(false);
         try
         {
-            Directory.CreateDirectory(temp);
-            var program = Archive.Unpack(download, temp, request.Name);
-            var note = new BinaryNote
+            var artifact = BinaryNames.Artifact(request.Name, version);
+            if (!places.ForceDownload && await _cache.CheckAsync(request.Name, version, cancellationToken).ConfigureAwait(false) is { Trouble: null } cached
+                && IsWanted(request, cached))
             {
-                Program = Path.GetRelativePath(temp, program),
-                Version = version,
-                Source = url.OriginalString,
-                Sha256 = await SumsAsync(temp, cancellationToken).ConfigureAwait(false),
-                Verified = result.Verified,
-            };
-            note.Write(temp);
-            MoveAside(folder);
-            Directory.Move(temp, folder);
-            return new ResolvedBinary(Path.Combine(folder, note.Program), BinaryOrigin.Download, version, result.Verified);
+                return Cached(cached, news);
+            }
+
+            return await UnderLockAsync(request, version, artifact, progress, news, cancellationToken).ConfigureAwait(false);
         }
-        catch (InvalidDataException e)
+        catch (ArgumentException e)
         {
-            throw new TransferException(TransferFault.Wrong, $"{url} cannot be unpacked: {e.Message}", e);
+            throw new TransferException(TransferFault.Refused, e.Message, e);
         }
         catch (IOException e) when (TransferDisk.IsFull(e))
         {
-            throw new TransferException(TransferFault.DiskFull, $"the disk of '{places.Cache}' is full", e);
+            throw new TransferException(TransferFault.DiskFull, $"the disk of '{places.Cache}' is full; free some space and try again", e);
         }
-        finally
+    }
+
+    private async Task<ResolvedBinary?> UnderLockAsync(BinaryRequest request, string version, string artifact, IProgress<TransferProgress> progress,
+        Action<BinaryNews> news, CancellationToken cancellationToken)
+    {
+        if (!places.ForceDownload && !File.Exists(_cache.PathOf(request.Name, version)) && !Directory.Exists(_cache.PathOf(request.Name, version))
+            && NoWayToFetch(request) is var why && why is not null)
         {
-            File.Delete(download);
-            if (Directory.Exists(temp))
+            return why is "" ? null : throw new TransferException(TransferFault.Refused, $"{request.Name} {version} is not in the cache '{places.Cache}', and {why}");
+        }
+
+        var stamp = places.ForceDownload ? Stamp(_cache.PathOf(request.Name, version)) : null;
+        using var held = await _cache.LockAsync(
+            artifact, holder => news(new BinaryNews(BinaryNewsKind.Waiting, $"{holder} is fetching {artifact}; waiting for it")), cancellationToken).ConfigureAwait(false);
+        if (await _cache.CheckAsync(request.Name, version, cancellationToken).ConfigureAwait(false) is { } there)
+        {
+            // Forced: what somebody else has fetched while we waited for the lock is fresh enough.
+            if (there.Trouble is null && IsWanted(request, there) && (!places.ForceDownload || Stamp(_cache.PathOf(request.Name, version)) != stamp))
             {
-                Directory.Delete(temp, recursive: true);
+                return Cached(there, news);
             }
-        }
-    }
 
-    private static async Task<Dictionary<string, string>> SumsAsync(string folder, CancellationToken cancellationToken)
-    {
-        var sums = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
-        {
-            sums[Path.GetRelativePath(folder, file)] = await Checksum.OfFileAsync(file, cancellationToken).ConfigureAwait(false);
-        }
-
-        return sums;
-    }
-
-    private string? LocalBuild(string name)
-    {
-        var order = places.PreferDebug ? s_debug.Concat(s_release) : s_release.Concat(s_debug);
-        var folder = places.Project;
-        for (var i = 0; i <= Parents && folder is not null; i++, folder = Path.GetDirectoryName(folder))
-        {
-            foreach (var build in order)
+            if (there.Trouble is { } trouble && !places.ForceDownload)
             {
-                var candidate = Path.Combine(folder, build, name);
-                if (File.Exists(candidate) && FileOwner.IsTrusted(Path.GetDirectoryName(candidate)!))
+                var aside = await _cache.MoveAsideAsync(artifact, cancellationToken).ConfigureAwait(false);
+                news(new BinaryNews(BinaryNewsKind.Damaged, $"the cached {artifact} was not what it should be: {trouble}; it was moved to '{aside}'"));
+                if (NoWayToFetch(request) is { } reason)
                 {
-                    return candidate;
+                    throw new TransferException(TransferFault.Wrong,
+                        $"the cached {artifact} was damaged ({trouble}), and {(reason is "" ? "no address is known to fetch it from" : reason)}");
                 }
             }
         }
 
-        return null;
+        if (NoWayToFetch(request) is { } none)
+        {
+            return none is "" ? null : throw new TransferException(TransferFault.Refused, $"{artifact} cannot be fetched: {none}");
+        }
+
+        return await FetchAsync(request, version, artifact, progress, news, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<ResolvedBinary?> CachedAsync(BinaryRequest request, CancellationToken cancellationToken)
+    private async Task<ResolvedBinary?> FetchAsync(BinaryRequest request, string version, string artifact, IProgress<TransferProgress> progress,
+        Action<BinaryNews> news, CancellationToken cancellationToken)
     {
-        var folder = request.PlainVersion is { } version ? FolderOf(request.Name, version) : Newest(request.Name);
-        if (folder is null || BinaryNote.Read(folder) is not { } note)
+        var asset = request.Url is { } url ? new ReleaseAsset(url, request.Sha256) : await AssetAsync(request, version, cancellationToken).ConfigureAwait(false);
+        var (download, temp) = (_cache.DownloadOf(artifact), _cache.TempOf(artifact));
+        var fetch = new TransferRequest(asset.Url, download) { Sha256 = asset.Sha256, AllowUnverified = places.AllowUnverified };
+        var result = await transfer.FetchAsync(fetch, progress, cancellationToken).ConfigureAwait(false);
+        try
         {
-            return null;
-        }
-
-        if (!await Checksum.AllAreAsync(folder, note.Sha256, cancellationToken).ConfigureAwait(false))
-        {
-            if (request.Url is not null && !places.Offline)
+            if (request.Whole)
             {
-                return null; // fetched again; the damaged one is moved aside then
+                Directory.CreateDirectory(temp);
+                Archive.Unpack(download, temp, request.Name);
+            }
+            else
+            {
+                Archive.TakeProgram(download, temp, request.Name, artifact);
             }
 
-            throw new TransferException(TransferFault.Wrong,
-                $"the cached '{folder}' is damaged: a file in it has another checksum than when it was fetched; delete the folder, or give its address so "
-                    + "that it can be fetched again");
+            await _cache.InstallAsync(artifact, temp, new Provenance(result.Sha256, result.Verified), cancellationToken).ConfigureAwait(false);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new TransferException(TransferFault.Wrong, $"{ShownUrl.Of(asset.Url)} cannot be unpacked: {e.Message}", e);
+        }
+        finally
+        {
+            File.Delete(download);
+            BinaryCache.RemoveFiles(temp);
         }
 
-        return note.Verified || places.AllowUnverified
-            ? new ResolvedBinary(Path.Combine(folder, note.Program), BinaryOrigin.Cache, note.Version, note.Verified)
+        var installed = await _cache.CheckAsync(request.Name, version, cancellationToken).ConfigureAwait(false);
+        if (installed is not { Trouble: null })
+        {
+            throw new TransferException(TransferFault.Wrong, $"{artifact} was changed while it was installed: {installed?.Trouble ?? "it is gone"}");
+        }
+
+        return Told(installed, BinaryOrigin.Download, news);
+    }
+
+    private async Task<ReleaseAsset> AssetAsync(BinaryRequest request, string version, CancellationToken cancellationToken)
+    {
+        var release = new Release(places.Base!, transfer);
+        var asset = await release.FindAsync(request.Name, version, cancellationToken).ConfigureAwait(false)
+            ?? throw new TransferException(TransferFault.NotFound,
+                $"{release.Shown(version)} has no {BinaryNames.Artifact(request.Name, version)}, neither as .tar.gz or .zip nor bare; check name and version");
+        return request.Sha256 is { } given ? asset with { Sha256 = given } : asset;
+    }
+
+    private ResolvedBinary? Local(BinaryRequest request)
+    {
+        if (request.IsLoom && places.Running is { } running && (request.Exact is null || request.Exact == running.Version))
+        {
+            return places.PreferDebug && places.Project is { } folder && LocalBuilds.FindDebug(folder, request.Name) is { } debug
+                ? new ResolvedBinary(debug, BinaryOrigin.LocalBuild, null, true)
+                : new ResolvedBinary(running.Path, BinaryOrigin.Running, running.Version, true);
+        }
+
+        // Nobody can vouch for the version of a local build: one that is named exactly comes from elsewhere.
+        return request.Exact is null && places.Project is { } project && LocalBuilds.Find(project, request.Name, places.PreferDebug) is { } build
+            ? new ResolvedBinary(build, BinaryOrigin.LocalBuild, null, true)
             : null;
     }
 
-    private string? Newest(string name) => !Directory.Exists(places.Cache)
-        ? null
-        : Directory.EnumerateDirectories(places.Cache, $"{name}-v*-{PlatformTag.Current}")
-        .OrderByDescending(f => f, Comparer<string>.Create(CompareVersions))
-        .FirstOrDefault();
-
-    // b5000 is newer than b999, 1.10 than 1.9: runs of digits compare as numbers.
-    internal static int CompareVersions(string a, string b)
+    /// <summary>The one version meant; null when there is none to be had.</summary>
+    private async Task<string?> VersionAsync(BinaryRequest request, Action<BinaryNews> news, CancellationToken cancellationToken)
     {
-        var (i, j) = (0, 0);
-        while (i < a.Length && j < b.Length)
+        if (request.Exact is { } exact)
         {
-            var (left, right) = (Run(a, i), Run(b, j));
-            var order = char.IsAsciiDigit(a[i]) && char.IsAsciiDigit(b[j])
-                ? (left.TrimStart('0').Length, left.TrimStart('0')).CompareTo((right.TrimStart('0').Length, right.TrimStart('0')))
-                : string.CompareOrdinal(left, right);
-            if (order != 0)
-            {
-                return order;
-            }
-
-            (i, j) = (i + left.Length, j + right.Length);
+            return exact;
         }
 
-        return a.Length.CompareTo(b.Length);
-    }
-
-    private static string Run(string text, int start)
-    {
-        var end = start + 1;
-        while (end < text.Length && char.IsAsciiDigit(text[end]) == char.IsAsciiDigit(text[start]))
+        var newest = _cache.Versions(request.Name) is [var first, ..] ? first : null;
+        if (request.Url is not null || places.Base is not { } root)
         {
-            end++;
+            return places.ForceDownload ? null : newest;
         }
 
-        return text[start..end];
-    }
-
-    private void MoveAside(string folder)
-    {
-        if (Directory.Exists(folder))
+        if (places.Offline)
         {
-            Directory.Move(folder, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{folder}.replaced-{time.GetUtcNow():yyyyMMddHHmmssfff}"));
+            return Newest(request, newest, "the network is not to be touched", news);
         }
-    }
 
-    private string FolderOf(string name, string version) => Path.Combine(places.Cache, $"{name}-v{version}-{PlatformTag.Current}");
-}
+        if (!places.ForceDownload && _latest.Find(root) is { } known)
+        {
+            return known;
+        }
 
-/// <summary>What is remembered of an installed program, as <c>loom-binary.json</c> in its folder.</summary>
-internal sealed record BinaryNote
-{
-    private const string FileName = "loom-binary.json";
-
-    /// <summary>Relative path of the executable.</summary>
-    public required string Program { get; init; }
-
-    public required string Version { get; init; }
-
-    public required string Source { get; init; }
-
-    /// <summary>Checksums of all files by relative path.</summary>
-    public required Dictionary<string, string> Sha256 { get; init; }
-
-    /// <summary>False when no checksum was known when it was fetched.</summary>
-    public required bool Verified { get; init; }
-
-    public void Write(string folder) => DurableFile.Write(Path.Combine(folder, FileName),
-        JsonSerializer.SerializeToUtf8Bytes(this, BinaryJson.Default.BinaryNote));
-
-    public static BinaryNote? Read(string folder)
-    {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(Path.Combine(folder, FileName)), BinaryJson.Default.BinaryNote);
+            var latest = await new Release(root, transfer).LatestAsync(cancellationToken).ConfigureAwait(false);
+            Directory.CreateDirectory(places.Cache);
+            _latest.Note(root, latest);
+            news(new BinaryNews(BinaryNewsKind.Latest, $"the newest {request.Name} is {latest}"));
+            return latest;
         }
-        catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException)
+        catch (TransferException e) when (e.Fault == TransferFault.Unreachable && !places.ForceDownload && newest is not null)
         {
-            return null;
+            return Newest(request, newest, e.Message, news);
         }
     }
-}
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
-[JsonSerializable(typeof(BinaryNote))]
-internal sealed partial class BinaryJson : JsonSerializerContext;
+    private string? Newest(BinaryRequest request, string? newest, string why, Action<BinaryNews> news)
+    {
+        if (newest is not null)
+        {
+            news(new BinaryNews(BinaryNewsKind.Latest, $"{request.Name} {newest} is the newest in the cache; a newer one was not looked for: {why}"));
+        }
+
+        return newest;
+    }
+
+    /// <summary>Why nothing can be fetched: null = it can, empty = no address is known.</summary>
+    private string? NoWayToFetch(BinaryRequest request) =>
+        (request.Url ?? places.Base) is null ? "" : places.Offline ? "the network is not to be touched" : null;
+
+    // Another checksum than it was fetched as is another program under the same version.
+    private static bool IsWanted(BinaryRequest request, CachedBinary cached) =>
+        request.Sha256 is not { } wanted || (cached.Source is null ? cached.Verified : wanted.Equals(cached.Source, StringComparison.OrdinalIgnoreCase));
+
+    private static ResolvedBinary Cached(CachedBinary cached, Action<BinaryNews> news) => Told(cached, BinaryOrigin.Cache, news);
+
+    private static ResolvedBinary Told(CachedBinary found, BinaryOrigin origin, Action<BinaryNews> news)
+    {
+        if (!found.Verified)
+        {
+            news(new BinaryNews(BinaryNewsKind.Unverified, $"{found.Name} {found.Version} was fetched without a known checksum: nobody can say what it is"));
+        }
+
+        return new ResolvedBinary(found.Path, origin, found.Version, found.Verified);
+    }
+
+    private static (DateTime Written, long Bytes)? Stamp(string path) =>
+        File.Exists(path) ? (File.GetLastWriteTimeUtc(path), new FileInfo(path).Length) : Directory.Exists(path) ? (Directory.GetCreationTimeUtc(path), 0) : null;
+}

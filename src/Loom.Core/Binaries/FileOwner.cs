@@ -6,19 +6,21 @@ namespace Loom.Core.Binaries;
 internal static partial class FileOwner
 {
     private const int AtFdCwd = -100;
+    private const int NoFollow = 0x100;
     private const uint WantMode = 0x2 | 0x8; // STATX_MODE | STATX_UID
 
-    /// <summary>Whether a folder belongs to this user or root and nobody else may write to it: only then is a program in it run unasked.</summary>
-    public static bool IsTrusted(string folder)
+    /// <summary>
+    /// Whether a file or folder belongs to this user or root and nobody else may write to it: only then is a program in it run unasked. Where it is a link,
+    /// the link belongs to them too.
+    /// </summary>
+    public static bool IsTrusted(string path)
     {
-        if (StatX(AtFdCwd, folder, 0, WantMode, out var found) != 0)
-        {
-            return false;
-        }
-
         const int GroupOrOthersWrite = 0x12; // 0022
-        return (found.Uid == 0 || found.Uid == GetEffectiveUserId()) && (found.Mode & GroupOrOthersWrite) == 0;
+        return StatX(AtFdCwd, path, NoFollow, WantMode, out var itself) == 0 && IsOurs(itself.Uid)
+            && StatX(AtFdCwd, path, 0, WantMode, out var target) == 0 && IsOurs(target.Uid) && (target.Mode & GroupOrOthersWrite) == 0;
     }
+
+    private static bool IsOurs(uint user) => user == 0 || user == GetEffectiveUserId();
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int StatX(int folder, string path, int flags, uint mask, out Found found);

@@ -4,9 +4,9 @@ using System.Text.Json.Serialization;
 namespace Loom.Core.Binaries;
 
 /// <summary>What is known of a transfer that was cut: enough to go on where it stopped, and only if the server still has the same file.</summary>
-/// <param name="Url">Where it came from.</param>
+/// <param name="Source">Checksum of the url it came from: a url may carry a secret.</param>
 /// <param name="Validator">Strong ETag or Last-Modified of the server's file.</param>
-internal sealed record PartFile(string Url, string Validator)
+internal sealed record PartFile(string Source, string Validator)
 {
     /// <summary>Bytes of <paramref name="part"/> worth keeping for this url, with their validator; 0 when there are none.</summary>
     public static (long Offset, string? Validator) Resumable(string part, Uri url)
@@ -14,7 +14,7 @@ internal sealed record PartFile(string Url, string Validator)
         try
         {
             if (File.Exists(part) && JsonSerializer.Deserialize(File.ReadAllBytes(SidecarOf(part)), PartJson.Default.PartFile) is { } known
-                && known.Url == url.OriginalString)
+                && known.Source == SourceOf(url))
             {
                 return (new FileInfo(part).Length, known.Validator);
             }
@@ -36,7 +36,7 @@ internal sealed record PartFile(string Url, string Validator)
             return;
         }
 
-        File.WriteAllBytes(SidecarOf(part), JsonSerializer.SerializeToUtf8Bytes(new PartFile(url.OriginalString, validator), PartJson.Default.PartFile));
+        File.WriteAllBytes(SidecarOf(part), JsonSerializer.SerializeToUtf8Bytes(new PartFile(SourceOf(url), validator), PartJson.Default.PartFile));
     }
 
     /// <summary>Forgets a transfer.</summary>
@@ -48,6 +48,8 @@ internal sealed record PartFile(string Url, string Validator)
 
     /// <summary>Forgets the note of a finished transfer.</summary>
     public static void DeleteNote(string part) => File.Delete(SidecarOf(part));
+
+    private static string SourceOf(Uri url) => Checksum.Of(System.Text.Encoding.UTF8.GetBytes(url.OriginalString));
 
     private static string SidecarOf(string part) => part + ".json";
 }

@@ -13,10 +13,8 @@ namespace Loom.Core.Binaries;
 /// <param name="disk">The disk.</param>
 /// <param name="time">Clock of pauses and of the stall limit.</param>
 /// <param name="random">Jitter of pauses.</param>
-public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimeProvider time, Random random)
+public sealed partial class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimeProvider time, Random random)
 {
-    private const int MaxRedirects = 10;
-
     /// <summary>Total attempts. Default 5.</summary>
     public int Attempts { get; init; } = 5;
 
@@ -42,16 +40,24 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         if (request.Sha256 is null && !request.AllowUnverified)
         {
             throw new TransferException(TransferFault.Refused,
-                $"no checksum is known for {request.Url}; give its SHA-256, or allow it unverified (--allow-unverified)");
+                $"no checksum is known for {ShownUrl.Of(request.Url)}; give its SHA-256, or allow it unverified (--allow-unverified)");
         }
 
         var part = request.Target + ".part";
+        var resumed = false;
         for (var attempt = 1; ; attempt++)
         {
             try
             {
-                await AttemptAsync(request, part, progress, cancellationToken).ConfigureAwait(false);
+                resumed = await AttemptAsync(request, part, progress, cancellationToken).ConfigureAwait(false);
                 return await FinishAsync(request, part, progress, cancellationToken).ConfigureAwait(false);
+            }
+            catch (TransferException e) when (e.Fault == TransferFault.Wrong && resumed && attempt < Attempts)
+            {
+                // The two ends may be of different files, whatever the server's tags said: once more, from the first byte.
+                PartFile.Delete(part);
+                resumed = false;
+                progress.Report(new TransferProgress("download", 0, request.Bytes, "what was resumed does not fit together; starting anew"));
             }
             catch (RetryException e) when (attempt < Attempts)
             {
@@ -63,7 +69,7 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
             catch (RetryException e)
             {
                 throw new TransferException(TransferFault.Unreachable,
-                    $"{request.Url} could not be fetched in {Attempts} attempts; the last one: {e.Message}. What arrived is kept and resumed next time", e);
+                    $"{ShownUrl.Of(request.Url)} could not be fetched in {Attempts} attempts; the last one: {e.Message}. What arrived is kept and resumed next time", e);
             }
             catch (TransferException e) when (e.Fault == TransferFault.Wrong)
             {
@@ -78,93 +84,28 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         }
     }
 
-    /// <summary>
-    /// The checksum a model hub publishes for a large file: its answer redirects to the storage and carries the SHA-256 as <c>X-Linked-ETag</c>.
-    /// </summary>
-    /// <returns>64 hex digits; null when the server has the file and says none.</returns>
-    /// <exception cref="TransferException">The server does not have the file or does not give it, or failed in every attempt.</exception>
-    public async Task<string?> PublishedSha256Async(Uri url, CancellationToken cancellationToken)
-    {
-        for (var attempt = 1; ; attempt++)
-        {
-            try
-            {
-                return await AskSha256Async(url, cancellationToken).ConfigureAwait(false);
-            }
-            catch (RetryException) when (attempt < Attempts)
-            {
-                await Task.Delay(PauseAfter(attempt), time, cancellationToken).ConfigureAwait(false);
-            }
-            catch (RetryException e)
-            {
-                throw new TransferException(TransferFault.Unreachable, $"{url} could not be asked for in {Attempts} attempts; the last one: {e.Message}", e);
-            }
-        }
-    }
-
-    private async Task<string?> AskSha256Async(Uri url, CancellationToken cancellationToken)
-    {
-        using var stall = new StallGuard(Stall, time, cancellationToken);
-        try
-        {
-            var at = url;
-            for (var hop = 0; hop <= MaxRedirects; hop++)
-            {
-                using var message = new HttpRequestMessage(HttpMethod.Head, at);
-                message.Headers.UserAgent.Add(new ProductInfoHeaderValue("loom", null));
-                using var response = await http.SendAsync(message, stall.Token).ConfigureAwait(false);
-                if (response.Headers.TryGetValues("X-Linked-ETag", out var tags))
-                {
-                    var tag = tags.First().Trim('"');
-                    return tag.Length == 64 && tag.All(char.IsAsciiHexDigit) ? tag.ToLowerInvariant() : null;
-                }
-
-                if (Redirect(at, response) is not { } next)
-                {
-                    // A storage may be open to the signed GET only; the hub itself has sent us there.
-                    if (at.Host == url.Host || (int)response.StatusCode is not (401 or 403))
-                    {
-                        Judge(response, url);
-                    }
-
-                    return null;
-                }
-
-                at = next;
-            }
-        }
-        catch (HttpRequestException e)
-        {
-            throw new RetryException(e.Message, e);
-        }
-        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new RetryException(string.Create(CultureInfo.InvariantCulture, $"no answer for {Stall.TotalSeconds:0.##} s"), e);
-        }
-
-        throw new TransferException(TransferFault.Wrong, $"{url}: more than {MaxRedirects} redirects");
-    }
-
-    private async Task AttemptAsync(TransferRequest request, string part, IProgress<TransferProgress> progress, CancellationToken cancellationToken)
+    /// <returns>Whether it went on from what was there before.</returns>
+    private async Task<bool> AttemptAsync(TransferRequest request, string part, IProgress<TransferProgress> progress, CancellationToken cancellationToken)
     {
         var (offset, validator) = PartFile.Resumable(part, request.Url);
         using var stall = new StallGuard(Stall, time, cancellationToken);
         try
         {
-            using var response = await SendAsync(request.Url, offset, validator, stall.Token).ConfigureAwait(false);
+            using var response = await Hops.FollowAsync(http, request.Url, HttpMethod.Get, message => AskForRest(message, offset, validator), stall.Token)
+                .ConfigureAwait(false);
             if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
             {
                 if (offset > 0 && response.Content.Headers.ContentRange?.Length == offset && offset == (request.Bytes ?? offset))
                 {
                     progress.Report(new TransferProgress("download", offset, offset, "it had arrived whole before"));
-                    return; // only the check was missing
+                    return true; // only the check was missing
                 }
 
                 PartFile.Delete(part);
                 throw new RetryException("the server's file is shorter than what was fetched before; starting anew");
             }
 
-            Judge(response, request.Url);
+            Hops.Judge(response, request.Url);
             var resumed = response.StatusCode == HttpStatusCode.PartialContent && response.Content.Headers.ContentRange?.From == offset;
             if (response.StatusCode == HttpStatusCode.PartialContent && !resumed)
             {
@@ -179,6 +120,7 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
             }
 
             await CopyAsync(request, response, part, resumed ? offset : 0, progress, stall).ConfigureAwait(false);
+            return resumed;
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -196,7 +138,7 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         long? total = response.Content.Headers.ContentLength is { } length ? offset + length : request.Bytes;
         if (request.Bytes is { } wanted && total != wanted)
         {
-            throw new TransferException(TransferFault.Wrong, $"{request.Url} has {total} bytes, {wanted} were expected");
+            throw new TransferException(TransferFault.Wrong, $"{ShownUrl.Of(request.Url)} has {total} bytes, {wanted} were expected");
         }
 
         CheckRoom(part, total is { } t ? t - offset : 0);
@@ -209,7 +151,7 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         {
             if (done == 0 && LooksLikeWebPage(buffer.AsSpan(0, read)))
             {
-                throw Page(request.Url);
+                throw Hops.Page(request.Url);
             }
 
             await file.WriteAsync(buffer.AsMemory(0, read), stall.Token).ConfigureAwait(false);
@@ -225,7 +167,7 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
     }
 
     /// <summary>Reads the body; a fault of the network must not pass for one of the disk.</summary>
-    private static async ValueTask<int> ReadAsync(Stream body, byte[] buffer, CancellationToken cancellationToken)
+    private static async ValueTask<int> ReadAsync(Stream body, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         try
         {
@@ -246,7 +188,7 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         if (request.Sha256 is { } wanted && !found.Equals(wanted, StringComparison.OrdinalIgnoreCase))
         {
             throw new TransferException(TransferFault.Wrong,
-                $"{request.Url} has SHA-256 {found}, {wanted} was expected; the file was thrown away. Check the checksum, or whether the file changed");
+                $"{ShownUrl.Of(request.Url)} has SHA-256 {found}, {wanted} was expected; the file was thrown away. Check the checksum, or whether the file changed");
         }
 
         DurableFile.Publish(part, request.Target);
@@ -254,64 +196,16 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         return new TransferResult(found, bytes, request.Sha256 is not null);
     }
 
-    private async Task<HttpResponseMessage> SendAsync(Uri url, long offset, string? validator, CancellationToken cancellationToken)
+    private static void AskForRest(HttpRequestMessage message, long offset, string? validator)
     {
-        for (var hop = 0; hop <= MaxRedirects; hop++)
+        if (offset > 0)
         {
-            using var message = new HttpRequestMessage(HttpMethod.Get, url);
-            message.Headers.UserAgent.Add(new ProductInfoHeaderValue("loom", null));
-            if (offset > 0)
-            {
-                message.Headers.Range = new RangeHeaderValue(offset, null);
-                message.Headers.TryAddWithoutValidation("If-Range", validator);
-            }
-
-            var response = await http.SendAsync(message, cancellationToken).ConfigureAwait(false);
-            if (Redirect(url, response) is not { } next)
-            {
-                return response;
-            }
-
-            response.Dispose();
-            url = next;
+            message.Headers.Range = new RangeHeaderValue(offset, null);
+            message.Headers.TryAddWithoutValidation("If-Range", validator);
         }
-
-        throw new TransferException(TransferFault.Wrong, $"{url}: more than {MaxRedirects} redirects");
-    }
-
-    /// <summary>Where an answer sends us; null when it is no redirect. https never leads to http.</summary>
-    private static Uri? Redirect(Uri url, HttpResponseMessage response)
-    {
-        if ((int)response.StatusCode is not (301 or 302 or 303 or 307 or 308) || response.Headers.Location is not { } location)
-        {
-            return null;
-        }
-
-        var next = new Uri(url, location);
-        return next.Scheme == Uri.UriSchemeHttps || (url.Scheme != Uri.UriSchemeHttps && next.Scheme == Uri.UriSchemeHttp)
-            ? next
-            : throw new TransferException(TransferFault.Refused, $"{url} redirects to {next}, which is not https; refused");
     }
 
     private TimeSpan PauseAfter(int attempt) => FirstPause * Math.Pow(2, attempt - 1) * (0.9 + (0.2 * random.NextDouble()));
-
-    private static void Judge(HttpResponseMessage response, Uri url)
-    {
-        var status = (int)response.StatusCode;
-        switch (status)
-        {
-            case 200 or 206 when response.Content.Headers.ContentType?.MediaType is "text/html" or "application/xhtml+xml":
-                throw Page(url);
-            case 200 or 206:
-                return;
-            case 404 or 410:
-                throw new TransferException(TransferFault.NotFound, $"{url} answered {status}: there is no such file");
-            case 408 or 429 or >= 500:
-                throw new RetryException($"the server answered {status}");
-            default:
-                throw new TransferException(TransferFault.NotFound, $"{url} answered {status} {response.ReasonPhrase}");
-        }
-    }
 
     private void CheckRoom(string part, long missing)
     {
@@ -334,36 +228,5 @@ public sealed class Transfer(HttpMessageInvoker http, ITransferDisk disk, TimePr
         return trimmed.StartsWith("<!doctype html", StringComparison.OrdinalIgnoreCase) || trimmed.StartsWith("<html", StringComparison.OrdinalIgnoreCase);
     }
 
-    private static TransferException Page(Uri url) => new(TransferFault.Wrong,
-        $"{url} answered with a web page, not with the file; open it in a browser to see why");
-
     private static long Length(string path) => File.Exists(path) ? new FileInfo(path).Length : 0;
-
-    /// <summary>An attempt failed in a way that another one may not.</summary>
-    private sealed class RetryException(string message, Exception? cause = null) : Exception(message, cause);
-
-    /// <summary>Ends an attempt when nothing arrives for a while.</summary>
-    private sealed class StallGuard : IDisposable
-    {
-        private readonly CancellationTokenSource _silence;
-        private readonly CancellationTokenSource _both;
-        private readonly TimeSpan _limit;
-
-        public StallGuard(TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
-        {
-            _limit = limit;
-            _silence = new CancellationTokenSource(limit, time);
-            _both = CancellationTokenSource.CreateLinkedTokenSource(_silence.Token, cancellationToken);
-        }
-
-        public CancellationToken Token => _both.Token;
-
-        public void Reset() => _silence.CancelAfter(_limit);
-
-        public void Dispose()
-        {
-            _both.Dispose();
-            _silence.Dispose();
-        }
-    }
 }

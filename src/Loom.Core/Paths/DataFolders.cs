@@ -28,6 +28,16 @@ public sealed record DataFolders(string DataRoot, string CacheDir, string TmpDir
         }
     }
 
+    /// <summary>Creates what the variables point to: programs look for these folders, few of them make them.</summary>
+    /// <exception cref="IOException">One cannot be created.</exception>
+    public void Create()
+    {
+        foreach (var (_, folder) in Variables())
+        {
+            Directory.CreateDirectory(folder);
+        }
+    }
+
     private (string Name, string Value)[] Variables()
     {
         var huggingface = Path.Combine(CacheDir, "huggingface");

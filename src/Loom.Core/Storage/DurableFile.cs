@@ -45,6 +45,13 @@ public static partial class DurableFile
         SyncFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
+    /// <summary>Moves a complete, flushed folder to <paramref name="path"/>, which must not exist, and makes the move itself durable.</summary>
+    public static void PublishFolder(string temp, string path)
+    {
+        Directory.Move(temp, path);
+        SyncFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
+    }
+
     private static void SyncFolder(string folder)
     {
         // .NET opens no folders, and a rename is durable only once its folder is flushed.

@@ -47,14 +47,17 @@ internal sealed class LlamaServerFinder(NodeOptions options, Transfer transfer, 
         {
             Project = options.WorkingDirectory,
             Cache = Path.Combine(options.CacheDir, "engines"),
+            PreferDebug = options.PreferDebug,
+            ForceDownload = options.ForceDownload && engine.Url is not null,
             Offline = options.Offline,
             AllowUnverified = options.AllowUnverified,
         };
-        var request = new BinaryRequest(Name) { Version = engine.Version, Url = engine.Url, Sha256 = engine.Sha256 };
+        var request = new BinaryRequest(Name) { Version = engine.Version, Url = engine.Url, Sha256 = engine.Sha256, Whole = true };
         try
         {
             return await new BinaryResolver(places, transfer, time)
-                .ResolveAsync(request, step, holder => step.Phase("wait", $"{holder} is fetching it"), cancellationToken).ConfigureAwait(false);
+                .ResolveAsync(request, step, news => step.Phase(news.Kind == BinaryNewsKind.Waiting ? "wait" : "note", news.Text), cancellationToken)
+                .ConfigureAwait(false);
         }
         catch (TransferException e)
         {
@@ -69,10 +72,9 @@ internal sealed class LlamaServerFinder(NodeOptions options, Transfer transfer, 
             TimeSpan.FromSeconds(30), cancellationToken).ConfigureAwait(false);
         if (answer.Code != 0)
         {
-            Directory.Delete(Path.Combine(options.CacheDir, "engines",
-                Path.GetRelativePath(Path.Combine(options.CacheDir, "engines"), resolved.Path).Split('/')[0]), recursive: true);
+            await new BinaryCache(Path.Combine(options.CacheDir, "engines"), time).RemoveAsync(Name, resolved.Version!, CancellationToken.None).ConfigureAwait(false);
             throw new ProvisionException(ProvisionExit.NotFound,
-                $"engine \"{engine.Name}\": what {engine.Url} gave does not run here: {answer.Tail.LastOrDefault() ?? answer.Reason}");
+                $"engine \"{engine.Name}\": what {ShownUrl.Of(engine.Url!)} gave does not run here: {answer.Tail.LastOrDefault() ?? answer.Reason}");
         }
     }
 }

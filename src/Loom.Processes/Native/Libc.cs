@@ -94,6 +94,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "eventfd", SetLastError = true)]
     internal static partial SafeFileHandle EventDescriptor(uint initial, int flags);
 
+    [LibraryImport(Library, EntryPoint = "execve", SetLastError = true)]
+    internal static partial int Execute(byte* path, byte** arguments, byte** environment);
+
     // posix_spawn and its helpers return the error instead of setting errno.
     [LibraryImport(Library, EntryPoint = "posix_spawn")]
     internal static partial int Spawn(int* pid, byte* path, byte* actions, byte* attributes, byte** arguments, byte** environment);

@@ -198,7 +198,7 @@ internal static unsafe class Spawner
         }
     }
 
-    private sealed class NativeStrings : IDisposable
+    internal sealed class NativeStrings : IDisposable
     {
         private readonly List<nint> _blocks = [];
 

@@ -55,7 +55,7 @@ public sealed class AgentHostTests : IAsyncDisposable
         await using var host = Host(Project(Agent("a")));
         await host.StartAsync(["a"], true, default);
         _supervisor.StopFault = new SurvivorsException(["42 (stuck)"]);
-        (await Should.ThrowAsync<SurvivorsException>(() => host.StopAsync(["a"], default).WaitAsync(s_deadline))).Survivors.ShouldBe(["42 (stuck)"]);
+        (await Should.ThrowAsync<SurvivorsException>(() => host.StopAsync(["a"], false, default).WaitAsync(s_deadline))).Survivors.ShouldBe(["42 (stuck)"]);
         host.Agents.Single().State.ShouldBe(ProcessState.Failed);
     }
 
@@ -75,7 +75,7 @@ public sealed class AgentHostTests : IAsyncDisposable
     {
         await using var host = Host(Project(Agent("researcher"), Agent("writer")));
         (await Should.ThrowAsync<UnknownAgentException>(() => host.StartAsync(["writer", "writter"], true, default))).Nearest.ShouldBe("writer");
-        await Should.ThrowAsync<UnknownAgentException>(() => host.StopAsync(["x"], default));
+        await Should.ThrowAsync<UnknownAgentException>(() => host.StopAsync(["x"], true, default));
         await Should.ThrowAsync<UnknownAgentException>(() => host.WaitAsync(["x"], _ => true, default));
         _supervisor.Calls.ShouldBeEmpty();
     }
@@ -108,7 +108,7 @@ public sealed class AgentHostTests : IAsyncDisposable
         }
 
         await ReachAsync(host, "rewired", ProcessState.Running);
-        await host.StopAsync(["stopped"], default);
+        await host.StopAsync(["stopped"], true, default);
         var calls = _supervisor.Calls.Length;
         var next = Project(
             Agent("new", "old"),

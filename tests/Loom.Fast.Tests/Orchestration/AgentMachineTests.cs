@@ -184,6 +184,27 @@ public sealed class AgentMachineTests
     }
 
     [Fact]
+    public void Stop_WithDependents_TheyStopFirstAndComeBackWithIt()
+    {
+        var stage = new Stage(Project(Agent("db"), Agent("job"), Agent("api", "db", "job:succeeded"), Agent("web", "api"), Agent("other"))).Start();
+        stage.Ready("db", "other").Completed("job").Ready("api").Ready("web").Take();
+        stage.StopWithDependents("job").Take().ShouldBe(["stop job"]); // it has done its work: nobody runs on it
+        stage.StopWithDependents("db").Take().ShouldBe(["stop web", "stop api", "stop db", "hold api", "hold web"], ignoreOrder: true);
+        stage.Shown("web").ShouldBe("skipped: needs api to be ready, but api was skipped");
+        stage.Shown("api").ShouldStartWith("skipped: needs db to be ready, but db is");
+        stage.Start("db", "job").Ready("db").Completed("job").Ready("api").Shown("web").ShouldBe("running");
+    }
+
+    [Fact]
+    public void Restart_WithoutDependencies_NobodyFollows()
+    {
+        var stage = new Stage(Project(Agent("db"), Agent("api", "db") with { RestartsWithDependencies = true })).Start();
+        stage.Ready("db").Ready("api").Take();
+        stage.Do(new HostEvent.RestartWanted(["db"], Dependencies: false)).Ready("db").Take().ShouldBe(["stop db", "start db"]);
+        stage.Restart("db").Ready("db").Take().ShouldBe(["stop db", "start db", "restart api"]);
+    }
+
+    [Fact]
     public void Start_WhileStopping_ComesUpAfterwardsOnce()
     {
         var stage = new Stage(Project(Agent("a")), byHand: true).Start();

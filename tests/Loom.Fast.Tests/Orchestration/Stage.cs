@@ -38,7 +38,9 @@ internal sealed class Stage
 
     internal Stage Start(params string[] names) => Do(new HostEvent.StartWanted(names.Length == 0 ? null : AgentNames.Resolve(State, names), true));
 
-    internal Stage Stop(params string[] names) => Do(new HostEvent.StopWanted(AgentNames.Resolve(State, names)));
+    internal Stage Stop(params string[] names) => Do(new HostEvent.StopWanted(AgentNames.Resolve(State, names), Dependents: false));
+
+    internal Stage StopWithDependents(params string[] names) => Do(new HostEvent.StopWanted(AgentNames.Resolve(State, names), Dependents: true));
 
     internal Stage Restart(params string[] names) => Do(new HostEvent.RestartWanted(AgentNames.Resolve(State, names), true));
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Agents.Binaries;
 using Loom.Agents.Plans;
 using Loom.Agents.Settings;
 using Loom.Cli.Composition;
@@ -50,11 +51,14 @@ public sealed class UnreadSettingsTests
             [agents.reader]
             script = "reader.py"
             ready.log = "up"
+            [binaries.tool]
+            path = "tool"
             """);
         load.Files.AddProgram("/usr/bin/python3").Add("/project/reader.py", "");
         var result = load.Load();
         result.Ok.ShouldBeTrue();
         RuntimeOptions.From(result.Snapshot);
+        BinaryOptions.From(result.Snapshot);
         ControlOptions.From(result.Snapshot);
         NodeOptions.From(result.Snapshot, new NodeSurroundings("/loom", "/logs", null, ImmutableDictionary<string, string>.Empty));
         ProjectPlanner.Plan(result.Snapshot, load.Files, new PlanSurroundings { RunId = "run", FreePort = _ => 1, ApiBase = "http://127.0.0.1:8080/v1" }).Faults.ShouldBeEmpty();

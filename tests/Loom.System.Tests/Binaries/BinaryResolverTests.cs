@@ -1,7 +1,9 @@
+using System.Collections.Concurrent;
 using System.Formats.Tar;
 using System.IO.Compression;
 using System.Text;
 using Loom.Core.Binaries;
+using Loom.Runtime;
 using Loom.Testing;
 using Shouldly;
 using Xunit;
@@ -13,6 +15,7 @@ public sealed class BinaryResolverTests : IAsyncLifetime
     private const string Script = "#!/bin/sh\necho version 1\n";
     private readonly TempFolder _folder = new();
     private readonly HttpMessageInvoker _http = Transfer.CreateClient();
+    private readonly ConcurrentQueue<BinaryNews> _news = new();
     private LyingServer _server = null!;
 
     public async ValueTask InitializeAsync() => _server = await LyingServer.StartAsync([]);
@@ -57,11 +60,11 @@ public sealed class BinaryResolverTests : IAsyncLifetime
         _server.Requests.Count.ShouldBe(1);
 
         await File.AppendAllTextAsync(first.Path, "rm -rf /\n");
-        (await Should.ThrowAsync<TransferException>(ResolveAsync(Request(), p => p with { Offline = true }))).Fault.ShouldBe(TransferFault.Wrong);
         var again = (await ResolveAsync(Request()))!;
         again.Origin.ShouldBe(BinaryOrigin.Download);
         (await File.ReadAllTextAsync(again.Path)).ShouldBe(Script);
-        Directory.GetDirectories(_folder["cache"]).ShouldContain(d => d.Contains(".replaced-"));
+        Directory.GetFiles(_folder["cache"]).ShouldContain(d => d.Contains(".damaged-"));
+        _news.ShouldContain(n => n.Kind == BinaryNewsKind.Damaged && n.Text.Contains("has SHA-256"));
     }
 
     [Theory(Timeout = 60_000)]
@@ -71,7 +74,7 @@ public sealed class BinaryResolverTests : IAsyncLifetime
     {
         _server.Content = kind == "tar" ? Tar(("dist/tool", Script), ("dist/lib.so.1", "library"), ("dist/lib.so", "->lib.so.1"))
             : Zip(("dist/tool", Script), ("dist/lib.so.1", "library"));
-        var found = (await ResolveAsync(Request()))!;
+        var found = (await ResolveAsync(Request() with { Whole = true }))!;
         found.Path.ShouldEndWith("dist/tool");
         File.Exists(Path.Combine(Path.GetDirectoryName(found.Path)!, "lib.so.1")).ShouldBeTrue();
     }
@@ -86,6 +89,7 @@ public sealed class BinaryResolverTests : IAsyncLifetime
         {
             _server.Content = content;
             (await Should.ThrowAsync<TransferException>(ResolveAsync(Request()))).Message.ShouldContain("refused");
+            (await Should.ThrowAsync<TransferException>(ResolveAsync(Request() with { Whole = true }))).Message.ShouldContain("refused");
             Directory.GetFileSystemEntries(_folder["cache"]).ShouldAllBe(f => f.EndsWith(".lock"));
         }
     }
@@ -93,18 +97,35 @@ public sealed class BinaryResolverTests : IAsyncLifetime
     [Fact(Timeout = 60_000)]
     public async Task Resolve_LinkOutOfTheArchive_IsRefused()
     {
-        _server.Content = Tar(("dist", "->../../../etc"), ("dist/tool", Script));
-        (await Should.ThrowAsync<TransferException>(ResolveAsync(Request()))).Fault.ShouldBe(TransferFault.Wrong);
+        foreach (var whole in new[] { true, false })
+        {
+            _server.Content = Tar(("dist", "->../../../etc"), ("dist/tool", Script));
+            (await Should.ThrowAsync<TransferException>(ResolveAsync(Request() with { Whole = whole }))).Fault.ShouldBe(TransferFault.Wrong);
+        }
+
         _server.Content = Tar(("real/x", "x"), ("dist", "->real"), ("dist/tool", Script));
-        (await Should.ThrowAsync<TransferException>(ResolveAsync(Request()))).Message.ShouldContain("through a link");
+        (await Should.ThrowAsync<TransferException>(ResolveAsync(Request() with { Whole = true }))).Message.ShouldContain("through a link");
+        _server.Content = Tar(("other", Script), ("tool", "->other"));
+        (await Should.ThrowAsync<TransferException>(ResolveAsync(Request()))).Message.ShouldContain("is a link");
     }
 
-    [Theory]
-    [InlineData("v1.9", "v1.10", -1)]
-    [InlineData("b999", "b5000", -1)]
-    [InlineData("v1.2", "v1.2", 0)]
-    [InlineData("v2.0", "v1.99", 1)]
-    public void CompareVersions_Numbers_CompareAsNumbers(string a, string b, int sign) => Math.Sign(BinaryResolver.CompareVersions(a, b)).ShouldBe(sign);
+    [Fact(Timeout = 60_000)]
+    public async Task Resolve_ArchiveOfOneProgram_OnlyTheProgramIsTaken()
+    {
+        foreach (var content in new[] { Tar(("tool-1.2/README", "text"), ("tool-1.2/tool", Script)), Zip(("README", "text"), ("bin/tool", Script)) })
+        {
+            _server.Content = content;
+            var found = (await ResolveAsync(Request()))!;
+            Path.GetFileName(found.Path).ShouldBe($"tool-v1.2-{BinaryNames.Platform}");
+            (await File.ReadAllTextAsync(found.Path)).ShouldBe(Script);
+            File.GetUnixFileMode(found.Path).ShouldBe((UnixFileMode)0b111_101_101);
+        }
+
+        var list = await File.ReadAllTextAsync(_folder["cache/checksums.txt"]);
+        list.ShouldContain($"{Checksum.Of(Encoding.UTF8.GetBytes(Script))}  tool-v1.2-{BinaryNames.Platform}\n");
+        _server.Content = Tar(("a/tool", Script), ("b/tool", Script));
+        (await Should.ThrowAsync<TransferException>(ResolveAsync(Request()))).Message.ShouldContain("there are 2 files named 'tool'");
+    }
 
     private BinaryRequest Request() => new("tool") { Version = "v1.2", Url = new Uri(_server.Root, "tool"), Sha256 = Checksum.Of(_server.Content) };
 
@@ -112,7 +133,7 @@ public sealed class BinaryResolverTests : IAsyncLifetime
     {
         var places = new BinaryPlaces { Project = _folder["project"], Cache = _folder["cache"] };
         var transfer = new Transfer(_http, new TransferDisk(), TimeProvider.System, new Random(1)) { FirstPause = TimeSpan.FromMilliseconds(5) };
-        return new BinaryResolver(change?.Invoke(places) ?? places, transfer, TimeProvider.System).ResolveAsync(request, new Nobody(), _ => { },
+        return new BinaryResolver(change?.Invoke(places) ?? places, transfer, TimeProvider.System).ResolveAsync(request, new Nobody(), _news.Enqueue,
             CancellationToken.None);
     }
 

@@ -69,11 +69,12 @@ public sealed class ProjectRunTests : IDisposable
             break;
         }
 
-        (await client.AskAsync(new ControlRequest("stop") { Name = "a" }, default))!.State!.Processes.Single().State.ShouldBe("stopped");
-        (await client.AskAsync(new ControlRequest("start") { Name = "a" }, default))!.State!.Processes.Single().State.ShouldBe("running");
-        var unknown = (await client.AskAsync(new ControlRequest("stop") { Name = "b" }, default))!;
-        unknown.Unknown.ShouldBeTrue();
-        unknown.Error!.ShouldContain("there is no process 'b'; there are: a");
+        (await client.AskAsync(new ControlRequest("stop") { Names = ["a"] }, default))!.State!.Processes.Single().State.ShouldBe("stopped");
+        (await client.AskAsync(new ControlRequest("start") { Names = ["a"] }, default))!.State!.Processes.Single().State.ShouldBe("running");
+        var unknown = (await client.AskAsync(new ControlRequest("stop") { Names = ["b"] }, default))!;
+        unknown.Refusal.ShouldBe(ControlRefusal.UnknownName);
+        unknown.Nearest.ShouldBe("a");
+        unknown.Error!.ShouldContain("there is no agent 'b'; did you mean 'a'? there are: a");
         (await client.AskAsync(new ControlRequest("fly"), default))!.Error!.ShouldContain("unknown request 'fly'");
 
         run.DownRequested.IsCancellationRequested.ShouldBeFalse();

@@ -7,6 +7,9 @@ internal static class UnknownVariables
     {
         "LOOM_BRIDGE_TOKEN", "LOOM_AGENT_ID", "LOOM_AGENT_CONFIG", "LOOM_RUN_ID", "LOOM_MCP_SERVERS", "LOOM_JOB_ID", "LOOM_EXPERIMENT_ID", "ARC_EXPERIMENT_ID",
         "LOOM_CYCLE_ID", "LOOM_OUTPUT_DIR",
+
+        // Read before there are settings: which loom it is that reads them.
+        "LOOM_EXECUTABLE", "LOOM_HANDED_OVER",
     };
 
     public static void Tell(LoadRequest request, IReadOnlyDictionary<string, VariableValue> variables, HashSet<string> referenced, FaultList faults)

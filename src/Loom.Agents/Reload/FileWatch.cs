@@ -1,0 +1,163 @@
+using Loom.Core.Loops;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Agents.Reload;
+
+/// <summary>
+/// Tells of changed files below one path: by inotify while that works, else by a look each second. It stops working when the user's watches run out, and when
+/// the folder itself goes away, as another branch checked out may do.
+/// </summary>
+internal sealed partial class FileWatch : IAsyncDisposable
+{
+    private static readonly TimeSpan s_look = TimeSpan.FromSeconds(1);
+
+    private readonly string _path;
+    private readonly WatchFilter _filter;
+    private readonly Action<string> _changed;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly BackgroundLoop _loop;
+    private FileSystemWatcher? _kernel;
+    private volatile string? _whyNotKernel;
+
+    /// <param name="path">Absolute file or folder.</param>
+    /// <param name="filter">Which files count.</param>
+    /// <param name="changed">Called from any thread with the absolute path of each changed file.</param>
+    /// <param name="time">Clock of the looks.</param>
+    /// <param name="logger">Where the one notice goes when it has to look by itself.</param>
+    /// <param name="kernel">False: do not try inotify.</param>
+    internal FileWatch(string path, WatchFilter filter, Action<string> changed, TimeProvider time, ILogger logger, bool kernel = true)
+    {
+        _path = path;
+        _filter = filter;
+        _changed = changed;
+        _time = time;
+        _logger = logger;
+        if (kernel)
+        {
+            TryKernel();
+        }
+        else
+        {
+            _whyNotKernel = "not asked to";
+        }
+
+        _loop = BackgroundLoop.Start($"watch {path}", LookAsync, logger);
+    }
+
+    /// <summary>Whether the kernel tells; else it is looked for each second.</summary>
+    internal bool ByKernel => _whyNotKernel is null;
+
+    public async ValueTask DisposeAsync()
+    {
+        await _loop.DisposeAsync().ConfigureAwait(false);
+        _kernel?.Dispose();
+    }
+
+    private void TryKernel()
+    {
+        var folder = Directory.Exists(_path);
+        var watched = folder ? _path : Path.GetDirectoryName(_path)!;
+        try
+        {
+            _kernel = new FileSystemWatcher(watched)
+            {
+                IncludeSubdirectories = folder,
+                NotifyFilter = NotifyFilters.FileName | NotifyFilters.DirectoryName | NotifyFilters.LastWrite | NotifyFilters.Size | NotifyFilters.CreationTime,
+            };
+            _kernel.Changed += (_, e) => Told(e.FullPath);
+            _kernel.Created += (_, e) => Told(e.FullPath);
+            _kernel.Deleted += (_, e) => Told(e.FullPath);
+            _kernel.Renamed += (_, e) =>
+            {
+                Told(e.OldFullPath);
+                Told(e.FullPath);
+            };
+            _kernel.Error += (_, e) => GiveUp(e.GetException());
+            _kernel.EnableRaisingEvents = true;
+        }
+        catch (Exception e) when (e is IOException or ArgumentException or UnauthorizedAccessException)
+        {
+            GiveUp(e);
+        }
+    }
+
+    private void GiveUp(Exception error)
+    {
+        if (error is InternalBufferOverflowException)
+        {
+            _changed(_path); // too many at once to name them: something has changed
+        }
+        else
+        {
+            _whyNotKernel ??= error.Message;
+        }
+    }
+
+    private void Told(string path)
+    {
+        if (!ByKernel)
+        {
+            return; // the looks tell it
+        }
+
+        if (path == _path)
+        {
+            Tell(path, Path.GetFileName(path));
+        }
+        else if (path.Length > _path.Length && path.StartsWith(_path, StringComparison.Ordinal) && path[_path.Length] == '/')
+        {
+            var relative = path[(_path.Length + 1)..];
+            if (!Directory.Exists(path))
+            {
+                Tell(path, relative);
+            }
+            else if (!relative.Split('/').Any(part => WatchFilter.IsNever(part)))
+            {
+                // What came with a folder moved in, or was made before the kernel watched it, is told of by nobody else.
+                foreach (var file in FilePoll.Files(_path, relative, _filter))
+                {
+                    _changed(Path.Combine(_path, file));
+                }
+            }
+        }
+    }
+
+    private void Tell(string path, string relative)
+    {
+        if (_filter.Counts(relative))
+        {
+            _changed(path);
+        }
+    }
+
+    private async Task LookAsync(CancellationToken cancellationToken)
+    {
+        var root = Path.GetDirectoryName(_path)!;
+        var seen = Directory.Exists(_path);
+        FilePoll? poll = null;
+        while (true)
+        {
+            if (ByKernel && (seen ? !Directory.Exists(_path) : !Directory.Exists(root)))
+            {
+                _whyNotKernel = "the folder was not there for a while";
+            }
+
+            if (_whyNotKernel is { } why && poll is null)
+            {
+                LogPolling(_logger, _path, why);
+                poll = new FilePoll(_path, _filter);
+            }
+
+            foreach (var file in poll?.Look() ?? [])
+            {
+                _changed(file == Path.GetFileName(_path) && File.Exists(_path) ? _path : Path.Combine(_path, file));
+            }
+
+            await Task.Delay(s_look, _time, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    [LoggerMessage(EventId = 3110, Level = LogLevel.Warning, Message = "'{Path}' is looked at once a second for changes, since the kernel does not tell of them: {Reason} (watches are limited by fs.inotify.max_user_watches)")]
+    private static partial void LogPolling(ILogger logger, string path, string reason);
+}

@@ -1,0 +1,142 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Loom.Agents.Binaries;
+using Loom.Agents.Project;
+using Loom.Cli.Binaries;
+using Loom.Cli.Composition;
+using Loom.Cli.Config;
+using Loom.Cli.Terminal;
+using Loom.Core.Settings;
+using Loom.Processes;
+using Loom.Processes.Logs;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Cli.Verbs;
+
+/// <summary>The life of a command that runs a project: reads and judges everything, takes the project's lock, runs it, and says what is left.</summary>
+/// <param name="context">Surroundings of the verb.</param>
+/// <param name="parse">Its command line.</param>
+/// <param name="signals">Who asks it to stop.</param>
+internal sealed class ProjectSession(VerbContext context, ParseResult parse, ProcessSignals signals)
+{
+    /// <summary>Print what the processes write, once ready.</summary>
+    public bool Follow { get; init; }
+
+    /// <summary>Launched by <c>--detach</c>: nobody watches, and SIGHUP reopens the logs.</summary>
+    public bool InBackground { get; init; }
+
+    /// <summary>Runs the project until it is asked to stop, or joins the runtime that already does.</summary>
+    /// <param name="wish">What the command line says of the agents.</param>
+    /// <param name="allowUnverified">Accept downloads without a known checksum.</param>
+    /// <returns>The exit code.</returns>
+    public async Task<int> UpAsync(AgentWish wish, bool allowUnverified)
+    {
+        var started = context.Time.GetTimestamp();
+        if (Plan(wish, allowUnverified) is not { } plan)
+        {
+            return ExitCode.Usage;
+        }
+
+        // Read by the socket engine at its first use: completions run where they arrive instead of hopping to the thread pool, which halves what the gateway
+        // adds to a first token. Nothing on that path blocks. Set after the environment was captured, so that children do not inherit it.
+        Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
+        Directory.CreateDirectory(plan.Runtime.LogsDir);
+        using var log = new SharedLog(Path.Combine(plan.Runtime.LogsDir, "loom.log"), new LogOptions(), context.Time);
+        using var board = new TaskBoard(context.Terminal, context.Time);
+        using var logging = new LoomLogging(
+            log,
+            plan.Settings.Get(SharedSettings.Log).LevelOf,
+            plan.Runtime.JsonLog,
+            (_, line) => board.Print(context.Terminal.Paint(Tone.Busy, "loom: ") + line),
+            new SecretMask(SecretValues.From(plan.Settings)),
+            context.Terminal.Verbose ? LogLevel.Information : LogLevel.Warning);
+        using var loggers = new LoggerFactory([logging], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
+        try
+        {
+            var config = RunningConfig.Content(plan.Settings, LoomRegistry.Instance);
+            var run = await StartRunAsync(plan.Settings.ProjectFolder, config, loggers).ConfigureAwait(false);
+            if (run is null)
+            {
+                return await SecondUp.RunAsync(context, plan.Settings.ProjectFolder, signals.Stop).ConfigureAwait(false);
+            }
+
+            int exit;
+            await using (run.ConfigureAwait(false))
+            {
+                RunningConfig.Write(plan.Settings.ProjectFolder, config);
+                using (var work = new BinaryWork(context, BinaryOptions.From(plan.Settings), allowUnverified))
+                {
+                    plan = plan with { Programs = await work.LinkDeclaredAsync(signals.Stop).ConfigureAwait(false) };
+                }
+
+                if (InBackground)
+                {
+                    signals.OnHangup = () =>
+                    {
+                        log.Reopen();
+                        run.Supervisor.ReopenLogs();
+                    };
+                }
+
+                // In the background nobody watches, and every line already has its place in a log that is kept within bounds.
+                exit = await new ForegroundRun(context, plan, run, board, loggers, signals, Follow && !InBackground && !context.Terminal.Json)
+                    .RunAsync(started).ConfigureAwait(false);
+            }
+
+            return run.Survivors.IsEmpty
+                ? exit
+                : throw new CliError(ExitCode.Failed, "SURVIVORS", $"still alive: {string.Join("; ", run.Survivors)}", "loom down --force");
+        }
+        catch (OperationCanceledException) when (signals.Stop.IsCancellationRequested)
+        {
+            return signals.First == PosixSignal.SIGINT ? ExitCode.Interrupted : ExitCode.Terminated;
+        }
+    }
+
+    /// <summary>Reads and judges the whole configuration; null when it has errors, which have been told.</summary>
+    private HomePlan? Plan(AgentWish wish, bool allowUnverified)
+    {
+        var loaded = ProcessConfiguration.Load(context, parse, LoomPart.Up, BinaryFlags.Values(parse).AsSpan());
+        ProcessConfiguration.Tell(context.Terminal, loaded);
+        if (!loaded.Ok)
+        {
+            return null;
+        }
+
+        var plan = HomePlanner.Plan(loaded.Snapshot, context, wish, allowUnverified, out var faults);
+        if (faults.IsEmpty)
+        {
+            return plan;
+        }
+
+        ProcessConfiguration.Tell(context.Terminal, loaded with { Faults = faults, Notes = [] });
+        return null;
+    }
+
+    private async Task<ProjectRun?> StartRunAsync(string folder, byte[] config, ILoggerFactory loggers)
+    {
+        try
+        {
+            return await ProjectRun.StartAsync(
+                new ProjectRunOptions
+                {
+                    ProjectFolder = folder,
+                    Executable = context.Executable,
+                    LoomVersion = Build.Current.Version,
+                    ConfigSha256 = Convert.ToHexStringLower(SHA256.HashData(config)),
+                    Time = context.Time,
+                    Logger = loggers.CreateLogger("loom"),
+                },
+                signals.Stop).ConfigureAwait(false);
+        }
+        catch (IOException e)
+        {
+            throw new CliError(ExitCode.Failed, "RUN_DIRECTORY", e.Message);
+        }
+        catch (SurvivorsException e)
+        {
+            throw new CliError(ExitCode.Failed, "SURVIVORS", e.Message, "loom down --force");
+        }
+    }
+}

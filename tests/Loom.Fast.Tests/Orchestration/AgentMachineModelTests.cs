@@ -1,0 +1,175 @@
+using Loom.Agents.Orchestration;
+using Loom.Agents.Plans;
+using Loom.Processes;
+using FsCheck;
+using FsCheck.Fluent;
+using Shouldly;
+using Xunit;
+using static Loom.Fast.Tests.Orchestration.Plans;
+
+namespace Loom.Fast.Tests.Orchestration;
+
+/// <summary>
+/// Random graphs, random wishes, random fates, and a supervisor that answers when it likes. Held after each step: nothing starts whose conditions do not hold,
+/// nothing starts twice, nothing stops before what depends on it. Held at the end, when all is answered: nothing waits whose conditions hold.
+/// </summary>
+public sealed class AgentMachineModelTests
+{
+    private static readonly string[] s_names = ["a", "b", "c", "d", "e", "f"];
+
+    [Fact]
+    public void AnyGraphAnyEvents_Invariants_Hold() => Prop.ForAll(
+        ArbMap.Default.ArbFor<int>(),
+        ArbMap.Default.ArbFor<int[]>(),
+        (seed, steps) =>
+        {
+            var random = new Random(seed);
+            var stage = new Stage(Graph(random), byHand: true);
+            foreach (var step in steps.Concat(Enumerable.Range(0, 40).Select(_ => random.Next())))
+            {
+                Step(stage, new Random(step));
+            }
+
+            Drain(stage);
+            NobodyWaitsInVain(stage);
+            stage.Do(new HostEvent.CloseWanted());
+            Drain(stage);
+            stage.State.Replicas.ShouldAllBe(r => r.Phase is ReplicaPhase.Off);
+            stage.Processes.Values.ShouldAllBe(p => p.Pid == null);
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+
+    /// <summary>Edges only to what comes later, so there is no circle; one to three replicas, and a pool.</summary>
+    private static ProjectPlan Graph(Random random) => Project(
+    [
+        .. s_names.Select((name, i) => Replicated(
+            name,
+            random.Next(1, 4),
+            [
+                .. s_names.Skip(i + 1).Where(_ => random.Next(3) == 0).Select(n => $"{n}:{(DependencyCondition)random.Next(4)}"),
+                .. random.Next(5) == 0 ? new[] { "pools.x" } : [],
+            ]) with { RestartsWithDependencies = random.Next(4) == 0 }),
+    ]);
+
+    private static void Step(Stage stage, Random random)
+    {
+        var name = s_names[random.Next(s_names.Length)];
+        var before = stage.State;
+        switch (random.Next(16))
+        {
+            case 0:
+                stage.Start();
+                break;
+            case 1:
+                stage.Start(name);
+                break;
+            case 2:
+                stage.Do(new HostEvent.StopWanted(AgentNames.Resolve(stage.State, [name]), random.Next(2) == 0));
+                break;
+            case 3:
+                stage.Do(new HostEvent.RestartWanted(AgentNames.Resolve(stage.State, [name]), Dependencies: true));
+                break;
+            case 4:
+                stage.Pool("x", started: random.Next(2) == 0, ready: random.Next(2) == 0, failed: random.Next(4) == 0);
+                break;
+            case 5:
+                stage.Do(new HostEvent.ReloadWanted(name, "saved", random.Next(2) == 0));
+                break;
+            case < 11 when stage.Open.Count > 0:
+                Carry(stage);
+                return;
+            default:
+                Fate(stage, random);
+                break;
+        }
+
+        StartsAreRight(stage, before);
+    }
+
+    /// <summary>Something happens to one of those that run.</summary>
+    private static void Fate(Stage stage, Random random)
+    {
+        var living = stage.Processes.Values.Where(p => p.Pid is not null && !stage.Open.Any(a => a.Name == p.Name)).ToList();
+        if (living.Count == 0)
+        {
+            return;
+        }
+
+        var name = living[random.Next(living.Count)].Name;
+        switch (random.Next(6))
+        {
+            case 0:
+                stage.Crash(name, random.Next(2));
+                break;
+            case 1:
+                stage.Failed(name, "exit 1");
+                break;
+            case 2:
+                stage.Completed(name);
+                break;
+            default:
+                stage.Ready(name);
+                break;
+        }
+    }
+
+    private static void Drain(Stage stage)
+    {
+        for (var i = 0; stage.Open.Count > 0; i++)
+        {
+            i.ShouldBeLessThan(1000, "requests have an end");
+            Carry(stage);
+        }
+    }
+
+    private static void Carry(Stage stage)
+    {
+        var before = stage.State;
+        if (stage.CarryNext() is HostAction.Stop stop)
+        {
+            StopIsInOrder(stage, stop.Name);
+        }
+
+        StartsAreRight(stage, before);
+    }
+
+    /// <summary>Whoever became started just now had all conditions fulfilled, as the supervisor has told them.</summary>
+    private static void StartsAreRight(Stage stage, HostState before)
+    {
+        var conditions = new Conditions(stage.State.Replicas.ToDictionary(r => r.Name), stage.State);
+        foreach (var asked in stage.Take().Where(a => a.StartsWith("start ")))
+        {
+            var replica = stage.State.Find(asked[6..])!;
+            conditions.Of(replica.Agent).ShouldBeOfType<Verdict.Holds>(asked);
+            (before.Find(replica.Name)!.Phase is ReplicaPhase.Up { Op: not null }).ShouldBeFalse($"{asked}, although its start is not answered");
+        }
+    }
+
+    /// <summary>Nothing that is to stop, too, and depends on it, has a process any more.</summary>
+    private static void StopIsInOrder(Stage stage, string name)
+    {
+        var graph = new AgentGraph(stage.State.Agents.Values);
+        var agent = stage.State.Find(name)!.Agent.Name;
+        stage.State.Replicas
+            .Where(r => r.Phase is ReplicaPhase.Ending { Op: null } && graph.DependsOn(r.Agent.Name, agent) && stage.Processes[r.Name].Pid is not null)
+            .ShouldBeEmpty($"stop {name}");
+    }
+
+    private static void NobodyWaitsInVain(Stage stage)
+    {
+        var conditions = new Conditions(stage.State.Replicas.ToDictionary(r => r.Name), stage.State);
+        foreach (var replica in stage.State.Replicas)
+        {
+            switch (replica.Phase)
+            {
+                case ReplicaPhase.Waiting { Shown: ProcessState.Pending }:
+                    conditions.Of(replica.Agent).ShouldBeOfType<Verdict.NotYet>(replica.Name);
+                    break;
+                case ReplicaPhase.Waiting:
+                    conditions.Of(replica.Agent).ShouldBeOfType<Verdict.Never>(replica.Name);
+                    break;
+                case ReplicaPhase.Ending or ReplicaPhase.Changing or ReplicaPhase.Up { Op: not null }:
+                    throw new InvalidOperationException($"{replica.Name} is {replica.Phase}, though everything was answered");
+            }
+        }
+    }
+}
