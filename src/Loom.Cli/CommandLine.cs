@@ -55,6 +55,7 @@ internal static class CommandLine
 
     internal static RootCommand CreateRoot(ProcessSignals signals) => Root(
         InitVerb.Create(),
+        NewVerb.Create(),
         UpVerb.Create(signals),
         DownVerb.Create(),
         StatusVerb.Create(),

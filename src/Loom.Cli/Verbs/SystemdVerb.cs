@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Loom.Agents.Project;
+using Loom.Agents.Settings;
 using Loom.Cli.Config;
 using Loom.Cli.Systemd;
 using Loom.Cli.Terminal;

@@ -39,8 +39,6 @@ public sealed class UnreadSettingsTests
             [llm.other]
             base_url = "https://host/v1"
             api_key_env = "K"
-            [binaries.tool]
-            path = "tool"
             [agents.writer]
             command = ["writer"]
             watch = { paths = ["src"] }
@@ -53,6 +51,8 @@ public sealed class UnreadSettingsTests
             [agents.reader]
             script = "reader.py"
             ready.log = "up"
+            [binaries.tool]
+            path = "tool"
             """);
         load.Files.AddProgram("/usr/bin/python3").Add("/project/reader.py", "");
         var result = load.Load();
