@@ -70,7 +70,7 @@ internal sealed class AgentEnvironment(SettingsSnapshot settings, ISettingsFiles
     {
         var environment = Own(agent, late);
         var own = settings.Names("agents.*.env", agent);
-        if (surroundings.BridgeAddress is { } bridge)
+        if ((surroundings.BridgeAddress ?? Elsewhere(settings.Get(BridgeSettings.Address))) is { } bridge)
         {
             Tell(BridgeAddress, bridge);
         }
@@ -120,6 +120,8 @@ internal sealed class AgentEnvironment(SettingsSnapshot settings, ISettingsFiles
     /// <summary>Name of the provider an agent is told of; null when there is none.</summary>
     public static string? ProviderOf(SettingsSnapshot settings, string agent) =>
         settings.GetOrNull(AgentSettings.Llm, agent) ?? settings.Names("llm").Select(n => n).FirstOrDefault();
+
+    private static string? Elsewhere(HostPort address) => BridgeSettings.IsElsewhere(address) ? address.ToString() : null;
 
     private ImmutableDictionary<string, string> Inherited(string agent)
     {
@@ -181,7 +183,7 @@ internal sealed class AgentEnvironment(SettingsSnapshot settings, ISettingsFiles
             }
 
             json.WriteEndArray();
-            Text(json, "llm", ProviderOf(settings, agent));
+            Llm(json, ProviderOf(settings, agent));
             Text(json, "thinking_strategy", settings.GetOrNull(AgentSettings.ThinkingStrategy, agent) is { } strategy ? LateReference.Fill(strategy, late) : null);
             if (settings.GetOrNull(AgentSettings.MaxIterations, agent) is { } most)
             {
@@ -200,6 +202,30 @@ internal sealed class AgentEnvironment(SettingsSnapshot settings, ISettingsFiles
         }
 
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+
+    // How a request is to be made where the agent has no opinion of its own.
+    private void Llm(Utf8JsonWriter json, string? provider)
+    {
+        Text(json, "llm", provider);
+        if (provider is null || !settings.Names("llm").Contains(provider, StringComparer.Ordinal))
+        {
+            return;
+        }
+
+        json.WriteStartObject("llm_options");
+        json.WriteNumber("max_tokens", settings.Get(ProviderSettings.MaxTokens, provider));
+        json.WriteNumber("temperature", settings.Get(ProviderSettings.Temperature, provider));
+        json.WriteNumber("timeout_sec", settings.Get(ProviderSettings.Timeout, provider).TotalSeconds);
+        json.WriteStartObject("extra");
+        foreach (var name in settings.Names("llm.*.extra", provider))
+        {
+            json.WritePropertyName(name);
+            settings.Get(ProviderSettings.Extra, provider, name).WriteTo(json);
+        }
+
+        json.WriteEndObject();
+        json.WriteEndObject();
     }
 
     private static void Text(Utf8JsonWriter json, string name, string? value)

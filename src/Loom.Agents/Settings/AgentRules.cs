@@ -9,7 +9,7 @@ namespace Loom.Agents.Settings;
 public static class AgentRules
 {
     /// <summary>All of them; the composition adds them to <see cref="Loom.Core.Settings.Rules.CrossRules.All"/>.</summary>
-    public static ImmutableArray<Action<Draft>> All { get; } = [Agents, CommandTexts];
+    public static ImmutableArray<Action<Draft>> All { get; } = [Agents, CommandTexts, .. ProjectRules.All];
 
     private static void Agents(Draft draft)
     {

@@ -21,8 +21,16 @@ public static class ProviderSettings
 
     public static readonly Setting<Secret> Headers = Setting.Hidden("llm.*.headers.*", "Further request headers.");
 
+    public static readonly Setting<long> MaxTokens = Setting.Int("llm.*.max_tokens", "Default length of an answer.", "2048", min: "1", max: "10000000", unit: "tokens");
+
+    public static readonly Setting<double> Temperature = Setting.Float("llm.*.temperature", "Default temperature.", "0.7", min: "0", max: "5");
+
+    public static readonly Setting<TimeSpan> Timeout = Setting.Duration("llm.*.timeout_sec", "Longest request.", "30", min: "0.1", max: "86400");
+
+    public static readonly Setting<FreeValue> Extra = Setting.Free("llm.*.extra.*", "Free table handed to the provider.");
+
     /// <summary>Every row of this subject.</summary>
-    public static ImmutableArray<Setting> All { get; } = [Type, BaseUrl, Model, ApiKey, ApiKeyEnv, Headers];
+    public static ImmutableArray<Setting> All { get; } = [Type, BaseUrl, Model, ApiKey, ApiKeyEnv, MaxTokens, Temperature, Timeout, Headers, Extra];
 
     /// <summary>The key of a provider: its own, else the value of the variable it names; null when it has none.</summary>
     public static string? KeyOf(SettingsSnapshot settings, string provider) =>

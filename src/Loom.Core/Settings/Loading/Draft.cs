@@ -82,6 +82,9 @@ public sealed class Draft
     /// <summary>Says where a key was given: <c>NAME="value" (environment)</c>; null when it was not.</summary>
     public string? Told(string key) => _given.Winner(key) is { } given ? Faults.Told(given) : null;
 
+    /// <summary>Adds a line that is said once a start and is no fault.</summary>
+    public void Note(string text) => _given.Notes.Add(text);
+
     /// <summary>Reports a broken cross rule.</summary>
     /// <param name="rule">Its number, for example <c>R7</c>.</param>
     /// <param name="key">Concrete key to name; the place is where it was given.</param>
