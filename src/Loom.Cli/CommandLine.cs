@@ -76,19 +76,26 @@ internal static class CommandLine
         DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")));
 
     // Verbs that are asked often and read no configuration: building all the others and their settings would take half of their time.
-    private static Command? Short(string[] args) => args is [var first, ..]
-        ? first switch
-        {
-            "status" or "ps" => StatusVerb.Create(),
-            "start" => SteerVerb.Start(),
-            "stop" => SteerVerb.Stop(),
-            "restart" => SteerVerb.Restart(),
-            "wait" => WaitVerb.Create(),
-            "attach" => AttachVerb.Create(),
-            "version" => VersionVerb.Create(),
-            _ => null,
-        }
-        : null;
+    private static Command? Short(string[] args) => FirstWord(args) switch
+    {
+        "status" or "ps" => StatusVerb.Create(),
+        "start" => SteerVerb.Start(),
+        "stop" => SteerVerb.Stop(),
+        "restart" => SteerVerb.Restart(),
+        "wait" => WaitVerb.Create(),
+        "attach" => AttachVerb.Create(),
+        "down" => DownVerb.Create(),
+        "version" => VersionVerb.Create(),
+        _ => null,
+    };
+
+    // The verb; when completion asks, that of the line it asks about, once it stands there whole.
+    private static string? FirstWord(string[] args) => args switch
+    {
+        [['[', 's', 'u', 'g', ..], var line] => line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, var verb, ..] words && (words.Length > 2 || line.EndsWith(' ')) ? verb : null,
+        [var first, ..] => first,
+        _ => null,
+    };
 
     private static RootCommand Root(params ReadOnlySpan<Command> verbs)
     {

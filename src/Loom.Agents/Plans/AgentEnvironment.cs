@@ -75,6 +75,11 @@ internal sealed class AgentEnvironment(SettingsSnapshot settings, ISettingsFiles
             Tell(BridgeAddress, bridge);
         }
 
+        if (surroundings.Programs is { } programs)
+        {
+            environment["PATH"] = programs + ":" + environment.GetValueOrDefault("PATH", "/usr/local/bin:/usr/bin:/bin");
+        }
+
         Provider(agent, surroundings, Tell);
         Unless("OTEL_TRACES_SAMPLER", "always_on");
         Unless("OTEL_TRACE_SAMPLER", "always_on");

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Loom.Agents.Binaries;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
@@ -18,18 +17,32 @@ internal sealed class BinaryWork(VerbContext context, BinaryOptions options, boo
     /// <summary>The cache.</summary>
     public BinaryCache Cache { get; } = new(options.Cache, context.Time);
 
-    /// <summary>The programs the project declares, each found or fetched.</summary>
-    /// <returns>Absolute paths by name.</returns>
+    /// <summary>Finds or fetches the programs the project declares, and links them by name into its <c>.loom/bin</c>, for the PATH of its agents.</summary>
+    /// <returns>That folder; null when the project declares none.</returns>
     /// <exception cref="CliError">One of them cannot be had.</exception>
-    public async Task<ImmutableDictionary<string, string>> DeclaredAsync(CancellationToken cancellationToken)
+    public async Task<string?> LinkDeclaredAsync(CancellationToken cancellationToken)
     {
-        var found = ImmutableDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
-        foreach (var plan in options.Declared)
+        if (options.Declared.IsEmpty)
         {
-            found[plan.Name] = (await FindAsync(plan, cancellationToken).ConfigureAwait(false)).Path;
+            return null;
         }
 
-        return found.ToImmutable();
+        // First all, then the links: when one cannot be had, the project is as it was.
+        var found = new List<(string Name, string Path)>();
+        foreach (var plan in options.Declared)
+        {
+            found.Add((plan.Name, (await FindAsync(plan, cancellationToken).ConfigureAwait(false)).Path));
+        }
+
+        var folder = Directory.CreateDirectory(Path.Combine(options.Project, ".loom", "bin")).FullName;
+        foreach (var (name, path) in found)
+        {
+            var link = Path.Combine(folder, name);
+            File.Delete(link);
+            File.CreateSymbolicLink(link, path);
+        }
+
+        return folder;
     }
 
     /// <summary>One program, found or fetched.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Agents.Binaries;
 using Loom.Agents.Discovery;
 using Loom.Agents.Plans;
 using Loom.Agents.Settings;
@@ -41,6 +42,9 @@ internal sealed record AgentWish
 /// <param name="Wish">What the command line says of the agents.</param>
 internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtime, ServingPlan? Serving, AgentWish Wish)
 {
+    /// <summary>Folder with the programs of <c>[binaries.*]</c>, first in the agents' PATH; null = there are none.</summary>
+    public string? Programs { get; init; }
+
     /// <summary>Folders that children are pointed to.</summary>
     public DataFolders Folders => new(Settings.Get(SharedSettings.DataRoot), Settings.Get(SharedSettings.CacheDir), Settings.Get(SharedSettings.TmpDir));
 
@@ -59,6 +63,7 @@ internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtim
         Scripts = Wish.Scripts,
         ScriptArguments = Wish.ScriptArguments,
         Watch = Wish.Watch,
+        Programs = Programs,
     });
 }
 
@@ -98,6 +103,10 @@ internal static class HomePlanner
     public static NodeOptions Node(SettingsSnapshot settings, VerbContext context, RuntimeOptions runtime, bool allowUnverified)
     {
         var surroundings = new NodeSurroundings(context.Executable, runtime.LogsDir, EmbeddedSources, settings.Environment);
-        return NodeOptions.From(settings, surroundings) with { AllowUnverified = allowUnverified };
+        var binaries = BinaryOptions.From(settings);
+        return NodeOptions.From(settings, surroundings) with
+        {
+            AllowUnverified = allowUnverified, ForceDownload = binaries.ForceDownload, PreferDebug = binaries.PreferDebug,
+        };
     }
 }

@@ -15,7 +15,7 @@ internal enum CheckStatus
 }
 
 /// <summary>One finding of the doctor.</summary>
-/// <param name="Category">machine, engines, project or runtime.</param>
+/// <param name="Category">machine, engines, agents or project.</param>
 /// <param name="Name">What was looked at.</param>
 /// <param name="Status">How it came out.</param>
 /// <param name="Message">What was found.</param>

@@ -5,12 +5,16 @@ using Loom.Processes;
 
 namespace Loom.Cli.Doctor;
 
-/// <summary>Programs that engines need.</summary>
+/// <summary>Programs that engines and agents need.</summary>
 internal static class ToolChecks
 {
     private static readonly TimeSpan s_deadline = TimeSpan.FromSeconds(20);
 
-    public static async Task<IReadOnlyList<Check>> RunAsync(ImmutableDictionary<string, string> environment, CancellationToken cancellationToken)
+    /// <summary>Looks for them.</summary>
+    /// <param name="environment">Environment of children.</param>
+    /// <param name="used">Interpreters the project's agents need, each with an agent that does.</param>
+    /// <param name="cancellationToken">Ends the looking.</param>
+    public static async Task<IReadOnlyList<Check>> RunAsync(ImmutableDictionary<string, string> environment, IReadOnlyDictionary<string, string> used, CancellationToken cancellationToken)
     {
         var supervisor = new Supervisor(new SupervisorOptions { RunId = "doctor-" + Guid.NewGuid().ToString("N"), AdoptStrays = false });
         await using (supervisor.ConfigureAwait(false))
@@ -30,6 +34,10 @@ internal static class ToolChecks
                     (null, _) => new Check("engines", "numactl", CheckStatus.Pass, "not needed: one NUMA node"),
                     _ => new Check("engines", "numactl", CheckStatus.Pass, numactl),
                 },
+                AgentTools.Judge("python3", await VersionAsync(supervisor, "python3", environment, cancellationToken).ConfigureAwait(false), used),
+                AgentTools.Judge("node", node, used),
+                AgentTools.Judge("dotnet", await VersionAsync(supervisor, "dotnet", environment, cancellationToken).ConfigureAwait(false), used),
+                AgentTools.Judge("uv", await VersionAsync(supervisor, "uv", environment, cancellationToken).ConfigureAwait(false), used),
             ];
         }
     }

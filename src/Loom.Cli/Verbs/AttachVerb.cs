@@ -25,6 +25,7 @@ internal static class AttachVerb
             "Follow what processes write; Ctrl-C detaches, the project runs on",
             ["loom attach", "loom attach researcher -n 20", "loom attach --json | jq .line"],
             (context, parse, stop) => RunAsync(context, parse.GetValue(names) ?? [], parse.GetValue(earlier), stop));
+        names.CompletionSources.Add(KnownNames.Processes());
         command.Arguments.Add(names);
         command.Options.Add(earlier);
         return command;

@@ -18,8 +18,8 @@ internal static class DoctorVerb
     {
         var loaded = ProcessConfiguration.Load(context, parse, LoomPart.Up);
         var settings = loaded.Snapshot;
-        var checks = new List<Check>(MachineChecks.Run());
-        checks.AddRange(await ToolChecks.RunAsync(settings.Environment, cancellationToken).ConfigureAwait(false));
+        var checks = new List<Check>([.. MachineChecks.Run(), .. SystemChecks.Run()]);
+        checks.AddRange(await ToolChecks.RunAsync(settings.Environment, AgentTools.UsedBy(settings.ProjectFolder), cancellationToken).ConfigureAwait(false));
         var errors = loaded.Faults.Count(f => f.Severity == FaultSeverity.Error);
         checks.AddRange(ProjectChecks.Run(
             settings,

@@ -32,6 +32,7 @@ public static class LogsVerb
             "Show what processes wrote",
             ["loom logs", "loom logs -f researcher", "loom logs researcher --stderr -n 20", "loom logs --since 10m --grep error", "loom logs --json -n 1000 > lines.ndjson"],
             RunAsync);
+        s_names.CompletionSources.Add(KnownNames.Logs());
         command.Arguments.Add(s_names);
         s_lines.Validators.Add(result =>
         {

@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using Loom.Agents.Binaries;
 using Loom.Agents.Project;
+using Loom.Cli.Binaries;
 using Loom.Cli.Composition;
 using Loom.Cli.Config;
 using Loom.Cli.Terminal;
@@ -63,6 +65,11 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
             await using (run.ConfigureAwait(false))
             {
                 RunningConfig.Write(plan.Settings.ProjectFolder, config);
+                using (var work = new BinaryWork(context, BinaryOptions.From(plan.Settings), allowUnverified))
+                {
+                    plan = plan with { Programs = await work.LinkDeclaredAsync(signals.Stop).ConfigureAwait(false) };
+                }
+
                 if (InBackground)
                 {
                     signals.OnHangup = () =>
@@ -90,7 +97,7 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
     /// <summary>Reads and judges the whole configuration; null when it has errors, which have been told.</summary>
     private HomePlan? Plan(AgentWish wish, bool allowUnverified)
     {
-        var loaded = ProcessConfiguration.Load(context, parse, LoomPart.Up);
+        var loaded = ProcessConfiguration.Load(context, parse, LoomPart.Up, BinaryFlags.Values(parse).AsSpan());
         ProcessConfiguration.Tell(context.Terminal, loaded);
         if (!loaded.Ok)
         {

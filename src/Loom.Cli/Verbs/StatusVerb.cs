@@ -21,6 +21,7 @@ internal static class StatusVerb
                 ? WatchAsync(context, parse.GetValue(names) ?? [], stop)
                 : Task.FromResult(Once(context, parse.GetValue(names) ?? [], stop)));
         command.Aliases.Add("ps");
+        names.CompletionSources.Add(KnownNames.Processes(pools: true));
         command.Arguments.Add(names);
         command.Options.Add(watch);
         return command;

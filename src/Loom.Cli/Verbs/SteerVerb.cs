@@ -48,6 +48,7 @@ internal static class SteerVerb
             WaitVerb.Show(context, op, waits ? "ready" : null, context.Time.GetElapsedTime(started), items);
             return ExitCode.Ok;
         });
+        names.CompletionSources.Add(KnownNames.Processes());
         command.Arguments.Add(names);
         command.Options.Add(all);
         command.Options.Add(alone);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Loom.Cli.Binaries;
 using Loom.Cli.Composition;
 
 namespace Loom.Cli.Verbs;
@@ -8,12 +9,15 @@ internal static class UpVerb
 {
     private static readonly Option<bool> s_detach = new("--detach", "-d") { Description = "Run in the background; returns when it is ready" };
     private static readonly Option<bool> s_noLogs = new("--no-logs") { Description = "Do not print what processes write" };
-    private static readonly Option<bool> s_allowUnverified = new("--allow-unverified") { Description = "Accept downloads without a known checksum, and mark them so" };
-
     private static readonly Option<bool> s_noDeps = new("--no-deps") { Description = "With NAME: do not start what they depend on, and do not wait for it" };
     private static readonly Option<bool> s_watch = new("--watch") { Description = "Reload every agent whose script changes" };
     private static readonly Option<bool> s_noWatch = new("--no-watch") { Description = "Reload none, whatever loom.toml says" };
     private static readonly Argument<string[]> s_names = new("NAME") { Description = "Agents to start, with what they depend on (default: all)", Arity = ArgumentArity.ZeroOrMore };
+
+    private static readonly Option<string[]> s_scripts = new("--script")
+    {
+        Description = "Run this script as an agent instead of those in agents/; repeatable", HelpName = "FILE", DefaultValueFactory = _ => [],
+    };
 
     private static readonly Option<bool> s_background = new(DetachedUp.BackgroundOption) { Description = "Marks the command that --detach launches", Hidden = true };
 
@@ -22,12 +26,12 @@ internal static class UpVerb
         var command = Verb.Create(
             "up",
             "Run the project: engines, models, the API and the agents",
-            ["loom up", "loom up researcher", "loom up -C samples/quickstart", "loom up -d && loom status", "loom up --set serving.bind=127.0.0.1:9000"],
+            ["loom up", "loom up researcher", "loom up -C samples/quickstart", "loom up --force-download", "loom up -d && loom status", "loom up --set serving.bind=127.0.0.1:9000"],
             (context, parse, cancellationToken) => parse.GetValue(s_detach)
                 ? DetachedUp.RunAsync(context, DetachedUp.Arguments(parse, s_detach), FlagTwins.VariableOf(s_detach), cancellationToken)
                 : RunAsync(context, parse, signals));
         command.Arguments.Add(s_names);
-        foreach (var option in new Option[] { s_detach, s_noDeps, s_watch, s_noWatch, s_noLogs, s_allowUnverified, s_background })
+        foreach (var option in new Option[] { s_detach, s_noDeps, s_watch, s_noWatch, s_scripts, s_noLogs, s_background, StdinLeash.Flag }.Concat(BinaryFlags.All))
         {
             command.Options.Add(option);
         }
@@ -37,13 +41,16 @@ internal static class UpVerb
 
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, ProcessSignals signals)
     {
+        await VersionHandOver.RunAsync(context, parse, signals.Stop).ConfigureAwait(false);
+        StdinLeash.Watch(parse, signals);
         var wish = new AgentWish
         {
+            Scripts = [.. parse.GetValue(s_scripts)!.Select(s => Path.GetFullPath(s, context.WorkingDirectory))],
             Names = parse.GetValue(s_names) is { Length: > 0 } names ? [.. names] : null,
             WithDependencies = !parse.GetValue(s_noDeps),
             Watch = parse.GetValue(s_watch) ? true : parse.GetValue(s_noWatch) ? false : null,
         };
         return await new ProjectSession(context, parse, signals) { Follow = !parse.GetValue(s_noLogs), InBackground = parse.GetValue(s_background) }
-            .UpAsync(wish, parse.GetValue(s_allowUnverified)).ConfigureAwait(false);
+            .UpAsync(wish, parse.GetValue(BinaryFlags.AllowUnverified)).ConfigureAwait(false);
     }
 }

@@ -26,6 +26,7 @@ internal static class WaitVerb
                 Show(context, "wait", wanted, context.Time.GetElapsedTime(started), items);
                 return ExitCode.Ok;
             });
+        names.CompletionSources.Add(KnownNames.Processes(pools: true));
         command.Arguments.Add(names);
         command.Options.Add(goal);
         command.Options.Add(timeout);

@@ -43,7 +43,7 @@ public sealed class BinaryCache(string folder, TimeProvider time)
 
     /// <summary>Versions of a program that lie there for this platform, newest first; unchecked.</summary>
     public ImmutableArray<string> Versions(string name) =>
-        [.. Artifacts().Where(a => a.Name == name).Select(a => a.Version).OrderByDescending(v => v, VersionOrder.Instance)];
+        [.. Artifacts().Where(a => a.Name == name).Select(a => a.Version).OrderByDescending(v => v, BinaryNames.VersionOrder)];
 
     /// <summary>Everything that lies there for this platform; unchecked.</summary>
     public ImmutableArray<(string Name, string Version)> Artifacts()

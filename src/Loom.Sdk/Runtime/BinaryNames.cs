@@ -19,6 +19,11 @@ public static class BinaryNames
     private static readonly SearchValues<char> s_hex = SearchValues.Create("0123456789abcdefABCDEF");
 
     /// <summary>
+    /// Older versions before newer ones: numbers compare as numbers (1.9 before 1.10), a pre-release (<c>1.0-rc.1</c>) comes before its release.
+    /// </summary>
+    public static IComparer<string> VersionOrder { get; } = new VersionOrder();
+
+    /// <summary>
     /// The platform this process runs on: <c>linux-x86_64</c>, <c>linux-aarch64</c> (with <c>-musl</c> where libc is musl), <c>macos-x86_64</c>,
     /// <c>macos-aarch64</c>, <c>windows-x86_64</c>.
     /// </summary>

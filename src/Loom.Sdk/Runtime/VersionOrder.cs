@@ -1,4 +1,4 @@
-namespace Loom.Core.Binaries;
+namespace Loom.Runtime;
 
 /// <summary>
 /// Older before newer: runs of digits compare as numbers (b5000 is newer than b999, 1.10 than 1.9), and a pre-release (<c>1.0-rc.1</c>) is older than its
@@ -6,8 +6,6 @@ namespace Loom.Core.Binaries;
 /// </summary>
 internal sealed class VersionOrder : IComparer<string>
 {
-    public static VersionOrder Instance { get; } = new();
-
     public int Compare(string? x, string? y)
     {
         var (left, leftPre) = Split(x ?? "");
