@@ -42,9 +42,6 @@ internal sealed record AgentWish
 /// <param name="Wish">What the command line says of the agents.</param>
 internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtime, ServingPlan? Serving, AgentWish Wish)
 {
-    /// <summary>Folder with the programs of <c>[binaries.*]</c>, first in the agents' PATH; null = there are none.</summary>
-    public string? Programs { get; init; }
-
     /// <summary>Folders that children are pointed to.</summary>
     public DataFolders Folders => new(Settings.Get(SharedSettings.DataRoot), Settings.Get(SharedSettings.CacheDir), Settings.Get(SharedSettings.TmpDir));
 
@@ -63,7 +60,6 @@ internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtim
         Scripts = Wish.Scripts,
         ScriptArguments = Wish.ScriptArguments,
         Watch = Wish.Watch,
-        Programs = Programs,
     });
 }
 

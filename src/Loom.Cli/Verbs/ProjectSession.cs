@@ -67,7 +67,7 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
                 RunningConfig.Write(plan.Settings.ProjectFolder, config);
                 using (var work = new BinaryWork(context, BinaryOptions.From(plan.Settings), allowUnverified))
                 {
-                    plan = plan with { Programs = await work.LinkDeclaredAsync(signals.Stop).ConfigureAwait(false) };
+                    await work.LinkDeclaredAsync(signals.Stop).ConfigureAwait(false);
                 }
 
                 if (InBackground)
