@@ -4,7 +4,7 @@ using System.Text;
 namespace Loom.Agents.Discovery;
 
 /// <summary>What an agent may be called.</summary>
-internal static class AgentName
+public static class AgentName
 {
     /// <summary>Longest name.</summary>
     public const int Longest = 63;

@@ -37,9 +37,12 @@ internal static class DependencyChecks
         }
         else if (target.StartsWith(Pools, StringComparison.Ordinal))
         {
-            var pools = settings.Names("serving.pools");
-            Unknown("pool", target[Pools.Length..], pools.IsEmpty ? ["default"] : pools, Pools, $"[serving.pools.{target[Pools.Length..]}]");
-            if (until is DependencyCondition.Succeeded or DependencyCondition.Ended)
+            Unknown("pool", target[Pools.Length..], PoolNames(settings), Pools, $"[serving.pools.{target[Pools.Length..]}]");
+            if (settings.Get(RuntimeSettings.Mode) == RuntimeMode.BridgeOnly)
+            {
+                report(Finding.Of("R11", key, "mode bridge-only runs no pools", "take it out, or mode = \"full\" in [runtime]"));
+            }
+            else if (until is DependencyCondition.Succeeded or DependencyCondition.Ended)
             {
                 report(Finding.Of("R11", key, "a pool does not end by itself", "wait for started or ready"));
             }
@@ -63,36 +66,50 @@ internal static class DependencyChecks
         }
     }
 
+    // A provider of type http is a pool too. A project that runs agents gets no pool it did not write.
+    private static ImmutableArray<string> PoolNames(SettingsSnapshot settings)
+    {
+        var written = settings.Names("serving.pools");
+        return
+        [
+            .. written.IsEmpty && settings.SourceOf("serving.node.pools") is not null ? ["default"] : written,
+            .. settings.Names("llm").Where(n => settings.Get(ProviderSettings.Type, n) == ProviderType.Http).Select(n => $"llm-{n}"),
+        ];
+    }
+
     // Each circle is told once, at its first edge in the order of the file.
     private static void Circles(SettingsSnapshot settings, ImmutableArray<RosterAgent> roster, Dictionary<string, RosterAgent> known, Action<Finding> report)
     {
+        // A stack of our own: a chain of agents may be as long as the file allows.
         var done = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var agent in roster)
+        var way = new List<string>();
+        var onWay = new HashSet<string>(StringComparer.Ordinal);
+        var left = new Stack<(string Name, bool Leave)>(roster.Reverse().Select(a => (a.Name, false)));
+        while (left.TryPop(out var at))
         {
-            Visit(agent.Name, []);
-        }
-
-        void Visit(string name, List<string> way)
-        {
-            var at = way.IndexOf(name);
-            if (at >= 0)
+            if (at.Leave)
             {
-                Told(settings, [.. way.Skip(at), name], report);
-                return;
+                onWay.Remove(way[^1]);
+                way.RemoveAt(way.Count - 1);
+                continue;
             }
 
-            if (!done.Add(name))
+            if (onWay.Contains(at.Name))
             {
-                return;
+                Told(settings, [.. way.SkipWhile(n => n != at.Name), at.Name], report);
+                continue;
             }
 
-            way.Add(name);
-            foreach (var target in settings.Names("agents.*.depends_on", name).Where(known.ContainsKey))
+            if (done.Add(at.Name))
             {
-                Visit(target, way);
+                way.Add(at.Name);
+                onWay.Add(at.Name);
+                left.Push((at.Name, true));
+                foreach (var target in settings.Names("agents.*.depends_on", at.Name).Reverse().Where(known.ContainsKey))
+                {
+                    left.Push((target, false));
+                }
             }
-
-            way.RemoveAt(way.Count - 1);
         }
     }
 

@@ -8,8 +8,8 @@ namespace Loom.Agents.Settings;
 /// <summary>Cross rules about agents: what the planner would find is told by <c>config check</c> too, with its place.</summary>
 public static class AgentRules
 {
-    /// <summary>All of them; the composition adds them to <see cref="Loom.Core.Settings.Rules.CrossRules.All"/>.</summary>
-    public static ImmutableArray<Action<Draft>> All { get; } = [Agents, CommandTexts, .. ProjectRules.All];
+    /// <summary>All of them; see <see cref="ProjectRules"/>.</summary>
+    public static ImmutableArray<Action<Draft>> All { get; } = [Agents, CommandTexts];
 
     private static void Agents(Draft draft)
     {

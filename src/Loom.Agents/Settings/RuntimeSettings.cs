@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Loom.Core.Settings;
+using Loom.Processes;
 
 namespace Loom.Agents.Settings;
 
@@ -18,6 +19,9 @@ public sealed record RuntimeOptions
     /// <summary>Longest stop of everything, default 30 s (<c>runtime.shutdown_timeout</c>).</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>Whether processes get cgroups of their own, default where possible (<c>runtime.cgroup</c>).</summary>
+    public CgroupUse Cgroup { get; init; } = CgroupUse.Auto;
+
     /// <summary>Loom's own log lines as JSON objects (<c>runtime.log_format</c>).</summary>
     public bool JsonLog { get; init; }
 
@@ -28,6 +32,7 @@ public sealed record RuntimeOptions
         LogsDir = settings.Get(RuntimeSettings.LogsDir),
         StartupTimeout = settings.Get(RuntimeSettings.StartupTimeout),
         ShutdownTimeout = settings.Get(RuntimeSettings.ShutdownTimeout),
+        Cgroup = settings.Get(RuntimeSettings.Cgroup),
         JsonLog = settings.Get(RuntimeSettings.LogFormat) == LogFormat.Json,
     };
 }
@@ -66,9 +71,12 @@ public static class RuntimeSettings
 
     public static readonly Setting<TimeSpan> ShutdownTimeout = Setting.Duration("runtime.shutdown_timeout", "Longest stop of everything.", "30", min: "1", max: "3600");
 
+    public static readonly Setting<CgroupUse> Cgroup = Setting.Enum<CgroupUse>("runtime.cgroup", "Use of cgroup v2.",
+        [("auto", CgroupUse.Auto), ("off", CgroupUse.Off), ("required", CgroupUse.Required)], "auto");
+
     public static readonly Setting<LogFormat> LogFormat = Setting.Enum(
         "runtime.log_format", "Form of Loom's own log lines.", [("text", Settings.LogFormat.Text), ("json", Settings.LogFormat.Json)], "text");
 
     /// <summary>Every row of this room.</summary>
-    public static ImmutableArray<Setting> All { get; } = [Mode, LogsDir, Discover, Python, StartupTimeout, ShutdownTimeout, LogFormat];
+    public static ImmutableArray<Setting> All { get; } = [Mode, LogsDir, Discover, Python, StartupTimeout, ShutdownTimeout, Cgroup, LogFormat];
 }

@@ -10,8 +10,8 @@ namespace Loom.Cli.Composition;
 public static class LoomRegistry
 {
     /// <summary>The one registry of the process.</summary>
-    public static SettingRegistry Instance { get; } = new([.. SharedSettings.All, .. ControlSettings.All, .. NodeSettings.All, .. RuntimeSettings.All, .. AgentSettings.All, .. BinarySettings.All]);
+    public static SettingRegistry Instance { get; } = new([.. SharedSettings.All, .. ControlSettings.All, .. NodeSettings.All, .. RuntimeSettings.All, .. ProjectSettings.All]);
 
     /// <summary>The cross rules: those over several rooms, and those that need a room's own knowledge.</summary>
-    public static ImmutableArray<Action<Draft>> CrossRules { get; } = [.. Loom.Core.Settings.Rules.CrossRules.All, .. NodeRules.All, .. ControlRules.All, .. AgentRules.All, .. BinaryRules.All];
+    public static ImmutableArray<Action<Draft>> CrossRules { get; } = [.. Loom.Core.Settings.Rules.CrossRules.All, .. NodeRules.All, .. ControlRules.All, .. ProjectRules.All];
 }

@@ -1,9 +1,11 @@
 using System.Collections.Immutable;
 using System.CommandLine;
+using Loom.Agents.Settings;
 using Loom.Cli.Composition;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 using Loom.Core.Settings;
+using Loom.Processes;
 
 namespace Loom.Cli.Config;
 
@@ -69,7 +71,7 @@ public static class ProcessConfiguration
         return new LoadRequest
         {
             Registry = LoomRegistry.Instance,
-            CrossRules = LoomRegistry.CrossRules,
+            CrossRules = [.. LoomRegistry.CrossRules, LimitRules.With(CgroupSupport.Look)],
             Part = part,
             CommandLine = values.ToImmutable(),
             Environment = context.Environment,

@@ -11,7 +11,7 @@ namespace Loom.Fast.Tests.Agents;
 /// <summary>A project in memory, planned as <c>loom up</c> would: folder /project, programs in /usr/bin.</summary>
 internal sealed class PlannedProject
 {
-    private readonly TestLoad _load = new([.. SharedSettings.All, .. NodeSettings.All, .. RuntimeSettings.All, .. AgentSettings.All]);
+    private readonly TestLoad _load = new([.. SharedSettings.All, .. NodeSettings.All, .. RuntimeSettings.All, .. ProjectSettings.All]);
 
     public PlannedProject(string toml = "")
     {
@@ -51,7 +51,12 @@ internal sealed class PlannedProject
         return this;
     }
 
-    public LoadResult Load() => SettingsLoader.Load(_load.Request() with { CrossRules = [.. CrossRules.All, .. NodeRules.All, .. AgentRules.All] });
+    /// <summary>What cgroups can do on the machine of the project.</summary>
+    public CgroupSupport Cgroups { get; set; } = new("/sys/fs/cgroup/x", ["memory", "pids", "cpu"], null);
+
+    private Action<Draft> Machine => LimitRules.With(() => Cgroups);
+
+    public LoadResult Load() => SettingsLoader.Load(_load.Request() with { CrossRules = [.. CrossRules.All, .. NodeRules.All, .. ProjectRules.All, Machine] });
 
     /// <summary>Errors and warnings of the load, as <c>CODE KEY: message</c>.</summary>
     public string[] Told() => [.. Load().Faults.Select(f => $"{(f.Severity == FaultSeverity.Warning ? "warning " : "")}{(int)f.Code:000} {f.Key}: {f.Message}")];

@@ -39,6 +39,7 @@ public sealed class PlannerTests
     public void Plan_EveryKey_IsRead()
     {
         var project = new PlannedProject("""
+            [serving.pools.default]
             [agents.db]
             command = ["db", "--port", "${port.sql}"]
             ports = { sql = 5432 }
