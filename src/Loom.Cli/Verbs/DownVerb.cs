@@ -76,7 +76,7 @@ internal static class DownVerb
         var swept = new List<SweptRun>();
         foreach (var run in Orphans.Find(LiveProjects.RunsOf(LiveProjects.Find())))
         {
-            var survivors = await Leftovers.EndAsync(run.RunId, [], [], fresh: false, context.Time, cancellationToken).ConfigureAwait(false);
+            var survivors = await Leftovers.EndAsync(run.RunId, [], [], groups: null, fresh: false, context.Time, cancellationToken).ConfigureAwait(false);
             swept.Add(new SweptRun(run.RunId, run.Processes, survivors));
         }
 
