@@ -36,7 +36,7 @@ internal static class CommandLine
             return Tell(new CliError(ExitCode.Usage, "USAGE", string.Join(" ", parse.Errors.Select(e => e.Message)), $"{string.Join(' ', CommandPath(parse))} --help"), parse);
         }
 
-        signals.VerbOwnsStop = parse.CommandResult.Command.Name is "up";
+        signals.VerbOwnsStop = parse.CommandResult.Command.Name is "up" or "run";
 
         // System.CommandLine ends the process two seconds after Ctrl-C; an ordered stop may take longer.
         var exit = await parse.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = true }, signals.Stop).ConfigureAwait(false);
@@ -57,6 +57,7 @@ internal static class CommandLine
         InitVerb.Create(),
         NewVerb.Create(),
         UpVerb.Create(signals),
+        RunVerb.Create(signals),
         DownVerb.Create(),
         StatusVerb.Create(),
         LogsVerb.Create(),

@@ -34,7 +34,7 @@ public sealed class RunningLoom : IAsyncDisposable
     /// <summary>Run id, which every child carries in its environment.</summary>
     public string RunId { get; private set; } = "";
 
-    /// <summary>Address of the API without path.</summary>
+    /// <summary>Address of the API without path; null for a project that serves nothing.</summary>
     public Uri Api { get; private set; } = null!;
 
     /// <summary>Token of the management routes.</summary>
@@ -115,7 +115,10 @@ public sealed class RunningLoom : IAsyncDisposable
 
         var document = await _ready.Task.ConfigureAwait(false);
         RunId = document.GetProperty("run_id").GetString()!;
-        Api = new Uri(document.GetProperty("addresses").GetProperty("api").GetString()!);
+        if (document.GetProperty("addresses").TryGetProperty("api", out var api))
+        {
+            Api = new Uri(api.GetString()!);
+        }
     }
 
     /// <summary>Sends SIGKILL to the program alone; its guardian does the rest.</summary>

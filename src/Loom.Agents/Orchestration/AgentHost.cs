@@ -37,6 +37,8 @@ public sealed partial class AgentHost : IAsyncDisposable
     private readonly IDisposable _news;
     private readonly BackgroundLoop _loop;
     private HostState _state;
+    private ProjectPlan? _told;
+    private int _waiting;
     private int _disposed;
 
     /// <summary>Takes charge of the agents of <paramref name="plan"/>; nothing is started before <see cref="StartAsync"/>.</summary>
@@ -69,6 +71,9 @@ public sealed partial class AgentHost : IAsyncDisposable
 
     /// <summary>What ended the owner loop by an error; not empty = nothing is orchestrated any more, while the supervisor still keeps alive what runs.</summary>
     public IReadOnlyList<Exception> Faults => _loop.Fault is { } fault ? [fault] : [];
+
+    /// <summary>How many callers wait for a state.</summary>
+    internal int Waiting => Volatile.Read(ref _waiting);
 
     /// <summary>Ends with the owner loop: completed after disposal, faulted after an error.</summary>
     public Task Completion => _loop.Completion;
@@ -317,14 +322,16 @@ public sealed partial class AgentHost : IAsyncDisposable
 
         Publish();
         _waiters.RemoveAll(w => w.Try(state));
+        _waiting = _waiters.Count;
     }
 
     private void Publish()
     {
         ImmutableArray<AgentStatus> now = [.. _state.Replicas.Select(AgentStatus.Of)];
-        if (!now.SequenceEqual(Agents))
+        if (!now.SequenceEqual(Agents) || !ReferenceEquals(Plan, _told))
         {
             Agents = now;
+            _told = Plan;
             Changed?.Invoke();
         }
 
@@ -366,17 +373,29 @@ public sealed partial class AgentHost : IAsyncDisposable
     private async Task WhenAsync(Func<HostState, bool> done, CancellationToken cancellationToken)
     {
         var waiter = new Waiter(done, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
-        using var leaving = cancellationToken.Register(() => Post(() => _waiters.Remove(waiter)));
-        await WaitAsync(
-            waiter.Source,
-            () =>
-            {
-                if (!waiter.Try(_state))
+        try
+        {
+            await WaitAsync(
+                waiter.Source,
+                () =>
                 {
-                    _waiters.Add(waiter);
-                }
-            },
-            cancellationToken).ConfigureAwait(false);
+                    if (!waiter.Try(_state))
+                    {
+                        _waiters.Add(waiter);
+                        _waiting = _waiters.Count;
+                    }
+                },
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            Post(() =>
+            {
+                _waiters.Remove(waiter);
+                _waiting = _waiters.Count;
+            });
+            throw;
+        }
     }
 
     private async Task WaitAsync(TaskCompletionSource source, Action request, CancellationToken cancellationToken)

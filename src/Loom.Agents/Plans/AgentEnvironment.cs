@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Loom.Agents.Binaries;
 using Loom.Agents.Discovery;
 using Loom.Agents.Settings;
 using Loom.Core.Paths;
@@ -74,7 +75,7 @@ internal sealed class AgentEnvironment(SettingsSnapshot settings, ISettingsFiles
             Tell(BridgeAddress, bridge);
         }
 
-        if (surroundings.Programs is { } programs)
+        if (BinaryOptions.LinksOf(settings) is { } programs)
         {
             environment["PATH"] = programs + ":" + environment.GetValueOrDefault("PATH", "/usr/local/bin:/usr/bin:/bin");
         }

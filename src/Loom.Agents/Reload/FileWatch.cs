@@ -17,6 +17,7 @@ internal sealed partial class FileWatch : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly BackgroundLoop _loop;
+    private readonly string _folder;
     private FileSystemWatcher? _kernel;
     private volatile string? _whyNotKernel;
 
@@ -33,6 +34,7 @@ internal sealed partial class FileWatch : IAsyncDisposable
         _changed = changed;
         _time = time;
         _logger = logger;
+        _folder = Directory.Exists(path) ? path : Path.GetDirectoryName(path)!;
         if (kernel)
         {
             TryKernel();
@@ -56,13 +58,11 @@ internal sealed partial class FileWatch : IAsyncDisposable
 
     private void TryKernel()
     {
-        var folder = Directory.Exists(_path);
-        var watched = folder ? _path : Path.GetDirectoryName(_path)!;
         try
         {
-            _kernel = new FileSystemWatcher(watched)
+            _kernel = new FileSystemWatcher(_folder)
             {
-                IncludeSubdirectories = folder,
+                IncludeSubdirectories = _folder == _path,
                 NotifyFilter = NotifyFilters.FileName | NotifyFilters.DirectoryName | NotifyFilters.LastWrite | NotifyFilters.Size | NotifyFilters.CreationTime,
             };
             _kernel.Changed += (_, e) => Told(e.FullPath);
@@ -133,12 +133,10 @@ internal sealed partial class FileWatch : IAsyncDisposable
 
     private async Task LookAsync(CancellationToken cancellationToken)
     {
-        var root = Path.GetDirectoryName(_path)!;
-        var seen = Directory.Exists(_path);
         FilePoll? poll = null;
         while (true)
         {
-            if (ByKernel && (seen ? !Directory.Exists(_path) : !Directory.Exists(root)))
+            if (ByKernel && !Directory.Exists(_folder))
             {
                 _whyNotKernel = "the folder was not there for a while";
             }

@@ -16,6 +16,10 @@ namespace Loom.Cli.Composition;
 /// <summary>What the command line says of the agents.</summary>
 internal sealed record AgentWish
 {
+    /// <summary>The run ends with its main agent, or with the last of its agents; otherwise only when it is asked to.</summary>
+    public bool EndsByItself { get; init; }
+
+
     /// <summary>Which are meant.</summary>
     public RosterKind Kind { get; init; }
 
@@ -40,22 +44,19 @@ internal sealed record AgentWish
 /// <param name="Runtime">How the project's runtime behaves.</param>
 /// <param name="Serving">Engines, pools and the API; null where the project needs none.</param>
 /// <param name="Wish">What the command line says of the agents.</param>
-internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtime, ServingPlan? Serving, AgentWish Wish)
+/// <param name="FreePort">A free port for a name, the same each time.</param>
+internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtime, ServingPlan? Serving, AgentWish Wish, Func<string, int> FreePort)
 {
-    /// <summary>Folder with the programs of <c>[binaries.*]</c>, first in the agents' PATH; null = there are none.</summary>
-    public string? Programs { get; init; }
-
     /// <summary>Folders that children are pointed to.</summary>
     public DataFolders Folders => new(Settings.Get(SharedSettings.DataRoot), Settings.Get(SharedSettings.CacheDir), Settings.Get(SharedSettings.TmpDir));
 
     /// <summary>Plans the agents.</summary>
     /// <param name="runId">Id of the run they belong to.</param>
-    /// <param name="freePort">A free port for a name, the same each time.</param>
     /// <param name="api">Address of the API as it is bound; null where there is none.</param>
-    public Planning Agents(string runId, Func<string, int> freePort, Uri? api) => ProjectPlanner.Plan(Settings, new DiskFiles(), new PlanSurroundings
+    public Planning Agents(string runId, Uri? api) => ProjectPlanner.Plan(Settings, new DiskFiles(), new PlanSurroundings
     {
         RunId = runId,
-        FreePort = freePort,
+        FreePort = FreePort,
         ApiBase = api is null ? null : api.GetLeftPart(UriPartial.Authority) + "/v1",
         LocalModel = Serving is { Node.Pools: [var pool, ..] } ? pool.Models[0] : null,
         BridgeAddress = null,
@@ -63,7 +64,6 @@ internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtim
         Scripts = Wish.Scripts,
         ScriptArguments = Wish.ScriptArguments,
         Watch = Wish.Watch,
-        Programs = Programs,
     });
 }
 
@@ -81,13 +81,18 @@ internal static class HomePlanner
     /// <param name="context">Surroundings of the verb.</param>
     /// <param name="wish">What the command line says of the agents.</param>
     /// <param name="allowUnverified">Accept downloads without a checksum.</param>
+    /// <param name="freePort">A free port for a name, the same each time.</param>
     /// <param name="faults">What is wrong with the agents; not empty = start nothing.</param>
-    public static HomePlan Plan(SettingsSnapshot settings, VerbContext context, AgentWish wish, bool allowUnverified, out ImmutableArray<Fault> faults)
+    public static HomePlan Plan(SettingsSnapshot settings, VerbContext context, AgentWish wish, bool allowUnverified, Func<string, int> freePort, out ImmutableArray<Fault> faults)
     {
         var runtime = RuntimeOptions.From(settings);
-        var plan = new HomePlan(settings, runtime, null, wish);
-        var judged = plan.Agents(NoRun, static _ => 0, null);
+        var plan = new HomePlan(settings, runtime, null, wish, freePort);
+        var judged = plan.Agents(NoRun, null);
         faults = judged.Faults;
+        if (runtime.Mode == RuntimeMode.BridgeOnly)
+        {
+            return plan;
+        }
         // A pool that nobody wrote down serves the demo model, so that an empty project shows something. A project of agents did not ask for an engine.
         var node = Node(settings, context, runtime, allowUnverified);
         var written = settings.Names("serving.pools").Length > 0 || settings.SourceOf(NodeSettings.Pools).Layer is not (SettingLayer.Default or SettingLayer.Derived);

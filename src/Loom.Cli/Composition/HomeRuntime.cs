@@ -1,5 +1,6 @@
 using Loom.Agents.Orchestration;
 using Loom.Agents.Project;
+using Loom.Agents.Reload;
 using Loom.Control;
 using Loom.Core.Loops;
 using Loom.Node.Provisioning;
@@ -13,10 +14,12 @@ internal sealed class HomeRuntime : IAsyncDisposable
 {
     private readonly ProjectRun _run;
     private readonly BackgroundLoop? _feed;
+    private readonly HotReload _reload;
     private bool _stopped;
 
-    private HomeRuntime(ProjectRun run, ServingRuntime? serving, AgentHost agents, BackgroundLoop? feed)
+    private HomeRuntime(ProjectRun run, ServingRuntime? serving, AgentHost agents, HotReload reload, BackgroundLoop? feed)
     {
+        _reload = reload;
         _run = run;
         Serving = serving;
         Agents = agents;
@@ -32,16 +35,17 @@ internal sealed class HomeRuntime : IAsyncDisposable
     /// <summary>Opens the listeners, then begins to start the pools; returns while those still load. Agents are known, none is started.</summary>
     /// <exception cref="PortTakenException">A port is in use; nothing was started.</exception>
     public static async Task<HomeRuntime> StartAsync(
-        HomePlan plan, ProjectRun run, Func<string, int> freePort, IProgress<ProvisionProgress> progress, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+        HomePlan plan, ProjectRun run, IProgress<ProvisionProgress> progress, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         AgentHost? agents = null;
+        HotReload? reload = null;
         var serving = plan.Serving is { } parts
-            ? await ServingRuntime.StartAsync(parts, run, progress, () => agents?.Faults ?? [], time, loggers, cancellationToken).ConfigureAwait(false)
+            ? await ServingRuntime.StartAsync(parts, run, progress, () => [.. agents?.Faults ?? [], .. reload?.Faults ?? []], time, loggers, cancellationToken).ConfigureAwait(false)
             : null;
         try
         {
             // Only now are the addresses known that agents are handed.
-            var project = plan.Agents(run.RunId, freePort, serving?.Api).Plan;
+            var project = plan.Agents(run.RunId, serving?.Api).Plan;
             if (!project.Agents.IsEmpty)
             {
                 plan.Folders.Create();
@@ -56,9 +60,13 @@ internal sealed class HomeRuntime : IAsyncDisposable
         }
 
         var host = agents;
+        reload = new HotReload(host, run.Supervisor, time, loggers.CreateLogger("agents"));
         var feed = serving is null ? null : BackgroundLoop.Start("pools to agents", cancel => FeedAsync(serving, host, cancel), loggers.CreateLogger("agents"));
-        return new HomeRuntime(run, serving, agents, feed);
+        return new HomeRuntime(run, serving, agents, reload, feed);
     }
+
+    /// <summary>Why nothing orchestrates or reloads any more; null while all is well.</summary>
+    public Exception? Fault => Agents.Faults.Concat(_reload.Faults).FirstOrDefault();
 
     /// <summary>Ordered stop: agents, then no new requests, running ones drain, then engines. A second call does nothing.</summary>
     /// <param name="hurry">Ends all patience.</param>
@@ -71,6 +79,7 @@ internal sealed class HomeRuntime : IAsyncDisposable
 
         _stopped = true;
         using var registration = hurry.Register(_run.Supervisor.Hurry);
+        await _reload.DisposeAsync().ConfigureAwait(false);
         await Agents.StopAllAsync(hurry).ConfigureAwait(false);
         if (Serving is not null)
         {

@@ -57,7 +57,7 @@ internal static class SuperviseVerb
                 await run.Supervisor.AddAsync(Plan(plan, child), signals.Stop).ConfigureAwait(false);
             }
 
-            await Console.Out.WriteLineAsync("up").ConfigureAwait(false);
+            new LossyWriter(Console.Out).WriteLine("up"); // the terminal may be closed by now
             using var hurry = signals.Kill.Register(run.Supervisor.Hurry);
             using var end = CancellationTokenSource.CreateLinkedTokenSource(signals.Stop, run.DownRequested);
             await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

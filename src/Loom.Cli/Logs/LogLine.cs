@@ -10,12 +10,10 @@ namespace Loom.Cli.Logs;
 /// <param name="IsError">It was written to stderr, and that is kept apart.</param>
 internal readonly record struct LogLine(string Name, DateTimeOffset? At, string Text, bool IsError = false)
 {
-    private const string JsonStart = "{\"ts\":";
-
     /// <summary>Takes a captured line apart: an RFC 3339 time before a text, or an object with both (<c>log.format = "json"</c>).</summary>
     public static LogLine Parse(string name, string line, bool isError = false)
     {
-        if (line.StartsWith(JsonStart, StringComparison.Ordinal) && OfObject(name, line, isError) is { } parsed)
+        if ((line.StartsWith("{\"ts\":", StringComparison.Ordinal) || line.StartsWith("{\"name\":", StringComparison.Ordinal)) && OfObject(name, line, isError) is { } parsed)
         {
             return parsed;
         }
@@ -33,11 +31,15 @@ internal readonly record struct LogLine(string Name, DateTimeOffset? At, string 
         {
             using var item = JsonDocument.Parse(line);
             var root = item.RootElement;
-            return root.TryGetProperty("text", out var text) && root.TryGetProperty("stream", out var stream) && root.GetProperty("ts").TryGetDateTimeOffset(out var at)
-                ? new LogLine(name, at, text.GetString() ?? "", isError || stream.ValueEquals("stderr"))
-                : null;
+            if (!root.TryGetProperty("text", out var text) || !root.TryGetProperty("stream", out var stream) || !root.TryGetProperty("name", out var own) || !own.ValueEquals(name))
+            {
+                return null;
+            }
+
+            DateTimeOffset? at = root.TryGetProperty("ts", out var time) ? time.GetDateTimeOffset() : null;
+            return new LogLine(name, at, text.GetString() ?? "", isError || stream.ValueEquals("stderr"));
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
         {
             return null;
         }

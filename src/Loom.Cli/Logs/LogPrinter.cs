@@ -7,13 +7,18 @@ using Loom.Cli.Terminal;
 namespace Loom.Cli.Logs;
 
 /// <summary>Prints log lines: <c>name | line</c> with a colour that depends on the name alone (<c>name ! line</c> for stderr), raw, or as NDJSON.</summary>
-internal sealed class LogPrinter(Terminal.Terminal terminal, LogView view)
+internal sealed partial class LogPrinter(Terminal.Terminal terminal, LogView view)
 {
     private static readonly int[] s_colours = [36, 32, 33, 35, 34, 96, 92, 93, 95, 94];
     private int _width;
 
     public void Print(LogLine line)
     {
+        if (!terminal.OutIsTerminal && line.Text.Contains('\e', StringComparison.Ordinal))
+        {
+            line = line with { Text = EscapeSequence().Replace(line.Text, "") }; // only a terminal knows what to do with it
+        }
+
         if (!view.Shows(line))
         {
             return;
@@ -36,6 +41,10 @@ internal sealed class LogPrinter(Terminal.Terminal terminal, LogView view)
         var name = line.Name.PadRight(_width);
         terminal.Out.WriteLine($"{time}{Tint(line.Name, name)} {(line.IsError ? terminal.Paint(Tone.Bad, "!") : "|")} {line.Text}");
     }
+
+    // CSI, OSC (to BEL or ST) and two-byte sequences of ECMA-48.
+    [GeneratedRegex(@"\e(?:\[[0-?]*[ -/]*[@-~]|\][^\a\e]*(?:\a|\e\\)?|[@-Z\\^_])", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex EscapeSequence();
 
     private string Tint(string name, string text)
     {

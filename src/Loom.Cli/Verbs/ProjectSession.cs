@@ -1,8 +1,11 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Loom.Agents.Binaries;
+using Loom.Agents.Plans;
 using Loom.Agents.Project;
+using Loom.Agents.Settings;
 using Loom.Cli.Binaries;
 using Loom.Cli.Composition;
 using Loom.Cli.Config;
@@ -20,20 +23,46 @@ namespace Loom.Cli.Verbs;
 /// <param name="signals">Who asks it to stop.</param>
 internal sealed class ProjectSession(VerbContext context, ParseResult parse, ProcessSignals signals)
 {
+    private readonly PortBook _ports = new(FreePort.Pick);
+
     /// <summary>Print what the processes write, once ready.</summary>
     public bool Follow { get; init; }
 
     /// <summary>Launched by <c>--detach</c>: nobody watches, and SIGHUP reopens the logs.</summary>
     public bool InBackground { get; init; }
 
-    /// <summary>Runs the project until it is asked to stop, or joins the runtime that already does.</summary>
+    /// <summary>When the project runs already: put the configuration as it is now in force.</summary>
+    public bool Apply { get; init; }
+
+    /// <summary>Be ready only when every agent is, and give up after this time; null = agents are not waited for.</summary>
+    public TimeSpan? WaitWithin { get; init; }
+
+    /// <summary>Time after which one line says that the start goes on; null = none.</summary>
+    public TimeSpan? StartupWait { get; init; }
+
+    /// <summary>The terminal belongs to the script: say nothing that is not an error.</summary>
+    public bool Quiet { get; init; }
+
+    /// <summary>Shows what would run.</summary>
+    public int ShowPlan(AgentWish wish)
+    {
+        if (Plan(wish) is not { } plan)
+        {
+            return ExitCode.Usage;
+        }
+
+        DryRun.Show(context, plan);
+        return ExitCode.Ok;
+    }
+
+    /// <summary>Runs the project until it is asked to stop, or until what it was started for has ended.</summary>
     /// <param name="wish">What the command line says of the agents.</param>
-    /// <param name="allowUnverified">Accept downloads without a known checksum.</param>
+    /// <param name="joined">What to do when another runtime has the project; null = what a second <c>up</c> does.</param>
     /// <returns>The exit code.</returns>
-    public async Task<int> UpAsync(AgentWish wish, bool allowUnverified)
+    public async Task<int> UpAsync(AgentWish wish, Func<HomePlan, Task<int>>? joined = null)
     {
         var started = context.Time.GetTimestamp();
-        if (Plan(wish, allowUnverified) is not { } plan)
+        if (Plan(wish) is not { } plan)
         {
             return ExitCode.Usage;
         }
@@ -55,19 +84,19 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
         try
         {
             var config = RunningConfig.Content(plan.Settings, LoomRegistry.Instance);
-            var run = await StartRunAsync(plan.Settings.ProjectFolder, config, loggers).ConfigureAwait(false);
+            var run = await StartRunAsync(plan, config, loggers).ConfigureAwait(false);
             if (run is null)
             {
-                return await SecondUp.RunAsync(context, plan.Settings.ProjectFolder, signals.Stop).ConfigureAwait(false);
+                return await (joined is not null ? joined(plan) : new SecondUp(context, plan, Apply).RunAsync(signals.Stop)).ConfigureAwait(false);
             }
 
             int exit;
             await using (run.ConfigureAwait(false))
             {
                 RunningConfig.Write(plan.Settings.ProjectFolder, config);
-                using (var work = new BinaryWork(context, BinaryOptions.From(plan.Settings), allowUnverified))
+                using (var work = new BinaryWork(context, BinaryOptions.From(plan.Settings), parse.GetValue(BinaryFlags.AllowUnverified)))
                 {
-                    plan = plan with { Programs = await work.LinkDeclaredAsync(signals.Stop).ConfigureAwait(false) };
+                    await work.LinkDeclaredAsync(signals.Stop).ConfigureAwait(false);
                 }
 
                 if (InBackground)
@@ -80,8 +109,14 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
                 }
 
                 // In the background nobody watches, and every line already has its place in a log that is kept within bounds.
-                exit = await new ForegroundRun(context, plan, run, board, loggers, signals, Follow && !InBackground && !context.Terminal.Json)
-                    .RunAsync(started).ConfigureAwait(false);
+                exit = await new ForegroundRun(context, plan, run, board, loggers, signals)
+                {
+                    Follow = Follow && !InBackground && !context.Terminal.Json,
+                    Quiet = Quiet,
+                    WaitWithin = WaitWithin,
+                    StartupWait = StartupWait,
+                    ReadPlan = api => ReadPlan(wish, run.RunId, api),
+                }.RunAsync(started).ConfigureAwait(false);
             }
 
             return run.Survivors.IsEmpty
@@ -95,16 +130,16 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
     }
 
     /// <summary>Reads and judges the whole configuration; null when it has errors, which have been told.</summary>
-    private HomePlan? Plan(AgentWish wish, bool allowUnverified)
+    private HomePlan? Plan(AgentWish wish)
     {
-        var loaded = ProcessConfiguration.Load(context, parse, LoomPart.Up, BinaryFlags.Values(parse).AsSpan());
+        var loaded = Load();
         ProcessConfiguration.Tell(context.Terminal, loaded);
         if (!loaded.Ok)
         {
             return null;
         }
 
-        var plan = HomePlanner.Plan(loaded.Snapshot, context, wish, allowUnverified, out var faults);
+        var plan = HomePlanner.Plan(loaded.Snapshot, context, wish, parse.GetValue(BinaryFlags.AllowUnverified), _ports.Of, out var faults);
         if (faults.IsEmpty)
         {
             return plan;
@@ -114,16 +149,35 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
         return null;
     }
 
-    private async Task<ProjectRun?> StartRunAsync(string folder, byte[] config, ILoggerFactory loggers)
+    /// <summary>Reads the plan of the agents anew, with the environment of this runtime.</summary>
+    /// <exception cref="PlanRefusedException">It has errors.</exception>
+    private PlanReading ReadPlan(AgentWish wish, string runId, Uri? api)
+    {
+        var loaded = Load();
+        ImmutableArray<Fault> faults = [];
+        var plan = loaded.Ok ? HomePlanner.Plan(loaded.Snapshot, context, wish, parse.GetValue(BinaryFlags.AllowUnverified), _ports.Of, out faults) : null;
+        if (plan is null || !faults.IsEmpty)
+        {
+            throw new PlanRefusedException(FaultText.Write(faults.IsEmpty ? loaded : loaded with { Faults = faults }, starting: false, color: false).TrimEnd());
+        }
+
+        var config = RunningConfig.Content(loaded.Snapshot, LoomRegistry.Instance);
+        return new PlanReading(plan.Agents(runId, api).Plan, Convert.ToHexStringLower(SHA256.HashData(config)));
+    }
+
+    private LoadResult Load() => ProcessConfiguration.Load(context, parse, LoomPart.Up, RunFlags.Values(parse).AsSpan());
+
+    private async Task<ProjectRun?> StartRunAsync(HomePlan plan, byte[] config, ILoggerFactory loggers)
     {
         try
         {
             return await ProjectRun.StartAsync(
                 new ProjectRunOptions
                 {
-                    ProjectFolder = folder,
+                    ProjectFolder = plan.Settings.ProjectFolder,
                     Executable = context.Executable,
                     LoomVersion = Build.Current.Version,
+                    Mode = plan.Runtime.Mode == RuntimeMode.BridgeOnly ? "bridge-only" : "full",
                     ConfigSha256 = Convert.ToHexStringLower(SHA256.HashData(config)),
                     Time = context.Time,
                     Logger = loggers.CreateLogger("loom"),

@@ -40,6 +40,13 @@ internal static class SteerVerb
             var started = context.Time.GetTimestamp();
             var project = RunningProject.Of(context);
             var chosen = Choose(parse.GetValue(names) ?? [], parse.GetValue(all), op, project, stop);
+            if (chosen.Count == 0)
+            {
+                context.Terminal.Note("there are no agents here");
+                WaitVerb.Show(context, op, null, TimeSpan.Zero, []);
+                return ExitCode.Ok;
+            }
+
             await AskAsync(project, op, chosen, parse.GetValue(alone), stop).ConfigureAwait(false);
             var waits = op is not "stop" && parse.GetValue(wait);
             var items = waits

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Loom.Cli.Binaries;
 using Loom.Cli.Composition;
+using Loom.Cli.Terminal;
 
 namespace Loom.Cli.Verbs;
 
@@ -19,6 +20,11 @@ internal static class UpVerb
         Description = "Run this script as an agent instead of those in agents/; repeatable", HelpName = "FILE", DefaultValueFactory = _ => [],
     };
 
+    private static readonly Option<bool> s_apply = new("--apply") { Description = "When it runs already: put loom.toml as it is now in force" };
+    private static readonly Option<bool> s_dryRun = new("--dry-run") { Description = "Show what would run, in which order, and start nothing" };
+    private static readonly Option<bool> s_wait = new("--wait") { Description = "Be ready only when every agent is; if one cannot be, stop and end with 4" };
+    private static readonly Option<TimeSpan?> s_waitTimeout = DurationOption.Create("--wait-timeout", "With --wait: stop and end with 5 after this time", TimeSpan.FromSeconds(60));
+
     private static readonly Option<bool> s_background = new(DetachedUp.BackgroundOption) { Description = "Marks the command that --detach launches", Hidden = true };
 
     public static Command Create(ProcessSignals signals)
@@ -26,12 +32,12 @@ internal static class UpVerb
         var command = Verb.Create(
             "up",
             "Run the project: engines, models, the API and the agents",
-            ["loom up", "loom up researcher", "loom up -C samples/quickstart", "loom up --force-download", "loom up -d && loom status", "loom up --set serving.bind=127.0.0.1:9000"],
+            ["loom up", "loom up researcher", "loom up -C samples/quickstart", "loom up --force-download", "loom up -d --wait && loom status", "loom up --mode bridge-only", "loom up --set serving.bind=127.0.0.1:9000"],
             (context, parse, cancellationToken) => parse.GetValue(s_detach)
                 ? DetachedUp.RunAsync(context, DetachedUp.Arguments(parse, s_detach), FlagTwins.VariableOf(s_detach), cancellationToken)
                 : RunAsync(context, parse, signals));
         command.Arguments.Add(s_names);
-        foreach (var option in new Option[] { s_detach, s_noDeps, s_watch, s_noWatch, s_scripts, s_noLogs, s_background, StdinLeash.Flag }.Concat(BinaryFlags.All))
+        foreach (var option in new Option[] { s_detach, s_noDeps, s_watch, s_noWatch, s_scripts, s_apply, s_wait, s_waitTimeout, s_dryRun, s_noLogs, s_background, RunFlags.Mode, StdinLeash.Flag }.Concat(BinaryFlags.All))
         {
             command.Options.Add(option);
         }
@@ -50,7 +56,13 @@ internal static class UpVerb
             WithDependencies = !parse.GetValue(s_noDeps),
             Watch = parse.GetValue(s_watch) ? true : parse.GetValue(s_noWatch) ? false : null,
         };
-        return await new ProjectSession(context, parse, signals) { Follow = !parse.GetValue(s_noLogs), InBackground = parse.GetValue(s_background) }
-            .UpAsync(wish, parse.GetValue(BinaryFlags.AllowUnverified)).ConfigureAwait(false);
+        var session = new ProjectSession(context, parse, signals)
+        {
+            Follow = !parse.GetValue(s_noLogs),
+            InBackground = parse.GetValue(s_background),
+            Apply = parse.GetValue(s_apply),
+            WaitWithin = parse.GetValue(s_wait) ? parse.GetValue(s_waitTimeout) : null,
+        };
+        return parse.GetValue(s_dryRun) ? session.ShowPlan(wish) : await session.UpAsync(wish).ConfigureAwait(false);
     }
 }

@@ -35,7 +35,12 @@ internal sealed unsafe class TerminalLoan
         }
 
         _onChild = PosixSignalRegistration.Create(PosixSignal.SIGCHLD, _ => LookForStop());
-        _onContinue = PosixSignalRegistration.Create(PosixSignal.SIGCONT, _ => GoOn());
+        _onContinue = PosixSignalRegistration.Create(PosixSignal.SIGCONT, signal =>
+        {
+            // .NET would now set the terminal's modes; from the background, where we are a moment later, that would stop us again.
+            signal.Cancel = true;
+            GoOn();
+        });
         GoOn();
     }
 

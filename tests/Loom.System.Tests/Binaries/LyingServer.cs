@@ -34,6 +34,9 @@ internal sealed class LyingServer : IAsyncDisposable
     /// <summary>Decides by path and length of the body whether, and after how many bytes, an answer is cut.</summary>
     public Func<string, int, int?> CutBody { get; set; } = (_, _) => null;
 
+    /// <summary>Decides by path and length whether, and after how many bytes, an answer falls silent until the client is gone.</summary>
+    public Func<string, int, int?> HoldAfter { get; set; } = (_, _) => null;
+
     /// <summary>Called after an answer was cut.</summary>
     public Action AfterCut { get; set; } = () => { };
 
@@ -114,6 +117,14 @@ internal sealed class LyingServer : IAsyncDisposable
             await context.Response.Body.FlushAsync();
             AfterCut();
             context.Abort();
+            return;
+        }
+
+        if (HoldAfter(context.Request.Path.Value ?? "", content.Length - from) is { } held)
+        {
+            await context.Response.Body.WriteAsync(content.AsMemory(from, held));
+            await context.Response.Body.FlushAsync();
+            await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { });
             return;
         }
 

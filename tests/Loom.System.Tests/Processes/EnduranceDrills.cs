@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Loom.Processes;
 using Loom.Testing;
 using Shouldly;

@@ -44,6 +44,7 @@ public sealed class SignalDrills
         using (var terminal = new PseudoTerminal())
         {
             project.Launch(terminal);
+            await Deadline.Until(() => terminal.Foreground == project.Loom.Pid, "it has its terminal"); // a terminal closed earlier may be another's by now
             await Task.Delay(chance.Next(0, 2000)); // the drill's own condition: any moment
         }
 

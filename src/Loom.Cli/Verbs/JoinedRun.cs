@@ -1,0 +1,108 @@
+using System.Runtime.InteropServices;
+using Loom.Agents.Orchestration;
+using Loom.Agents.Plans;
+using Loom.Agents.Project;
+using Loom.Cli.Composition;
+using Loom.Cli.Logs;
+using Loom.Cli.Terminal;
+using Loom.Processes;
+using Loom.Processes.Guarding;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Loom.Cli.Verbs;
+
+/// <summary>
+/// <c>loom run</c> while the project's runtime is up: uses that one, and supervises only the main script itself, since it may need the terminal. It ends when the
+/// script does, or when the runtime goes away.
+/// </summary>
+/// <param name="context">Surroundings of the verb.</param>
+/// <param name="plan">What was asked for.</param>
+/// <param name="signals">Who asks it to stop.</param>
+internal sealed class JoinedRun(VerbContext context, HomePlan plan, ProcessSignals signals)
+{
+    private readonly string _folder = plan.Settings.ProjectFolder;
+
+    /// <summary>Runs it to its end.</summary>
+    /// <returns>The script's exit code; without a main script 0 when every agent has succeeded, else 1.</returns>
+    public async Task<int> RunAsync()
+    {
+        var state = await SecondUp.FindAsync(context, _folder, signals.Stop).ConfigureAwait(false);
+        var client = new ControlClient(state.Socket);
+        var runId = RunId.New(context.Time, new Random());
+        var api = state.Addresses.TryGetValue("api", out var address) ? new Uri(address) : null;
+        var agents = plan.Agents(runId, api).Plan;
+        var main = agents.Agents.FirstOrDefault(a => a.IsMain);
+        if (agents.Agents.Any(a => !a.IsMain))
+        {
+            await client.AskAsync(new ControlRequest(ControlOps.Start), signals.Stop).ConfigureAwait(false);
+        }
+
+        return main is null
+            ? await EndOfAllAsync(client).ConfigureAwait(false)
+            : await RunMainAsync(client, agents with { Agents = [main with { DependsOn = [] }] }, runId).ConfigureAwait(false);
+    }
+
+    private async Task<int> EndOfAllAsync(ControlClient client)
+    {
+        var reply = await client.AskAsync(new ControlRequest(ControlOps.Wait) { For = "ended" }, signals.Stop).ConfigureAwait(false);
+        return reply?.Outcome == WaitOutcome.Met ? ExitCode.Ok : ExitCode.Failed;
+    }
+
+    private async Task<int> RunMainAsync(ControlClient client, ProjectPlan main, string runId)
+    {
+        // A guardian of its own: the runtime's would end the script's run with everything else, and the other way round.
+        var directory = Directory.CreateDirectory(Path.Combine(RunDirectory.Of(_folder).Path, "runs", runId)).FullName;
+        try
+        {
+            await using var supervisor = new Supervisor(new SupervisorOptions
+            {
+                RunId = runId,
+                GuardianCommand = Guardian.CommandLine(context.Executable, directory),
+                AdoptStrays = true,
+                Time = context.Time,
+                Random = new Random(),
+                Logger = NullLogger.Instance,
+            });
+            await using var host = new AgentHost(main, supervisor, NullLogger.Instance);
+            var printer = new LogPrinter(context.Terminal, new LogView(null, null, false, false));
+            using var following = supervisor.FollowOutput(l => printer.Print(new Logs.LogLine(l.Name, l.At, l.Text) { IsError = l.IsError }));
+            using var leaving = CancellationTokenSource.CreateLinkedTokenSource(signals.Stop);
+            using var hurry = signals.Kill.Register(supervisor.Hurry);
+            var gone = GoneAsync(client, leaving.Token);
+            await host.StartAsync(null, withDependencies: true, signals.Stop).ConfigureAwait(false);
+            var first = await Task.WhenAny(host.MainEnded, gone).ConfigureAwait(false);
+            await leaving.CancelAsync().ConfigureAwait(false);
+            if (first == host.MainEnded)
+            {
+                return (await host.MainEnded.ConfigureAwait(false)).ExitCode;
+            }
+
+            await host.StopAllAsync(signals.Kill).ConfigureAwait(false);
+            return signals.First switch
+            {
+                PosixSignal.SIGINT => ExitCode.Interrupted,
+                not null => ExitCode.Terminated,
+                null => throw new CliError(ExitCode.Failed, "RUNTIME_GONE", "the project's runtime has ended, and the script with it", "loom run starts one of its own when none is up"),
+            };
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    // The connection lives as long as the runtime.
+    private static async Task GoneAsync(ControlClient client, CancellationToken stop)
+    {
+        try
+        {
+            await foreach (var _ in client.FollowAsync(null, 0, stop).ConfigureAwait(false))
+            {
+                // Only its end matters.
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }
+}

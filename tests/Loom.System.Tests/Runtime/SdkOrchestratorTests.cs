@@ -1,0 +1,122 @@
+using System.Collections.Concurrent;
+using Loom.Runtime;
+using Loom.Testing;
+using Shouldly;
+using Xunit;
+
+namespace Loom.SystemTests.Runtime;
+
+/// <summary>The orchestrator of the C# API, with the real program behind it.</summary>
+public sealed class SdkOrchestratorTests : IDisposable
+{
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+    private readonly TempFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact(Timeout = 180_000)]
+    public async Task Orchestrator_StartLookStop_AgentsRunAndAreGone()
+    {
+        var messages = new Messages();
+        SdkProject.Agent(_folder.Path, "writer");
+        await using var orchestrator = new Orchestrator(new OrchestratorConfig { ProjectDir = _folder.Path, LogsDir = _folder["logs"], Progress = messages });
+        orchestrator.Processes.ShouldBeEmpty();
+        await orchestrator.StartAsync();
+        var writer = orchestrator.Processes.ShouldHaveSingleItem();
+        writer.ShouldSatisfyAllConditions(
+            w => w.Name.ShouldBe("writer"), w => w.Kind.ShouldBe("agent"), w => w.State.ShouldBe("ready"), w => w.Restarts.ShouldBe(0), w => w.LastExit.ShouldBeNull());
+        orchestrator.RunId.ShouldNotBeEmpty();
+        SdkProject.IsAlive(writer.Pid!.Value).ShouldBeTrue();
+        File.Exists(_folder["logs/writer.log"]).ShouldBeTrue();
+
+        await orchestrator.StopAsync();
+        (await orchestrator.WaitAsync()).ShouldBe(0);
+        SdkProject.IsAlive(writer.Pid!.Value).ShouldBeFalse();
+        await orchestrator.StopAsync(); // once more: nothing happens
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task Orchestrator_AgentDies_ProcessesShowTheRestart()
+    {
+        SdkProject.Agent(_folder.Path, "writer");
+        await using var orchestrator = new Orchestrator(new OrchestratorConfig { ProjectDir = _folder.Path });
+        await orchestrator.StartAsync();
+        Signals.Send(orchestrator.Processes[0].Pid!.Value, 9);
+        await Deadline.Until(() => orchestrator.Processes[0] is { Restarts: 1, LastExit.Signal: 9 }, "the restart is seen", s_limit);
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task Orchestrator_AgentScripts_ReplaceWhatIsFound()
+    {
+        SdkProject.Agent(_folder.Path, "found");
+        var script = SdkProject.Script(_folder["elsewhere"], "given");
+        await using var orchestrator = new Orchestrator(new OrchestratorConfig { ProjectDir = _folder.Path, AgentScripts = [script] });
+        await orchestrator.StartAsync();
+        orchestrator.Processes.Select(p => p.Name).ShouldBe(["given"]);
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task Orchestrator_WrongConfiguration_AllFaultsInOneException()
+    {
+        await File.WriteAllTextAsync(_folder["loom.toml"], "nonsense = 1\n[agents.a]\nrestart = \"on-fail\"\ncommand = [\"true\"]\n");
+        await using var orchestrator = new Orchestrator(new OrchestratorConfig { ProjectDir = _folder.Path });
+        var error = await Should.ThrowAsync<ConfigException>(orchestrator.StartAsync());
+        error.ExitCode.ShouldBe(2);
+        error.Errors.Count.ShouldBe(2);
+        error.Errors.ShouldContain(e => e.Line == 3 && e.Column > 0 && e.File!.EndsWith("loom.toml") && e.Key!.StartsWith("agents.a.restart"));
+        Directory.Exists(_folder[".loom/run"]).ShouldBeFalse();
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task Orchestrator_ProjectRunsAlready_SaysBy()
+    {
+        SdkProject.Agent(_folder.Path, "writer");
+        await using var first = new Orchestrator(new OrchestratorConfig { ProjectDir = _folder.Path });
+        await first.StartAsync();
+        await using var second = new Orchestrator(new OrchestratorConfig { ProjectDir = _folder.Path });
+        (await Should.ThrowAsync<LoomException>(second.StartAsync())).Code.ShouldBe("ALREADY_RUNNING");
+        first.Processes[0].State.ShouldBe("ready");
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task Orchestrator_StartTakesLong_ToldAndCanBeGivenUp()
+    {
+        var messages = new Messages();
+        SdkProject.Agent(_folder.Path, "slow");
+        await File.WriteAllTextAsync(_folder["loom.toml"], "[agents.slow]\nready.log = \"never\"\nready.within = \"1h\"\n");
+        using var stop = new CancellationTokenSource();
+        await using var orchestrator = new Orchestrator(new OrchestratorConfig { ProjectDir = _folder.Path, StartupWaitSec = 0.2, Progress = messages });
+        var starting = orchestrator.StartAsync(stop.Token);
+        await Deadline.Until(() => messages.Any(m => m.StartsWith("still starting") && m.Contains("slow is")), "the notice comes", s_limit);
+        var pid = orchestrator.Processes[0].Pid!.Value;
+        await stop.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(starting);
+        SdkProject.IsAlive(pid).ShouldBeFalse();
+    }
+
+    [Fact(Timeout = 180_000)]
+    public async Task RunOrchestrator_OwnToken_StopsInOrderAndReturnsTheCode()
+    {
+        SdkProject.Agent(_folder.Path, "writer");
+        using var stop = new CancellationTokenSource();
+        var running = LoomRuntime.RunOrchestratorAsync(new OrchestratorConfig { ProjectDir = _folder.Path }, stop.Token);
+        await Deadline.Until(() => SdkProject.Survivors(_folder.Path).Count > 0 && File.Exists(_folder[".loom/logs/writer.log"]), "it runs", s_limit);
+        await stop.CancelAsync();
+        (await running).ShouldBeOneOf(0, 143); // 143: the stop came before everything was up
+        SdkProject.Survivors(_folder.Path).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Orchestrator_NoLoom_SaysWhereItLooked()
+    {
+        var nowhere = new LoomLaunch { Executable = "/nowhere/loom" };
+        Should.Throw<LoomException>(() => ProjectConfig.Load(_folder.Path, nowhere)).Message.ShouldContain("'/nowhere/loom', which does not exist");
+        var variable = new LoomLaunch { Environment = new Dictionary<string, string?> { ["LOOM_EXECUTABLE"] = _folder["loom"] } };
+        Should.Throw<LoomException>(() => ProjectConfig.Load(_folder.Path, variable)).Message.ShouldContain("LOOM_EXECUTABLE is");
+    }
+
+    private sealed class Messages : ConcurrentQueue<string>, IProgress<string>
+    {
+        public void Report(string value) => Enqueue(value);
+    }
+}
