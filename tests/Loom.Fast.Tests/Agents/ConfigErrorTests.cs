@@ -428,6 +428,6 @@ public sealed class ConfigErrorTests
         var project = new PlannedProject(toml);
         prepare?.Invoke(project);
         var text = FaultText.Write(project.Load(), starting: false);
-        text[(text.IndexOf('\n', StringComparison.Ordinal) + 1)..].TrimEnd('\n').ShouldBe(expected, StringCompareShould.IgnoreLineEndings);
+        text[(text.IndexOf('\n', StringComparison.Ordinal) + 1)..].TrimEnd('\n').Split('\n').ShouldBe(expected.Split('\n'));
     }
 }
