@@ -57,6 +57,7 @@ internal static class CommandLine
         InitVerb.Create(),
         NewVerb.Create(),
         UpVerb.Create(signals),
+        RunVerb.Create(signals),
         DownVerb.Create(),
         StatusVerb.Create(),
         LogsVerb.Create(),

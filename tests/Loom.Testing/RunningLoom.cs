@@ -115,7 +115,10 @@ public sealed class RunningLoom : IAsyncDisposable
 
         var document = await _ready.Task.ConfigureAwait(false);
         RunId = document.GetProperty("run_id").GetString()!;
-        Api = document.GetProperty("addresses").TryGetProperty("api", out var api) ? new Uri(api.GetString()!) : null!;
+        if (document.GetProperty("addresses").TryGetProperty("api", out var api))
+        {
+            Api = new Uri(api.GetString()!);
+        }
     }
 
     /// <summary>Sends SIGKILL to the program alone; its guardian does the rest.</summary>

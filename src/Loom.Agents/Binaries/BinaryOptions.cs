@@ -44,8 +44,15 @@ public sealed record BinaryOptions
     /// <summary>Base of releases (<c>runtime.download_base</c>), else the releases of the repository this build names; null = neither.</summary>
     public Uri? Base { get; init; }
 
+    /// <summary>See <see cref="LinksOf"/>.</summary>
+    public string? Links { get; init; }
+
     /// <summary>The further programs, by name.</summary>
     public ImmutableArray<BinaryPlan> Declared { get; init; } = [];
+
+    /// <summary>Folder of the project that links to its programs by name, first in every agent's PATH; null where it declares none.</summary>
+    public static string? LinksOf(SettingsSnapshot settings) =>
+        settings.Names("binaries").IsEmpty ? null : Path.Combine(settings.ProjectFolder, ".loom", "bin");
 
     /// <summary>Reads the settings.</summary>
     public static BinaryOptions From(SettingsSnapshot settings) => new()
@@ -58,6 +65,7 @@ public sealed record BinaryOptions
         PreferDebug = !settings.Get(BinarySettings.PreferRelease),
         ForceDownload = settings.Get(BinarySettings.ForceDownload),
         Base = settings.GetOrNull(BinarySettings.DownloadBase) ?? OfRepository(typeof(BinaryOptions).Assembly),
+        Links = LinksOf(settings),
         Declared =
         [
             .. settings.Names("binaries").Select(name => new BinaryPlan(name)

@@ -37,6 +37,7 @@ public sealed partial class AgentHost : IAsyncDisposable
     private readonly IDisposable _news;
     private readonly BackgroundLoop _loop;
     private HostState _state;
+    private ProjectPlan? _told;
     private int _waiting;
     private int _disposed;
 
@@ -327,9 +328,10 @@ public sealed partial class AgentHost : IAsyncDisposable
     private void Publish()
     {
         ImmutableArray<AgentStatus> now = [.. _state.Replicas.Select(AgentStatus.Of)];
-        if (!now.SequenceEqual(Agents))
+        if (!now.SequenceEqual(Agents) || !ReferenceEquals(Plan, _told))
         {
             Agents = now;
+            _told = Plan;
             Changed?.Invoke();
         }
 

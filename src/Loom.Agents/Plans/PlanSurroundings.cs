@@ -21,9 +21,6 @@ public sealed record PlanSurroundings
     /// <summary>Address of the bridge as it is really bound, or of another machine; null where there is none.</summary>
     public string? BridgeAddress { get; init; }
 
-    /// <summary>Folder whose programs go before all others: first in every agent's PATH. Null = none.</summary>
-    public string? Programs { get; init; }
-
     /// <summary>Which agents are meant.</summary>
     public RosterKind Kind { get; init; }
 

@@ -21,7 +21,7 @@ public static class AgentRules
         var findings = new List<Finding>();
         var roster = new Roster(draft.Settings, draft.Request.Files, findings.Add).Read(RosterKind.Project, []);
         AgentChecks.Run(draft.Settings, draft.Request.Files, roster, findings.Add);
-        foreach (var finding in findings.Distinct().Where(f => !draft.IsAtFault(f.Key)).ToList())
+        foreach (var finding in findings.Distinct().Where(f => !draft.IsAtFault(f.Key) && !f.Premises.Any(draft.IsAtFault)).ToList())
         {
             draft.Report(finding.Code, finding.Key, finding.Message, finding.Fix, finding.Severity, finding.Rule, finding.File);
         }

@@ -8,7 +8,16 @@ namespace Loom.Agents.Settings;
 public static class BinaryRules
 {
     /// <summary>All of them.</summary>
-    public static ImmutableArray<Action<Draft>> All { get; } = [Versions, Sources];
+    public static ImmutableArray<Action<Draft>> All { get; } = [Names, Versions, Sources];
+
+    private static void Names(Draft draft)
+    {
+        foreach (var name in draft.Names("binaries").Where(n => !BinaryNames.IsName(n)))
+        {
+            var given = new[] { "path", "url", "version", "sha256" }.Select(k => Draft.Key("binaries", name, k)).FirstOrDefault(draft.IsGiven);
+            draft.Report("R19", given ?? Draft.Key("binaries", name), $"'{Redaction.Plain(name)}' is no name of a program: letters, digits, '.', '_' and '-' are expected", "[binaries.tool]");
+        }
+    }
 
     private static void Versions(Draft draft)
     {

@@ -18,13 +18,12 @@ internal sealed class BinaryWork(VerbContext context, BinaryOptions options, boo
     public BinaryCache Cache { get; } = new(options.Cache, context.Time);
 
     /// <summary>Finds or fetches the programs the project declares, and links them by name into its <c>.loom/bin</c>, for the PATH of its agents.</summary>
-    /// <returns>That folder; null when the project declares none.</returns>
     /// <exception cref="CliError">One of them cannot be had.</exception>
-    public async Task<string?> LinkDeclaredAsync(CancellationToken cancellationToken)
+    public async Task LinkDeclaredAsync(CancellationToken cancellationToken)
     {
-        if (options.Declared.IsEmpty)
+        if (options.Links is not { } links)
         {
-            return null;
+            return;
         }
 
         // First all, then the links: when one cannot be had, the project is as it was.
@@ -34,15 +33,13 @@ internal sealed class BinaryWork(VerbContext context, BinaryOptions options, boo
             found.Add((plan.Name, (await FindAsync(plan, cancellationToken).ConfigureAwait(false)).Path));
         }
 
-        var folder = Directory.CreateDirectory(Path.Combine(options.Project, ".loom", "bin")).FullName;
+        Directory.CreateDirectory(links);
         foreach (var (name, path) in found)
         {
-            var link = Path.Combine(folder, name);
+            var link = Path.Combine(links, name);
             File.Delete(link);
             File.CreateSymbolicLink(link, path);
         }
-
-        return folder;
     }
 
     /// <summary>One program, found or fetched.</summary>

@@ -47,9 +47,6 @@ internal sealed record AgentWish
 /// <param name="FreePort">A free port for a name, the same each time.</param>
 internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtime, ServingPlan? Serving, AgentWish Wish, Func<string, int> FreePort)
 {
-    /// <summary>Folder with the programs of <c>[binaries.*]</c>, first in the agents' PATH; null = there are none.</summary>
-    public string? Programs { get; init; }
-
     /// <summary>Folders that children are pointed to.</summary>
     public DataFolders Folders => new(Settings.Get(SharedSettings.DataRoot), Settings.Get(SharedSettings.CacheDir), Settings.Get(SharedSettings.TmpDir));
 
@@ -67,7 +64,6 @@ internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtim
         Scripts = Wish.Scripts,
         ScriptArguments = Wish.ScriptArguments,
         Watch = Wish.Watch,
-        Programs = Programs,
     });
 }
 

@@ -131,7 +131,7 @@ internal static class DetachedUp
             return;
         }
 
-        context.Terminal.Note($"{what}: {state.Addresses.GetValueOrDefault("api")}/v1");
+        context.Terminal.Note(state.Addresses.TryGetValue("api", out var api) ? $"{what}: {api}/v1" : $"{what} (pid {state.Supervisor.Pid})");
         context.Terminal.Note($"logs: loom logs -f -C {folder}; stop: loom down -C {folder}");
     }
 }

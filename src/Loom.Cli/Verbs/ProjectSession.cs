@@ -96,7 +96,7 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
                 RunningConfig.Write(plan.Settings.ProjectFolder, config);
                 using (var work = new BinaryWork(context, BinaryOptions.From(plan.Settings), parse.GetValue(BinaryFlags.AllowUnverified)))
                 {
-                    plan = plan with { Programs = await work.LinkDeclaredAsync(signals.Stop).ConfigureAwait(false) };
+                    await work.LinkDeclaredAsync(signals.Stop).ConfigureAwait(false);
                 }
 
                 if (InBackground)
