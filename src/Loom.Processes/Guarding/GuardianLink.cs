@@ -39,7 +39,7 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         }
 
         _retryAt = null;
-        var (first, rest) = Known();
+        var (first, later) = Known();
         try
         {
             var guardian = Spawner.Spawn(new SpawnRequest
@@ -51,7 +51,7 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
                 FirstInput = first,
                 PipeOutput = false,
             });
-            Started(guardian, rest);
+            Started(guardian, later);
         }
         catch (SpawnException e)
         {
@@ -130,7 +130,7 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
     /// All a new guardian is told. The first part stands in its pipe before it exists: were we killed between its start and our first words, it would end what
     /// it finds by the environment alone.
     /// </summary>
-    private (byte[] First, byte[] Rest) Known()
+    private (byte[] First, byte[] Later) Known()
     {
         const int PipeHolds = 60_000;
         var all = Encoding.UTF8.GetBytes(string.Concat(_children.Values.Cast<GuardianMessage>().Concat(_strays.Select(s => new GuardianMessage.Stray(s))).Select(m => m + "\n")));
@@ -138,7 +138,7 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         return (all[..cut], all[cut..]);
     }
 
-    private void Started(SpawnedChild guardian, byte[] rest)
+    private void Started(SpawnedChild guardian, byte[] later)
     {
         const int SetFlags = 4;
         _guardian = guardian;
@@ -148,7 +148,7 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         descriptors.Add(guardian.Exit, exit);
         _ = exit.Ended.ContinueWith(t => post(() => Lost(guardian)), CancellationToken.None, TaskContinuationOptions.NotOnCanceled, TaskScheduler.Default);
         LogStarted(options.Logger, guardian.Pid);
-        Tell(rest);
+        Tell(later);
     }
 
     private void Lost(SpawnedChild guardian)
