@@ -151,6 +151,13 @@ public static class ConfigCommand
                 await File.WriteAllTextAsync(Path.Combine(context.WorkingDirectory, parse.GetValue(folder)!, file), text, cancellationToken).ConfigureAwait(false);
             }
 
+            var cli = Path.Combine(context.WorkingDirectory, parse.GetValue(folder)!, "cli.md");
+            if (File.Exists(cli))
+            {
+                var document = await File.ReadAllTextAsync(cli, cancellationToken).ConfigureAwait(false);
+                await File.WriteAllTextAsync(cli, CliReference.In(document, parse.RootCommandResult.Command), cancellationToken).ConfigureAwait(false);
+            }
+
             return ExitCode.Ok;
         });
         command.Arguments.Add(folder);
