@@ -30,7 +30,7 @@ internal static class NodeOptionsReader
             LogsDir = surroundings.LogsDir,
             CacheDir = settings.Get(NodeSettings.CacheDir),
             ModelsDir = settings.Get(NodeSettings.ModelsDir),
-            Folders = new DataFolders(settings.Get(SharedSettings.DataRoot), settings.Get(SharedSettings.CacheDir), settings.Get(SharedSettings.TmpDir)),
+            Folders = DataFolders.From(settings),
             Environment = surroundings.Environment,
             Secrets = SecretValues.From(settings),
             LoomProgram = surroundings.LoomProgram,

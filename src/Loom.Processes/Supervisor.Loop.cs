@@ -38,6 +38,23 @@ public sealed partial class Supervisor
     /// <summary>What is due: deadlines, the counts that were asked for (one look at the system serves them all), the regular look for strays.</summary>
     private void Work()
     {
+        TickWhatIsDue();
+        while (_effects.TakeCounts(out var counts))
+        {
+            foreach (var (child, incarnation, members) in counts)
+            {
+                Apply(child, new ChildEvent.Counted(incarnation, members));
+            }
+
+            TickWhatIsDue(); // a restart without delay does not wait for a timer
+        }
+
+        _effects.LookForStrays(_children);
+        Arm();
+    }
+
+    private void TickWhatIsDue()
+    {
         var now = _clock.Now;
         foreach (var child in _children)
         {
@@ -46,17 +63,6 @@ public sealed partial class Supervisor
                 Apply(child, new ChildEvent.Tick());
             }
         }
-
-        while (_effects.TakeCounts(out var counts))
-        {
-            foreach (var (child, incarnation, members) in counts)
-            {
-                Apply(child, new ChildEvent.Counted(incarnation, members));
-            }
-        }
-
-        _effects.LookForStrays(_children);
-        Arm();
     }
 
     private void Arm()

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Loom.Core.Settings;
 
 namespace Loom.Agents.Discovery;
@@ -11,6 +12,9 @@ internal sealed record Finding(FaultCode Code, string Key, string Message, strin
 {
     /// <summary>R number, or null.</summary>
     public string? Rule { get; init; }
+
+    /// <summary>Keys it is concluded from: where one of them is at fault, it may not hold and is not told.</summary>
+    public ImmutableArray<string> Premises { get; init; } = [];
 
     public FaultSeverity Severity { get; init; } = FaultSeverity.Error;
 

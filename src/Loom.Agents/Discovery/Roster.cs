@@ -98,14 +98,17 @@ internal sealed class Roster(SettingsSnapshot settings, ISettingsFiles files, Ac
 
         if (own.Count == 0 && agent.Enabled)
         {
-            report(Finding.Of("R10", key, $"nothing to run: no script and no command, and there is no agents/{name}.py or the like", "script = \"agents/...\", or command = [..]"));
+            report(Finding.Of("R10", key, $"nothing to run: no script and no command, and there is no agents/{name}.py or the like", "script = \"agents/...\", or command = [..]") with
+            {
+                Premises = [$"{key}.command", $"{key}.script"],
+            });
         }
 
         return own.Count == 0 ? agent : Found(own) with { IsDeclared = true, Enabled = agent.Enabled };
     }
 
     // The table's script, which takes the place of the same one found; another one of the table's name is one too many.
-    private string Named(RosterAgent agent, string script, List<FoundScript> found)
+    private string? Named(RosterAgent agent, string script, List<FoundScript> found)
     {
         var key = $"{Key(agent.Name)}.script";
         var real = files.RealPath(script);
@@ -128,6 +131,7 @@ internal sealed class Roster(SettingsSnapshot settings, ISettingsFiles files, Ac
         else if (IsFolder(script))
         {
             report(new Finding(FaultCode.File, key, $"{Shown(script)} is a folder", "name the script in it"));
+            return null;
         }
 
         return script;

@@ -40,7 +40,10 @@ internal static class AgentChecks
         var command = settings.Get(AgentSettings.Command, agent.Name);
         if (settings.Get(AgentSettings.Shell, agent.Name) && command.Length != 1)
         {
-            report(Finding.Of("R10", $"{key}.shell", command.IsEmpty ? "shell needs a command text" : "with shell the command is one text, not a list", "command = \"echo one && echo two\""));
+            report(Finding.Of("R10", $"{key}.shell", command.IsEmpty ? "shell needs a command text" : "with shell the command is one text, not a list", "command = \"echo one && echo two\"") with
+            {
+                Premises = [$"{key}.command"],
+            });
         }
 
         if (!command.IsEmpty && agent.Script is null && !settings.Get(AgentSettings.Args, agent.Name).IsEmpty)
@@ -78,7 +81,10 @@ internal static class AgentChecks
             else if (kinds.Count == 0 && rows.All.Concat(others).FirstOrDefault(s => settings.SourceOf(s, agent).IsGiven) is { } given)
             {
                 report(Finding.Of("R10", $"{key}.{table}.{given.Segments[^1]}", $"{table} says nothing to look at",
-                    table == "ready" ? "add one of http, tcp, exec and log" : "add one of http, tcp and exec"));
+                    table == "ready" ? "add one of http, tcp, exec and log" : "add one of http, tcp and exec") with
+                {
+                    Premises = [.. ((string[])["http", "tcp", "exec", "log"]).Select(k => $"{key}.{table}.{k}")],
+                });
             }
 
             var status = settings.Get(rows.Status, agent);

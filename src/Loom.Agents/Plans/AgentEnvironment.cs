@@ -46,8 +46,7 @@ internal sealed class AgentEnvironment(SettingsSnapshot settings, ISettingsFiles
             }
         }
 
-        var folders = new DataFolders(settings.Get(SharedSettings.DataRoot), settings.Get(SharedSettings.CacheDir), settings.Get(SharedSettings.TmpDir));
-        folders.Steer(environment, "agents", text => report(new Finding(FaultCode.Rule, "paths.data_root", text, "set the variable to a folder below it, or in the agent's env")
+        DataFolders.From(settings).Steer(environment, "agents", text => report(new Finding(FaultCode.Rule, "paths.data_root", text, "set the variable to a folder below it, or in the agent's env")
         {
             Severity = FaultSeverity.Warning,
         }));
@@ -133,10 +132,11 @@ internal sealed class AgentEnvironment(SettingsSnapshot settings, ISettingsFiles
 
     private ImmutableDictionary<string, string> EnvFile(string agent, string path)
     {
-        var content = EnvFileContent.Read(files, path, Path.GetRelativePath(settings.ProjectFolder, path));
+        var shown = Path.GetRelativePath(settings.ProjectFolder, path);
+        var content = EnvFileContent.Read(files, path, shown);
         if (content is null)
         {
-            report(new Finding(FaultCode.File, $"agents.{KeyText.Quoted(agent)}.env_file", $"there is no env file {path}", "create it, or take it out of the list"));
+            report(new Finding(FaultCode.File, $"agents.{KeyText.Quoted(agent)}.env_file", $"there is no env file {shown}", "create it, or take it out of the list"));
             return ImmutableDictionary<string, string>.Empty;
         }
 

@@ -32,8 +32,10 @@ internal static class DependencyChecks
         var until = settings.Get(AgentSettings.DependsOn, agent, target);
         if (target.StartsWith(Mcp, StringComparison.Ordinal))
         {
-            Unknown("MCP server", target[Mcp.Length..], settings.Names("mcp"), Mcp, $"[mcp.{target[Mcp.Length..]}]");
-            report(Finding.Of("R11", key, "this version starts no MCP servers, so the agent does not wait for it", null) with { Severity = FaultSeverity.Warning });
+            if (!Unknown("MCP server", target[Mcp.Length..], settings.Names("mcp"), Mcp, $"[mcp.{target[Mcp.Length..]}]"))
+            {
+                report(Finding.Of("R11", key, "this version starts no MCP servers, so the agent does not wait for it", null) with { Severity = FaultSeverity.Warning });
+            }
         }
         else if (target.StartsWith(Pools, StringComparison.Ordinal))
         {
@@ -56,13 +58,16 @@ internal static class DependencyChecks
             report(Finding.Of("R11", key, $"'{target}' is not enabled, so it never gets there", $"enable it, or take it out of depends_on of '{agent}'"));
         }
 
-        void Unknown(string what, string name, ImmutableArray<string> names, string prefix, string table)
+        bool Unknown(string what, string name, ImmutableArray<string> names, string prefix, string table)
         {
-            if (!names.Contains(name, StringComparer.Ordinal))
+            if (names.Contains(name, StringComparer.Ordinal))
             {
-                var nearest = Nearest.Of(name, names);
-                report(Finding.Of("R11", key, $"there is no {what} '{Redaction.Plain(name)}'", nearest is null ? $"add {table}" : $"did you mean '{prefix}{nearest}'? Otherwise add {table}"));
+                return false;
             }
+
+            var nearest = Nearest.Of(name, names);
+            report(Finding.Of("R11", key, $"there is no {what} '{Redaction.Plain(name)}'", nearest is null ? $"add {table}" : $"did you mean '{prefix}{nearest}'? Otherwise add {table}"));
+            return true;
         }
     }
 

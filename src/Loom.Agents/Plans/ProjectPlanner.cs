@@ -23,7 +23,7 @@ public static class ProjectPlanner
         void Report(Finding finding) => findings.Add(finding);
         var roster = new Roster(settings, files, Report).Read(surroundings.Kind, surroundings.Scripts);
         AgentChecks.Run(settings, files, roster, Report);
-        var planner = new AgentPlanner(settings, files, surroundings, Report);
+        var planner = new AgentPlanner(settings, files, surroundings, [.. roster.Select(a => a.Script).OfType<string>()], Report);
         var plan = new ProjectPlan
         {
             ProjectFolder = settings.ProjectFolder,
@@ -32,6 +32,16 @@ public static class ProjectPlanner
         };
         return new Planning(plan, [.. findings.Where(f => f.Severity == FaultSeverity.Error).Distinct().Select(f => Fault(settings, f))]);
     }
+
+    /// <summary>
+    /// The environment of an agent as far as it is known before a start: no address that is bound later, no id of the run. For a name without a table, what any agent gets.
+    /// </summary>
+    /// <param name="settings">The configuration.</param>
+    /// <param name="files">The disk.</param>
+    /// <param name="agent">Its name.</param>
+    public static ImmutableDictionary<string, string> EnvironmentOf(SettingsSnapshot settings, ISettingsFiles files, string agent) =>
+        new AgentEnvironment(settings, files, static _ => { }).Build(agent, agent, 0, ImmutableSortedDictionary<string, int>.Empty,
+            new PlanSurroundings { RunId = "", FreePort = static _ => 0 }, static _ => null);
 
     private static Fault Fault(SettingsSnapshot settings, Finding finding) => new()
     {

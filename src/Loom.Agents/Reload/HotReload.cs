@@ -231,7 +231,7 @@ public sealed partial class HotReload : IAsyncDisposable
             var (end, tail) = await _supervisor.RunToEndAsync(check, either.Token).ConfigureAwait(false);
             return end.State == ProcessState.Completed
                 ? null
-                : $"{string.Join(' ', command)}: {end.Reason}{string.Concat(tail.TakeLast(NoteLines).Select(l => "\n" + l))}";
+                : $"{string.Join(' ', command)}: {(end.LastExit is { Code: { } code } ? $"exit {code}" : end.Reason)}{string.Concat(tail.TakeLast(NoteLines).Select(l => "\n" + l))}";
         }
         catch (OperationCanceledException)
         {

@@ -111,7 +111,9 @@ public static class ConfigCommand
     {
         var all = new Option<bool>("--all") { Description = "Also variables that are not set" };
         var template = new Option<bool>("--template") { Description = "Print an env file with every variable as a comment" };
-        var command = Verb.Create("env", "List the variables Loom reads that are set", ["loom config env", "loom config env --template > .env"], (context, parse, _) =>
+        var child = new Option<string?>("--child") { Description = "What a child of this kind gets instead: agent or engine", HelpName = "KIND" };
+        child.AcceptOnlyFromAmong(EnvListing.Children);
+        var command = Verb.Create("env", "List the variables Loom reads that are set", ["loom config env", "loom config env --child agent", "loom config env --template > .env"], (context, parse, _) =>
         {
             if (parse.GetValue(template))
             {
@@ -121,7 +123,7 @@ public static class ConfigCommand
 
             var result = ProcessConfiguration.Load(context, parse, LoomPart.Up);
             Report(context, result);
-            var lines = EnvListing.Lines(result, registry, parse.GetValue(all)).ToList();
+            var lines = (parse.GetValue(child) is { } kind ? EnvListing.OfChild(result, registry, kind) : EnvListing.Lines(result, registry, parse.GetValue(all))).ToList();
             if (context.Terminal.Json)
             {
                 context.Terminal.Out.WriteLine(ConfigJson.Env(lines));
@@ -135,6 +137,7 @@ public static class ConfigCommand
         });
         command.Options.Add(all);
         command.Options.Add(template);
+        command.Options.Add(child);
         return command;
     }
 
@@ -146,6 +149,13 @@ public static class ConfigCommand
             foreach (var (file, text) in ReferenceDocuments.All(registry))
             {
                 await File.WriteAllTextAsync(Path.Combine(context.WorkingDirectory, parse.GetValue(folder)!, file), text, cancellationToken).ConfigureAwait(false);
+            }
+
+            var cli = Path.Combine(context.WorkingDirectory, parse.GetValue(folder)!, "cli.md");
+            if (File.Exists(cli))
+            {
+                var document = await File.ReadAllTextAsync(cli, cancellationToken).ConfigureAwait(false);
+                await File.WriteAllTextAsync(cli, CliReference.In(document, parse.RootCommandResult.Command), cancellationToken).ConfigureAwait(false);
             }
 
             return ExitCode.Ok;

@@ -1,6 +1,9 @@
 using System.Globalization;
 using System.Text;
+using Loom.Agents.Plans;
+using Loom.Core.Paths;
 using Loom.Core.Settings;
+using Loom.Node.Engines;
 
 namespace Loom.Cli.Config;
 
@@ -29,6 +32,28 @@ internal static class EnvListing
                     yield return new EnvLine(name, setting.Key, null, null);
                 }
             }
+        }
+    }
+
+    /// <summary>Kinds of child whose environment can be told.</summary>
+    public static readonly string[] Children = ["agent", "engine"];
+
+    /// <summary>What a child of a kind gets, as far as it is known before a start; no source = Loom sets it.</summary>
+    /// <param name="result">The load.</param>
+    /// <param name="registry">The settings of this build.</param>
+    /// <param name="kind">One of <see cref="Children"/>.</param>
+    public static IEnumerable<EnvLine> OfChild(LoadResult result, SettingRegistry registry, string kind)
+    {
+        var settings = result.Snapshot;
+        var environment = kind == "agent"
+            ? ProjectPlanner.EnvironmentOf(settings, new DiskFiles(), "agent")
+            : EngineEnvironment.Common(settings.Environment, DataFolders.From(settings), static _ => { });
+        var mask = new SecretMask(SecretValues.With(SecretValues.From(settings), kind, environment), shortest: 1);
+        foreach (var (name, value) in environment.OrderBy(v => v.Key, StringComparer.Ordinal))
+        {
+            var inherited = result.Variables.TryGetValue(name, out var variable) && string.Equals(variable.Text, value, StringComparison.Ordinal);
+            yield return new EnvLine(name, registry.OfVariable(name)?.Key ?? "", inherited ? variable!.Source : new SettingSource(SettingLayer.Derived),
+                SecretValues.IsSecretName(name) ? $"[redacted:{name}]" : Redaction.Plain(mask.Apply(value)));
         }
     }
 

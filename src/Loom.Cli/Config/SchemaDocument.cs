@@ -78,7 +78,7 @@ internal static class SchemaDocument
     {
         if (node.Setting is null)
         {
-            Members(json, node);
+            Tables(json, node);
             return;
         }
 
@@ -99,9 +99,36 @@ internal static class SchemaDocument
         json.WriteEndArray();
     }
 
+    // A table, or the shorthand that stands for it.
+    private static void Tables(Utf8JsonWriter json, Table node)
+    {
+        var shorthands = Shorthands(node).ToList();
+        if (shorthands.Count == 0)
+        {
+            Members(json, node);
+            return;
+        }
+
+        json.WriteStartArray("anyOf");
+        json.WriteStartObject();
+        Members(json, node);
+        json.WriteEndObject();
+        shorthands.ForEach(form => json.WriteRawValue(form));
+        json.WriteEndArray();
+    }
+
+    private static IEnumerable<string> Shorthands(Table node) =>
+        node.Children.GetValueOrDefault("policy")?.Setting is { Kind: SettingKind.Enum } policy ? Choices(policy)
+        : node.Children.ContainsKey("paths") ? Switch()
+        : node.Star?.Setting is { Kind: SettingKind.Enum } ? ["""{"type":"array","items":{"type":"string"}}"""]
+        : [];
+
+    private static string[] Switch() =>
+        [Of("boolean"), Text(@"^\s*(1|0|[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[Yy][Ee][Ss]|[Nn][Oo]|[Oo][Nn]|[Oo][Ff][Ff])\s*$")];
+
     private static IEnumerable<string> Forms(Setting setting) => setting.Kind switch
     {
-        SettingKind.Bool => [Of("boolean"), Text(@"^\s*(1|0|[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[Yy][Ee][Ss]|[Nn][Oo]|[Oo][Nn]|[Oo][Ff][Ff])\s*$")],
+        SettingKind.Bool => Switch(),
         SettingKind.Int => [Of("integer", setting), Text(@"^\s*[+-]?[0-9]+\s*$")],
         SettingKind.Float => [Of("number", setting), Text(@"^\s*[+-]?[0-9.]+([eE][+-]?[0-9]+)?\s*$")],
         SettingKind.Duration => [Of("number", setting), Text(@"^\s*([0-9]+(\.[0-9]+)?(ms|s|m|h|d)?)+\s*$")],
@@ -110,7 +137,9 @@ internal static class SchemaDocument
         SettingKind.Url => [Text($@"^\s*({setting.Allowed.Replace(';', '|')})://")],
         SettingKind.HostPort => [Text(@":[0-9]+\s*$")],
         SettingKind.Path => [Text(@"\S")],
+        SettingKind.List when setting.IsSelection => [List(setting), Of("string"), Of("boolean")],
         SettingKind.List or SettingKind.Set => [List(setting), Of("string")],
+        SettingKind.String when setting.IsFree => ["{}"],
         _ when setting.Min.Length > 0 || setting.Max.Length > 0 => [Bounded(setting), Text(Reference)],
         _ => [Of("string")],
     };
@@ -161,6 +190,7 @@ internal static class SchemaDocument
         {
             SettingKind.Bool or SettingKind.Int => setting.Default,
             SettingKind.Float or SettingKind.Duration or SettingKind.Size => decimal.Parse(setting.Default, NumberStyles.Float, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture),
+            SettingKind.List when setting.IsSelection => setting.Default,
             SettingKind.List or SettingKind.Set => "[" + string.Join(',', setting.Default.Split(',').Select(Json)) + "]",
             _ => Json(setting.Default),
         };

@@ -53,8 +53,8 @@ internal static class StatusTable
             parts.Add(reason);
         }
 
-        // The reason of a crash tells the exit already, and a stop by request needs no telling; what is worth a word is an end before this life.
-        if (process.LastExit is { } exit && process.State is not "stopped" && !parts.Exists(p => Tells(p, exit)))
+        // The reason of a crash tells the exit already, and an end by request needs no telling; what is worth a word is an end that was followed by a restart.
+        if (process.LastExit is { } exit && process.State is not "stopped" && (process.Restarts > 0 || process.Pid is null) && !parts.Exists(p => Tells(p, exit)))
         {
             parts.Add($"last {exit}{(exit.At is { } at ? $" {Age(now - at)} ago" : "")}");
         }

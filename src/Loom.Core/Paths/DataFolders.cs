@@ -1,3 +1,5 @@
+using Loom.Core.Settings;
+
 namespace Loom.Core.Paths;
 
 /// <summary>Folders that children are pointed to, so that no cache grows outside the data root.</summary>
@@ -6,6 +8,10 @@ namespace Loom.Core.Paths;
 /// <param name="TmpDir"><c>paths.tmp_dir</c>, absolute; it must exist before a child starts, which is for its starter to see to.</param>
 public sealed record DataFolders(string DataRoot, string CacheDir, string TmpDir)
 {
+    /// <summary>The folders of a configuration.</summary>
+    public static DataFolders From(SettingsSnapshot settings) =>
+        new(settings.Get(SharedSettings.DataRoot), settings.Get(SharedSettings.CacheDir), settings.Get(SharedSettings.TmpDir));
+
     /// <summary>Sets the variables by which programs find their caches and temporary files. A value that lies below the data root stays.</summary>
     /// <param name="environment">Environment of the child, changed in place.</param>
     /// <param name="whose">Whose environment it is, for the warning: <c>engines</c>, <c>agents</c>.</param>

@@ -104,7 +104,10 @@ public abstract partial class Setting
     /// <summary>Any value or table, handed on as it stands.</summary>
     public static Setting<FreeValue> Free(string key, string description, string source = "decision") =>
         new(SettingKind.String, key, description, new([], "", "", "", "", "any value or table", "", source, false),
-            static (Setting _, RawValue raw, in ParseContext _) => Judgement.Good(new FreeValue(raw)), static v => ((FreeValue)v).Json);
+            static (Setting _, RawValue raw, in ParseContext _) => Judgement.Good(new FreeValue(raw)), static v => ((FreeValue)v).Json)
+        {
+            IsFree = true,
+        };
 
     /// <summary>An argument vector. One text is one item, whatever stands in it, unless it is a JSON array.</summary>
     public static Setting<ImmutableArray<string>> Command(string key, string description, string source = "decision") =>
@@ -112,7 +115,10 @@ public abstract partial class Setting
 
     /// <summary>All, none or named ones: <c>true</c> reads as the one item <c>true</c>, <c>false</c> as an empty list.</summary>
     public static Setting<ImmutableArray<string>> Selection(string key, string description, string @default, string source = "decision") =>
-        new(SettingKind.List, key, description, new([], @default, "", "", "", "", "string", source, false), ListParsers.Selection, v => ListParsers.Text((ImmutableArray<string>)v));
+        new(SettingKind.List, key, description, new([], @default, "", "", "", "", "string", source, false), ListParsers.Selection, v => ListParsers.Text((ImmutableArray<string>)v))
+        {
+            IsSelection = true,
+        };
 
     /// <summary>A list of texts, or of paths with unit <c>path</c> (read as absolute). Unset reads as empty.</summary>
     public static Setting<ImmutableArray<string>> List(string key, string description, string @default = "", string cloud = "", string unit = "string",

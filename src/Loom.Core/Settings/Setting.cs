@@ -97,6 +97,12 @@ public abstract partial class Setting
     /// <summary>Whether the first variable wins over the others without a conflict, because other programs read those too.</summary>
     internal bool FirstVariableWins { get; init; }
 
+    /// <summary>Whether a list may be a switch, see <see cref="Selection"/>.</summary>
+    internal bool IsSelection { get; init; }
+
+    /// <summary>Whether any value is taken as it stands, see <see cref="Free"/>.</summary>
+    internal bool IsFree { get; init; }
+
     internal decimal? LowerBound { get; }
 
     internal decimal? UpperBound { get; }

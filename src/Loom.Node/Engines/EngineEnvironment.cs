@@ -12,6 +12,18 @@ public static class EngineEnvironment
     /// <summary>Tokens that open Loom itself; a child gets one only when its own <c>env</c> names it.</summary>
     private static readonly string[] s_tokens = ["LLORCH_API_TOKEN", "LOOM_BRIDGE_TOKEN"];
 
+    /// <summary>What every engine gets, whatever its kind. Pure.</summary>
+    /// <param name="inherited">Environment of this process.</param>
+    /// <param name="folders">Where caches go.</param>
+    /// <param name="warn">Told of each value of the user that was replaced because it points outside the data root.</param>
+    public static ImmutableDictionary<string, string> Common(ImmutableDictionary<string, string> inherited, DataFolders folders, Action<string> warn)
+    {
+        var environment = inherited.ToBuilder();
+        environment.RemoveRange(s_tokens);
+        folders.Steer(environment, "engines", warn);
+        return environment.ToImmutable();
+    }
+
     /// <summary>Builds it. Pure.</summary>
     /// <param name="inherited">Environment of this process.</param>
     /// <param name="folders">Where caches go.</param>
@@ -21,9 +33,7 @@ public static class EngineEnvironment
     public static ImmutableDictionary<string, string> Build(
         ImmutableDictionary<string, string> inherited, DataFolders folders, EngineLaunch launch, LaunchRequest request, Action<string> warn)
     {
-        var environment = inherited.ToBuilder();
-        environment.RemoveRange(s_tokens);
-        folders.Steer(environment, "engines", warn);
+        var environment = Common(inherited, folders, warn).ToBuilder();
         if (request.Machine.HasGpu)
         {
             // Hides all GPUs when the mask says none; the order makes an index mean the same as in nvidia-smi.

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using Loom.Processes.Native;
 using Loom.Processes.Table;
 using Microsoft.Win32.SafeHandles;
@@ -45,6 +46,7 @@ internal static unsafe class Spawner
         (SafeFileHandle Read, SafeFileHandle Write)? error = pipes ? Pipe() : null;
         try
         {
+            Fill(input?.Write, request.FirstInput.Span);
             int Start() => Children.Start(() => SpawnWith(program, request, input?.Read, output?.Write, error?.Write));
             var pid = request.Nice is { } nice ? WithPriority(nice, request, Start) : Start();
             var exit = (int)Libc.Syscall(Linux.SysPidfdOpen, pid, 0, 0, 0);
@@ -109,7 +111,7 @@ internal static unsafe class Spawner
             _ = Libc.ActionsChangeFolder(actions, strings.Add(request.WorkingDirectory));
 
             var arguments = strings.AddList(request.Command);
-            var environment = strings.AddList([.. request.Environment.Select(v => $"{v.Key}={v.Value}")]);
+            var environment = strings.AddVariables(request.Environment);
             int pid;
             Check(Libc.Spawn(&pid, strings.Add(program), actions, attributes, arguments, environment), program, request);
             return pid;
@@ -188,6 +190,17 @@ internal static unsafe class Spawner
             : throw new SpawnException($"cannot make a pipe: {Marshal.GetLastPInvokeErrorMessage()}", permanent: false);
     }
 
+    private static void Fill(SafeFileHandle? pipe, ReadOnlySpan<byte> content)
+    {
+        fixed (byte* p = content)
+        {
+            if (pipe is not null && !content.IsEmpty && Libc.Write((int)pipe.DangerousGetHandle(), p, (nuint)content.Length) != content.Length)
+            {
+                throw new SpawnException($"cannot fill a pipe: {Marshal.GetLastPInvokeErrorMessage()}", permanent: false);
+            }
+        }
+    }
+
     private static void NonBlocking(SafeFileHandle? pipe)
     {
         const int SetFlags = 4;
@@ -202,28 +215,59 @@ internal static unsafe class Spawner
     {
         private readonly List<nint> _blocks = [];
 
-        internal byte* Add(string text)
-        {
-            if (text.Contains('\0', StringComparison.Ordinal))
-            {
-                throw new SpawnException("a command, folder or variable holds a zero character", permanent: true);
-            }
-
-            var block = Marshal.StringToCoTaskMemUTF8(text);
-            _blocks.Add(block);
-            return (byte*)block;
-        }
+        internal byte* Add(string text) => Add(text, null);
 
         internal byte** AddList(IReadOnlyList<string> items)
         {
-            var list = (byte**)Marshal.AllocCoTaskMem((items.Count + 1) * sizeof(byte*));
-            _blocks.Add((nint)list);
+            var list = List(items.Count);
             for (var i = 0; i < items.Count; i++)
             {
                 list[i] = Add(items[i]);
             }
 
-            list[items.Count] = null;
+            return list;
+        }
+
+        /// <summary>The form of an environment; written straight into native memory, since each spawn makes a whole one.</summary>
+        internal byte** AddVariables(IReadOnlyDictionary<string, string> variables)
+        {
+            var list = List(variables.Count);
+            foreach (var (name, value) in variables)
+            {
+                *list++ = Add(name, value);
+            }
+
+            return list - variables.Count;
+        }
+
+        private byte* Add(string text, string? value)
+        {
+            if (text.Contains('\0', StringComparison.Ordinal) || value?.Contains('\0', StringComparison.Ordinal) == true)
+            {
+                throw new SpawnException("a command, folder or variable holds a zero character", permanent: true);
+            }
+
+            var length = Encoding.UTF8.GetByteCount(text) + (value is null ? 0 : 1 + Encoding.UTF8.GetByteCount(value)) + 1;
+            var block = Marshal.AllocCoTaskMem(length);
+            _blocks.Add(block);
+            var target = new Span<byte>((void*)block, length);
+            target = target[Encoding.UTF8.GetBytes(text, target)..];
+            if (value is not null)
+            {
+                target[0] = (byte)'=';
+                target = target[1..];
+                target = target[Encoding.UTF8.GetBytes(value, target)..];
+            }
+
+            target[0] = 0;
+            return (byte*)block;
+        }
+
+        private byte** List(int count)
+        {
+            var list = (byte**)Marshal.AllocCoTaskMem((count + 1) * sizeof(byte*));
+            _blocks.Add((nint)list);
+            list[count] = null;
             return list;
         }
 

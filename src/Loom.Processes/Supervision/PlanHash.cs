@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -9,7 +10,7 @@ public static class PlanHash
 {
     public static string Of(ProcessPlan plan)
     {
-        var text = new StringBuilder();
+        using var text = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var part in plan.Command)
         {
             Part(text, part);
@@ -32,7 +33,7 @@ public static class PlanHash
         Part(text, $"{plan.LogPath}\0{plan.ErrorLogPath}");
         Part(text, string.Create(CultureInfo.InvariantCulture, $"{plan.Log.Format} {plan.Log.StripAnsi} {plan.Log.MaxBytes} {plan.Log.Keep} {plan.Log.Timestamps}"));
         Part(text, string.Join('\0', plan.Log.Secrets.Keys.Order(StringComparer.Ordinal)));
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
+        return Convert.ToHexStringLower(text.GetHashAndReset());
     }
 
     private static string Probe(ProbePlan? probe) => probe switch
@@ -42,5 +43,15 @@ public static class PlanHash
         _ => probe.ToString(),
     };
 
-    private static void Part(StringBuilder text, string part) => text.Append(part.Length).Append(':').Append(part);
+    /// <summary>Length first, so that no two lists of parts read alike.</summary>
+    private static void Part(IncrementalHash hash, string part)
+    {
+        Span<byte> length = stackalloc byte[16];
+        part.Length.TryFormat(length, out var digits, default, CultureInfo.InvariantCulture);
+        length[digits] = (byte)':';
+        hash.AppendData(length[..(digits + 1)]);
+        var buffer = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(part.Length));
+        hash.AppendData(buffer.AsSpan(0, Encoding.UTF8.GetBytes(part, buffer)));
+        ArrayPool<byte>.Shared.Return(buffer, clearArray: true); // it may have held a secret
+    }
 }

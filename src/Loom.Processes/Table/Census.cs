@@ -27,6 +27,11 @@ internal sealed class Census(string runId, long oldest)
     internal void Trace(ProcessIdentity leader, HashSet<ProcessIdentity> strays)
     {
         strays.RemoveWhere(s => !_table.IsAlive(s));
+        if (strays.Count == 0 && !_table.HasChildren(leader.Pid))
+        {
+            return; // the usual case, looked at every second for every child
+        }
+
         foreach (var pid in _table.Descendants([leader.Pid, .. strays.Select(s => s.Pid)]))
         {
             if (_table.Find(pid) is { Alive: true } entry && entry.Session != leader.Pid && entry.Group != leader.Pid)

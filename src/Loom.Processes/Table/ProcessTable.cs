@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.IO.Enumeration;
+using System.Runtime.InteropServices;
 using System.Text;
 using Loom.Processes.Native;
 
@@ -23,41 +24,73 @@ internal readonly record struct ProcessEntry(int Pid, int Parent, int Group, int
 /// <summary>All processes at one moment, zombies included. A snapshot: by the time it is read, it may be old.</summary>
 internal sealed class ProcessTable
 {
-    private readonly Dictionary<int, ProcessEntry> _byPid;
-    private ILookup<int, int>? _children;
+    // Sorted arrays instead of dictionaries: a table is read every second and thrown away.
+    private (int Parent, int Pid)[]? _byParent;
 
     internal ProcessTable(IEnumerable<ProcessEntry> entries)
     {
-        Entries = [.. entries];
-        _byPid = Entries.ToDictionary(e => e.Pid);
+        var sorted = entries.ToArray();
+        Array.Sort(sorted, static (a, b) => a.Pid.CompareTo(b.Pid));
+        Entries = ImmutableCollectionsMarshal.AsImmutableArray(sorted);
     }
 
+    /// <summary>By pid.</summary>
     internal ImmutableArray<ProcessEntry> Entries { get; }
 
-    internal ProcessEntry? Find(int pid) => _byPid.TryGetValue(pid, out var entry) ? entry : null;
+    internal ProcessEntry? Find(int pid)
+    {
+        var (low, high) = (0, Entries.Length - 1);
+        while (low <= high)
+        {
+            var middle = (low + high) / 2;
+            var found = Entries[middle].Pid;
+            if (found == pid)
+            {
+                return Entries[middle];
+            }
+
+            (low, high) = found < pid ? (middle + 1, high) : (low, middle - 1);
+        }
+
+        return null;
+    }
 
     /// <summary>True while the very process lives: same pid, same start, not a zombie.</summary>
     internal bool IsAlive(ProcessIdentity identity) =>
-        _byPid.TryGetValue(identity.Pid, out var entry) && entry.StartTicks == identity.StartTicks && entry.Alive;
+        Find(identity.Pid) is { Alive: true } entry && entry.StartTicks == identity.StartTicks;
+
+    /// <summary>Whether anything hangs directly below it.</summary>
+    internal bool HasChildren(int pid) => FirstChild(pid) is var at && at < _byParent!.Length && _byParent[at].Parent == pid;
 
     /// <summary>All below <paramref name="roots"/> in the parent tree, without the roots.</summary>
     internal HashSet<int> Descendants(IEnumerable<int> roots)
     {
-        _children ??= Entries.ToLookup(e => e.Parent, e => e.Pid);
         var found = new HashSet<int>();
         var open = new Stack<int>(roots);
         while (open.TryPop(out var pid))
         {
-            foreach (var child in _children[pid])
+            for (var at = FirstChild(pid); at < _byParent!.Length && _byParent[at].Parent == pid; at++)
             {
-                if (found.Add(child))
+                if (found.Add(_byParent[at].Pid))
                 {
-                    open.Push(child);
+                    open.Push(_byParent[at].Pid);
                 }
             }
         }
 
         return found;
+    }
+
+    private int FirstChild(int parent)
+    {
+        if (_byParent is null)
+        {
+            _byParent = [.. Entries.Select(e => (e.Parent, e.Pid))];
+            Array.Sort(_byParent);
+        }
+
+        var at = Array.BinarySearch(_byParent, (parent, 0));
+        return at < 0 ? ~at : at;
     }
 
     /// <summary>Reads the whole table; processes that end meanwhile are left out.</summary>

@@ -53,7 +53,7 @@ public sealed class StatusTests
 
     [Fact]
     public void Note_ReadyAfterACrash_TellsTheLastEndInWords() =>
-        StatusTable.Note(Process("a", "ready") with { LastExit = new ExitView(null, 9, s_now.AddMinutes(-5)) }, s_now).ShouldBe("last killed by SIGKILL 5m0s ago");
+        StatusTable.Note(Process("a", "ready") with { Pid = 7, Restarts = 1, LastExit = new ExitView(null, 9, s_now.AddMinutes(-5)) }, s_now).ShouldBe("last killed by SIGKILL 5m0s ago");
 
     [Fact]
     public void Note_ExitOneInReasonOfElevenIsAnotherExit() =>

@@ -1,3 +1,4 @@
+using Loom.Cli.Composition;
 using Loom.Core.Settings;
 using Loom.Testing.Settings;
 using Shouldly;
@@ -96,6 +97,11 @@ public sealed class SeedTests
             args = ["-y", "@modelcontextprotocol/server-brave-search"]
             env = { BRAVE_API_KEY = "${BRAVE_API_KEY}" }
             """;
+        // What is built loads it as well as what is specified, with the rules of a start.
+        var built = new TestLoad(LoomRegistry.Instance).Toml(Toml).Variable("DEEPSEEK_API_KEY", "sk-1").Variable("BRAVE_API_KEY", "b-2").Variable("LOOM_PREFER_DEBUG", "1");
+        var started = SettingsLoader.Load(built.Request() with { CrossRules = LoomRegistry.CrossRules });
+        started.Faults.ShouldBeEmpty();
+        started.Notes.ShouldHaveSingleItem().ShouldContain("[bridge], [dashboard], [mcp.brave] are checked");
         var load = new TestLoad(SpecRows.Registry).Toml(Toml).Variable("DEEPSEEK_API_KEY", "sk-1").Variable("BRAVE_API_KEY", "b-2").Variable("XDG_CACHE_HOME", "/custom/cache")
             .Variable("LOOM_PREFER_DEBUG", "1");
         load.Load().Faults.ShouldBeEmpty();

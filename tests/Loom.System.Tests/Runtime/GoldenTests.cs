@@ -1,0 +1,99 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Loom.Testing;
+using Shouldly;
+using Xunit;
+
+namespace Loom.SystemTests.Runtime;
+
+/// <summary>
+/// The JSON of every read command, compared with a recorded document. What changes from run to run is replaced by <c>"*"</c>. <c>LOOM_GOLDEN=write</c>
+/// records anew; a difference in review is a change of the contract.
+/// </summary>
+public sealed class GoldenTests(AgentProject project) : IClassFixture<AgentProject>
+{
+    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private static readonly HashSet<string> s_volatile = new(StringComparer.Ordinal)
+    {
+        "run_id", "pid", "start_ticks", "uptime_ms", "started_at", "since", "at", "cpu_ms", "cpu_percent", "memory_bytes", "config_sha256", "time", "took_ms", "loom_version",
+        "version", "commit", "runtime", "platform", "api", "metrics", "spawn", "text", "next_start",
+    };
+
+    [Theory]
+    [InlineData("status", "status")]
+    [InlineData("status-one", "status", "job")]
+    [InlineData("wait", "wait", "job", "--for", "ended")]
+    [InlineData("logs", "logs", "job")]
+    [InlineData("version", "version")]
+    [InlineData("config-check", "config", "check")]
+    [InlineData("config-show", "config", "show", "runtime")]
+    [InlineData("config-explain", "config", "explain", "runtime.shutdown_timeout")]
+    [InlineData("config-env", "config", "env")]
+    [InlineData("model-list", "model", "list")]
+    [InlineData("binaries-list", "binaries", "list")]
+    [InlineData("doctor", "doctor")]
+    [InlineData("systemd-print", "systemd", "print", "--user")]
+    public async Task Json_ReadCommand_IsTheRecordedDocument(string name, params string[] arguments)
+    {
+        var (_, output, err) = await RunningLoom.RunAsync(project.Folder, [.. arguments, "--json"], [("HOME", project.Folder), ("XDG_CACHE_HOME", project.Folder), ("XDG_CONFIG_HOME", project.Folder)]);
+        output.ShouldNotBeEmpty(err);
+        var found = string.Concat(output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => Normal(name, l) + "\n"));
+        var file = Path.Combine(Repository.Root, "tests", "Loom.System.Tests", "Runtime", "golden", name + ".json");
+        if (Environment.GetEnvironmentVariable("LOOM_GOLDEN") == "write")
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            await File.WriteAllTextAsync(file, found, TestContext.Current.CancellationToken);
+        }
+
+        found.ShouldBe(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken), $"loom {string.Join(' ', arguments)} --json; LOOM_GOLDEN=write records it anew");
+    }
+
+    private string Normal(string name, string line)
+    {
+        var document = JsonNode.Parse(line)!;
+        if (name is "doctor")
+        {
+            // What it finds is the machine's; what it looks at is ours.
+            document["ok"] = "*";
+            foreach (var check in document["checks"]!.AsArray())
+            {
+                check!["status"] = "*";
+                check["message"] = "*";
+                check.AsObject().Remove("fix");
+            }
+        }
+
+        Mask(document);
+        return document.ToJsonString(s_indented).Replace(Path.GetFileName(project.Folder), "{project}", StringComparison.Ordinal).Replace(Path.GetTempPath().TrimEnd('/') + "/{project}", "{folder}", StringComparison.Ordinal);
+    }
+
+    private static void Mask(JsonNode? node)
+    {
+        switch (node)
+        {
+            case JsonObject item:
+                foreach (var (key, value) in item.ToList())
+                {
+                    if (s_volatile.Contains(key) && value is JsonValue)
+                    {
+                        item[key] = "*";
+                    }
+                    else
+                    {
+                        Mask(value);
+                    }
+                }
+
+                break;
+            case JsonArray list:
+                foreach (var value in list)
+                {
+                    Mask(value);
+                }
+
+                break;
+        }
+    }
+}
