@@ -62,7 +62,7 @@ public interface ISupervisor : IAsyncDisposable
     /// <summary>What the process and everything in its session or group use, at most a tenth of a second old; null when it does not run.</summary>
     ProcessUsage? Usage(string name);
 
-    /// <summary>The last lines a process wrote, oldest first, at most 1,000; also after its end, until it is removed.</summary>
+    /// <summary>The last lines a process wrote, colour codes and all, oldest first, at most 1,000; also after its end, until it is removed.</summary>
     ImmutableArray<string> Tail(string name, int lines);
 
     /// <summary>Closes all log files; the next line opens them anew. For a log rotated from outside, on SIGHUP.</summary>

@@ -9,7 +9,7 @@ namespace Loom.Agents.Settings;
 public static class AgentRules
 {
     /// <summary>All of them; see <see cref="ProjectRules"/>.</summary>
-    public static ImmutableArray<Action<Draft>> All { get; } = [Agents, CommandTexts];
+    public static ImmutableArray<Action<Draft>> All { get; } = [Agents, CommandTexts, Listeners];
 
     private static void Agents(Draft draft)
     {
@@ -39,6 +39,38 @@ public static class AgentRules
                 draft.Report("R10", key, "a command text needs a shell", text is [var only] && !only.Contains('"', StringComparison.Ordinal)
                     ? $"command = [{string.Join(", ", only.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(w => $"\"{w}\""))}], or shell = true"
                     : "shell = true, or write it as a list");
+            }
+        }
+    }
+
+    // Loom's own ports count where somebody chose them: a default may never be bound.
+    private static void Listeners(Draft draft)
+    {
+        var own = new Dictionary<long, string>();
+        foreach (var key in (string[])["serving.bind", "serving.node.bind", "bridge.address"])
+        {
+            if (draft.IsGiven(key) && draft.Value<HostPort>(key) is { Port: > 0 } address && !(key == "bridge.address" && BridgeSettings.IsElsewhere(address)))
+            {
+                own.TryAdd(address.Port, key);
+            }
+        }
+
+        foreach (var key in (string[])["telemetry.metrics_port", "dashboard.port"])
+        {
+            if (draft.IsGiven(key) && draft.Value<long?>(key) is > 0 and var port)
+            {
+                own.TryAdd(port, key);
+            }
+        }
+
+        foreach (var agent in draft.Part == LoomPart.Up ? draft.Names("agents") : [])
+        {
+            foreach (var name in draft.Names(Draft.Key("agents", agent, "ports")))
+            {
+                if (draft.Settings.Get(AgentSettings.Enabled, agent) && own.TryGetValue(draft.Settings.Get(AgentSettings.Ports, agent, name), out var other))
+                {
+                    draft.Report("R7", Draft.Key("agents", agent, "ports", name), $"the port is also that of {other}", "give one of them another port, or 0 for any free one");
+                }
             }
         }
     }

@@ -114,9 +114,20 @@ internal static class MeetingRules
     private static void NotYet(Draft draft)
     {
         List<string> tables = [.. draft.Names("mcp").Where(s => draft.Settings.Get(McpSettings.Enabled, s)).Select(s => $"[mcp.{KeyText.Quoted(s)}]")];
+        Insert("[tools]", ToolSettings.All);
+        Insert("[dashboard]", DashboardSettings.All);
+        Insert("[bridge]", BridgeSettings.IsElsewhere(draft.Settings.Get(BridgeSettings.Address)) ? BridgeSettings.All.Remove(BridgeSettings.Address) : BridgeSettings.All);
         if (draft.Part == LoomPart.Up && tables.Count > 0)
         {
-            draft.Note($"this version starts no MCP servers; {string.Join(", ", tables)} {(tables.Count == 1 ? "is" : "are")} checked and otherwise left alone");
+            draft.Note($"this version has no bridge, dashboard, tools or MCP servers yet; {string.Join(", ", tables)} {(tables.Count == 1 ? "is" : "are")} checked and otherwise left alone");
+        }
+
+        void Insert(string table, ImmutableArray<Setting> rows)
+        {
+            if (rows.Any(r => draft.IsGiven(r.Key)))
+            {
+                tables.Insert(0, table);
+            }
         }
     }
 

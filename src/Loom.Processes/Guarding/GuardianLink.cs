@@ -39,6 +39,7 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         }
 
         _retryAt = null;
+        var (first, later) = Known();
         try
         {
             var guardian = Spawner.Spawn(new SpawnRequest
@@ -47,9 +48,10 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
                 WorkingDirectory = "/",
                 Environment = OwnEnvironment(),
                 PipeInput = true,
+                FirstInput = first,
                 PipeOutput = false,
             });
-            Started(guardian);
+            Started(guardian, later);
         }
         catch (SpawnException e)
         {
@@ -99,7 +101,7 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         }
 
         _guardian = null;
-        _ = Write(guardian, new GuardianMessage.Bye() + "\n");
+        _ = Write(guardian, Encoding.UTF8.GetBytes(new GuardianMessage.Bye() + "\n"));
         guardian.Input!.Dispose();
         var deadline = options.Time.GetTimestamp();
         while (Leftovers.IsAlive(guardian.Identity))
@@ -124,7 +126,19 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         _guardian = null;
     }
 
-    private void Started(SpawnedChild guardian)
+    /// <summary>
+    /// All a new guardian is told. The first part stands in its pipe before it exists: were we killed between its start and our first words, it would end what
+    /// it finds by the environment alone.
+    /// </summary>
+    private (byte[] First, byte[] Later) Known()
+    {
+        const int PipeHolds = 60_000;
+        var all = Encoding.UTF8.GetBytes(string.Concat(_children.Values.Cast<GuardianMessage>().Concat(_strays.Select(s => new GuardianMessage.Stray(s))).Select(m => m + "\n")));
+        var cut = all.Length <= PipeHolds ? all.Length : all.AsSpan(0, PipeHolds).LastIndexOf((byte)'\n') + 1;
+        return (all[..cut], all[cut..]);
+    }
+
+    private void Started(SpawnedChild guardian, byte[] later)
     {
         const int SetFlags = 4;
         _guardian = guardian;
@@ -134,7 +148,7 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         descriptors.Add(guardian.Exit, exit);
         _ = exit.Ended.ContinueWith(t => post(() => Lost(guardian)), CancellationToken.None, TaskContinuationOptions.NotOnCanceled, TaskScheduler.Default);
         LogStarted(options.Logger, guardian.Pid);
-        Tell([.. _children.Values, .. _strays.Select(s => new GuardianMessage.Stray(s))]);
+        Tell(later);
     }
 
     private void Lost(SpawnedChild guardian)
@@ -160,18 +174,19 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         Ensure();
     }
 
-    private void Tell(IReadOnlyCollection<GuardianMessage> messages)
+    private void Tell(IReadOnlyCollection<GuardianMessage> messages) => Tell(Encoding.UTF8.GetBytes(string.Concat(messages.Select(m => m + "\n"))));
+
+    private void Tell(byte[] words)
     {
-        if (_guardian is { } guardian && messages.Count > 0 && !Write(guardian, string.Concat(messages.Select(m => m + "\n"))))
+        if (_guardian is { } guardian && !Write(guardian, words))
         {
             // Full or broken pipe: it does not listen. Its successor is told everything.
             _ = Libc.Kill(guardian.Pid, Linux.SigKill);
         }
     }
 
-    private static unsafe bool Write(SpawnedChild guardian, string text)
+    private static unsafe bool Write(SpawnedChild guardian, byte[] bytes)
     {
-        var bytes = Encoding.UTF8.GetBytes(text);
         fixed (byte* p = bytes)
         {
             var written = 0;

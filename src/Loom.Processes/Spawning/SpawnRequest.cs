@@ -27,6 +27,9 @@ internal sealed record SpawnRequest
     /// <summary>True: the child reads from a pipe whose write end is <see cref="SpawnedChild.Input"/>; false: from /dev/null.</summary>
     internal bool PipeInput { get; init; }
 
+    /// <summary>With <see cref="PipeInput"/>: what stands in the pipe before the child exists. Less than a pipe holds (64 KiB), or the spawn would wait for ever.</summary>
+    internal ReadOnlyMemory<byte> FirstInput { get; init; }
+
     /// <summary>True: stdout and stderr are pipes; false: both go to <see cref="OutputFile"/>.</summary>
     internal bool PipeOutput { get; init; } = true;
 

@@ -46,6 +46,7 @@ internal static unsafe class Spawner
         (SafeFileHandle Read, SafeFileHandle Write)? error = pipes ? Pipe() : null;
         try
         {
+            Fill(input?.Write, request.FirstInput.Span);
             int Start() => Children.Start(() => SpawnWith(program, request, input?.Read, output?.Write, error?.Write));
             var pid = request.Nice is { } nice ? WithPriority(nice, request, Start) : Start();
             var exit = (int)Libc.Syscall(Linux.SysPidfdOpen, pid, 0, 0, 0);
@@ -187,6 +188,17 @@ internal static unsafe class Spawner
         return Libc.Pipe2(pair, Linux.Cloexec) == 0
             ? (new SafeFileHandle(pair[0], ownsHandle: true), new SafeFileHandle(pair[1], ownsHandle: true))
             : throw new SpawnException($"cannot make a pipe: {Marshal.GetLastPInvokeErrorMessage()}", permanent: false);
+    }
+
+    private static void Fill(SafeFileHandle? pipe, ReadOnlySpan<byte> content)
+    {
+        fixed (byte* p = content)
+        {
+            if (pipe is not null && !content.IsEmpty && Libc.Write((int)pipe.DangerousGetHandle(), p, (nuint)content.Length) != content.Length)
+            {
+                throw new SpawnException($"cannot fill a pipe: {Marshal.GetLastPInvokeErrorMessage()}", permanent: false);
+            }
+        }
     }
 
     private static void NonBlocking(SafeFileHandle? pipe)

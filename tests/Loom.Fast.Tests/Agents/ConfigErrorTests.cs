@@ -256,6 +256,20 @@ public sealed class ConfigErrorTests
         """);
 
     [Fact]
+    public void Ports_OfLoomItself_AreTaken() => Told("""
+        [serving]
+        bind = "127.0.0.1:8085"
+        [agents.a]
+        command = ["a"]
+        ports = { http = 8085, other = 9090 }
+        """, """
+        loom.toml:5:18: error CFG042 agents.a.ports.http
+          5 | ports = { http = 8085, other = 9090 }
+            |                  ^^^^ R7: the port is also that of serving.bind
+          fix: give one of them another port, or 0 for any free one
+        """);
+
+    [Fact]
     public void Probes_ThatCannotWork_AreRefused() => Told("""
         [agents.a]
         command = ["a"]

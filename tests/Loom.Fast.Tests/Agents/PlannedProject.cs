@@ -1,5 +1,6 @@
 using Loom.Agents.Plans;
 using Loom.Agents.Settings;
+using Loom.Control;
 using Loom.Core.Settings;
 using Loom.Core.Settings.Rules;
 using Loom.Node.Settings;
@@ -11,7 +12,7 @@ namespace Loom.Fast.Tests.Agents;
 /// <summary>A project in memory, planned as <c>loom up</c> would: folder /project, programs in /usr/bin.</summary>
 internal sealed class PlannedProject
 {
-    private readonly TestLoad _load = new([.. SharedSettings.All, .. NodeSettings.All, .. RuntimeSettings.All, .. ProjectSettings.All]);
+    private readonly TestLoad _load = new([.. SharedSettings.All, .. ControlSettings.All, .. NodeSettings.All, .. RuntimeSettings.All, .. ProjectSettings.All]);
 
     public PlannedProject(string toml = "")
     {

@@ -155,4 +155,44 @@ public sealed class PlannerTests
         process.Restart.When.ShouldBe(RestartWhen.Never);
         process.Console.ShouldBe(ProcessConsole.Terminal);
     }
+
+    [Fact]
+    public void Plan_ExampleOfTheConfigurationSpec_LoadsUnchanged()
+    {
+        var project = new PlannedProject("""
+            [llm.deepseek]
+            base_url = "https://api.deepseek.com/v1"
+            api_key = "${DEEPSEEK_API_KEY}"
+            [mcp.brave]
+            command = "npx"
+            args = ["-y", "@modelcontextprotocol/server-brave-search"]
+            env = { BRAVE_API_KEY = "${BRAVE_API_KEY}" }
+            [agents.researcher]
+            script = "agents/researcher.py"
+            depends_on = ["mcp.brave"]
+            restart = { policy = "on-failure", backoff = "1s..30s" }
+            """).File("agents/researcher.py").Variable("DEEPSEEK_API_KEY", "sk-123456789").Variable("BRAVE_API_KEY", "b-2");
+        project.Told().ShouldHaveSingleItem().ShouldBe("warning 042 agents.researcher.depends_on: R11: this version starts no MCP servers, so the agent does not wait for it");
+        var agent = project.Plan().Agents.ShouldHaveSingleItem();
+        agent.DependsOn.ShouldBeEmpty();
+        agent.Processes[0].Restart.BackoffMax.ShouldBe(TimeSpan.FromSeconds(30));
+    }
+
+    [Fact]
+    public void Plan_DisabledAgent_IsNeitherExpandedNorPlanned()
+    {
+        var project = new PlannedProject("""
+            [agents.off]
+            enabled = "${ON:-false}"
+            command = ["x"]
+            [agents.away]
+            enabled = false
+            script = "${NOWHERE}/a.py"
+            ready = { http = "${URL}", within = "${SOON}" }
+            replicas = "${MANY}"
+            env = { KEY = "${UNSET}" }
+            """);
+        project.Told().ShouldBeEmpty();
+        project.Plan().Agents.ShouldBeEmpty();
+    }
 }

@@ -101,7 +101,7 @@ public sealed class SeedTests
         var built = new TestLoad(LoomRegistry.Instance).Toml(Toml).Variable("DEEPSEEK_API_KEY", "sk-1").Variable("BRAVE_API_KEY", "b-2").Variable("LOOM_PREFER_DEBUG", "1");
         var started = SettingsLoader.Load(built.Request() with { CrossRules = LoomRegistry.CrossRules });
         started.Faults.ShouldBeEmpty();
-        started.Notes.ShouldHaveSingleItem().ShouldContain("[mcp.brave]");
+        started.Notes.ShouldHaveSingleItem().ShouldContain("[bridge], [dashboard], [mcp.brave] are checked");
         var load = new TestLoad(SpecRows.Registry).Toml(Toml).Variable("DEEPSEEK_API_KEY", "sk-1").Variable("BRAVE_API_KEY", "b-2").Variable("XDG_CACHE_HOME", "/custom/cache")
             .Variable("LOOM_PREFER_DEBUG", "1");
         load.Load().Faults.ShouldBeEmpty();

@@ -5,7 +5,7 @@ internal static class UnknownVariables
 {
     private static readonly HashSet<string> s_ofChildren = new(StringComparer.Ordinal)
     {
-        "LOOM_BRIDGE_TOKEN", "LOOM_AGENT_ID", "LOOM_AGENT_CONFIG", "LOOM_RUN_ID", "LOOM_MCP_SERVERS", "LOOM_JOB_ID", "LOOM_EXPERIMENT_ID", "ARC_EXPERIMENT_ID",
+        "LOOM_BRIDGE_TOKEN", "LOOM_AGENT_ID", "LOOM_AGENT_CONFIG", "LOOM_REPLICA", "LOOM_PROJECT_DIR", "LOOM_RUN_ID", "LOOM_PROC_ID", "LOOM_MCP_SERVERS", "LOOM_JOB_ID", "LOOM_EXPERIMENT_ID", "ARC_EXPERIMENT_ID",
         "LOOM_CYCLE_ID", "LOOM_OUTPUT_DIR",
 
         // Read before there are settings: which loom it is that reads them.
