@@ -8,7 +8,13 @@ using Loom.Processes;
 namespace Loom.Agents.Plans;
 
 /// <summary>Plans one agent: its processes, one for each replica, what it waits for and what reloads it.</summary>
-internal sealed class AgentPlanner(SettingsSnapshot settings, ISettingsFiles files, PlanSurroundings surroundings, Action<Finding> report)
+/// <param name="settings">The configuration.</param>
+/// <param name="files">The disk.</param>
+/// <param name="surroundings">Addresses, ports and what the command line said.</param>
+/// <param name="scripts">Scripts of all agents of the project.</param>
+/// <param name="report">Told what is wrong.</param>
+internal sealed class AgentPlanner(
+    SettingsSnapshot settings, ISettingsFiles files, PlanSurroundings surroundings, ImmutableArray<string> scripts, Action<Finding> report)
 {
     private readonly AgentEnvironment _environments = new(settings, files, report);
     private readonly ImmutableDictionary<string, string> _secrets = SecretValues.From(settings);
@@ -34,7 +40,7 @@ internal sealed class AgentPlanner(SettingsSnapshot settings, ISettingsFiles fil
             Processes = processes.ToImmutable(),
             DependsOn = surroundings.Kind == RosterKind.Script ? [] : [.. Dependencies(agent.Name)],
             RestartsWithDependencies = settings.Get(AgentSettings.OnDependencyRestart, agent.Name) == DependencyRestart.Restart,
-            Watch = WatchPlanner.Plan(settings, agent, surroundings.Watch, script => Python(agent, script)),
+            Watch = WatchPlanner.Plan(settings, agent, surroundings.Watch, scripts, script => Python(agent, script)),
             Script = agent.Script,
             IsMain = agent.IsMain,
         };

@@ -23,7 +23,7 @@ public static class ProjectPlanner
         void Report(Finding finding) => findings.Add(finding);
         var roster = new Roster(settings, files, Report).Read(surroundings.Kind, surroundings.Scripts);
         AgentChecks.Run(settings, files, roster, Report);
-        var planner = new AgentPlanner(settings, files, surroundings, Report);
+        var planner = new AgentPlanner(settings, files, surroundings, [.. roster.Select(a => a.Script).OfType<string>()], Report);
         var plan = new ProjectPlan
         {
             ProjectFolder = settings.ProjectFolder,

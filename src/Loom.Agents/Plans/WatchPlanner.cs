@@ -15,8 +15,9 @@ internal static class WatchPlanner
     /// <param name="settings">The configuration.</param>
     /// <param name="agent">Whose.</param>
     /// <param name="wanted">What the command line says: all, none, or null = as configured.</param>
+    /// <param name="scripts">Scripts of all agents: those of others in the same folder concern this one only when it says so.</param>
     /// <param name="python">Finds the interpreter of a Python script.</param>
-    public static WatchPlan? Plan(SettingsSnapshot settings, RosterAgent agent, bool? wanted, Func<string, ImmutableArray<string>?> python)
+    public static WatchPlan? Plan(SettingsSnapshot settings, RosterAgent agent, bool? wanted, ImmutableArray<string> scripts, Func<string, ImmutableArray<string>?> python)
     {
         if (!(wanted ?? IsGiven(settings, agent.Name)))
         {
@@ -24,9 +25,11 @@ internal static class WatchPlanner
         }
 
         var paths = settings.Get(AgentSettings.WatchPaths, agent.Name);
+        var exclude = settings.Get(AgentSettings.WatchExclude, agent.Name);
         if (paths.IsEmpty && agent.Script is { } script)
         {
             paths = [Path.GetDirectoryName(script)!];
+            exclude = [.. exclude, .. scripts.Where(s => s != script && Path.GetDirectoryName(s) == paths[0]).Select(s => Path.GetFileName(s))];
         }
 
         var check = settings.Get(AgentSettings.WatchCheck, agent.Name);
@@ -34,7 +37,7 @@ internal static class WatchPlanner
         {
             Paths = paths,
             Include = settings.Get(AgentSettings.WatchInclude, agent.Name),
-            Exclude = settings.Get(AgentSettings.WatchExclude, agent.Name),
+            Exclude = exclude,
             Debounce = settings.Get(AgentSettings.WatchDebounce, agent.Name),
             Check = !check.IsEmpty || agent.Script is null ? check : ByLanguage(agent.Script, python),
             Cascade = settings.Get(AgentSettings.WatchCascade, agent.Name),

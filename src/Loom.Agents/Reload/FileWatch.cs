@@ -7,15 +7,15 @@ namespace Loom.Agents.Reload;
 /// Tells of changed files below one path: by inotify while that works, else by a look each second. It stops working when the user's watches run out, and when
 /// the folder itself goes away, as another branch checked out may do.
 /// </summary>
-internal sealed partial class FileWatch : IAsyncDisposable
+internal sealed class FileWatch : IAsyncDisposable
 {
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(1);
 
     private readonly string _path;
     private readonly WatchFilter _filter;
     private readonly Action<string> _changed;
+    private readonly Action<string, string> _polls;
     private readonly TimeProvider _time;
-    private readonly ILogger _logger;
     private readonly BackgroundLoop _loop;
     private readonly string _folder;
     private FileSystemWatcher? _kernel;
@@ -24,16 +24,17 @@ internal sealed partial class FileWatch : IAsyncDisposable
     /// <param name="path">Absolute file or folder.</param>
     /// <param name="filter">Which files count.</param>
     /// <param name="changed">Called from any thread with the absolute path of each changed file.</param>
+    /// <param name="polls">Called once, with the path and why, when it has to look by itself.</param>
     /// <param name="time">Clock of the looks.</param>
-    /// <param name="logger">Where the one notice goes when it has to look by itself.</param>
+    /// <param name="logger">Where a failed watch is reported.</param>
     /// <param name="kernel">False: do not try inotify.</param>
-    internal FileWatch(string path, WatchFilter filter, Action<string> changed, TimeProvider time, ILogger logger, bool kernel = true)
+    internal FileWatch(string path, WatchFilter filter, Action<string> changed, Action<string, string> polls, TimeProvider time, ILogger logger, bool kernel = true)
     {
         _path = path;
         _filter = filter;
         _changed = changed;
+        _polls = polls;
         _time = time;
-        _logger = logger;
         _folder = Directory.Exists(path) ? path : Path.GetDirectoryName(path)!;
         if (kernel)
         {
@@ -143,7 +144,7 @@ internal sealed partial class FileWatch : IAsyncDisposable
 
             if (_whyNotKernel is { } why && poll is null)
             {
-                LogPolling(_logger, _path, why);
+                _polls(_path, why);
                 poll = new FilePoll(_path, _filter);
             }
 
@@ -155,7 +156,4 @@ internal sealed partial class FileWatch : IAsyncDisposable
             await Task.Delay(s_look, _time, cancellationToken).ConfigureAwait(false);
         }
     }
-
-    [LoggerMessage(EventId = 3110, Level = LogLevel.Warning, Message = "'{Path}' is looked at once a second for changes, since the kernel does not tell of them: {Reason} (watches are limited by fs.inotify.max_user_watches)")]
-    private static partial void LogPolling(ILogger logger, string path, string reason);
 }

@@ -31,6 +31,7 @@ public sealed partial class HotReload : IAsyncDisposable
     private readonly BackgroundLoop _loop;
     private readonly CancellationTokenSource _end = new();
     private readonly List<Task> _work = [];
+    private readonly HashSet<string> _causes = new(StringComparer.Ordinal);
     private ProjectPlan? _armed;
     private int _disposed;
 
@@ -121,7 +122,16 @@ public sealed partial class HotReload : IAsyncDisposable
         {
             var watched = new Watched(agent);
             _agents.Add(agent.Name, watched);
-            watched.Watch(path => Post(() => Apply(watched, new ReloadEvent.Changed(Path.GetRelativePath(plan.ProjectFolder, path)))), _time, _logger);
+            watched.Watch(path => Post(() => Apply(watched, new ReloadEvent.Changed(Path.GetRelativePath(plan.ProjectFolder, path)))), (path, why) => Post(() => Polls(path, why)), _time, _logger);
+        }
+    }
+
+    /// <summary>One notice for each cause: when the user's watches run out, they do for every path.</summary>
+    private void Polls(string path, string why)
+    {
+        if (_causes.Add(why))
+        {
+            LogPolling(_logger, path, why);
         }
     }
 
@@ -221,7 +231,7 @@ public sealed partial class HotReload : IAsyncDisposable
             var (end, tail) = await _supervisor.RunToEndAsync(check, either.Token).ConfigureAwait(false);
             return end.State == ProcessState.Completed
                 ? null
-                : $"{string.Join(' ', command)}: {end.Reason}{string.Concat(tail.TakeLast(NoteLines).Select(l => "\n" + l))}";
+                : $"{string.Join(' ', command)}: {(end.LastExit is { Code: { } code } ? $"exit {code}" : end.Reason)}{string.Concat(tail.TakeLast(NoteLines).Select(l => "\n" + l))}";
         }
         catch (OperationCanceledException)
         {
@@ -252,10 +262,10 @@ public sealed partial class HotReload : IAsyncDisposable
 
         internal ReloadState State { get; set; } = new() { Debounce = plan.Watch!.Debounce, Checks = !plan.Watch.Check.IsEmpty };
 
-        internal void Watch(Action<string> changed, TimeProvider time, ILogger logger)
+        internal void Watch(Action<string> changed, Action<string, string> polls, TimeProvider time, ILogger logger)
         {
             var filter = new WatchFilter(Plan.Watch!);
-            _watches = [.. Plan.Watch!.Paths.Select(p => new FileWatch(p, filter, changed, time, logger))];
+            _watches = [.. Plan.Watch!.Paths.Select(p => new FileWatch(p, filter, changed, polls, time, logger))];
         }
 
         public async ValueTask DisposeAsync()
@@ -266,6 +276,9 @@ public sealed partial class HotReload : IAsyncDisposable
             }
         }
     }
+
+    [LoggerMessage(EventId = 3110, Level = LogLevel.Warning, Message = "'{Path}', and others alike, is looked at once a second for changes, since the kernel does not tell of them: {Reason} (watches are limited by fs.inotify.max_user_watches)")]
+    private static partial void LogPolling(ILogger logger, string path, string reason);
 
     [LoggerMessage(EventId = 3111, Level = LogLevel.Information, Message = "agent {Name}: {Reason}")]
     private static partial void LogReload(ILogger logger, string name, string reason);

@@ -32,7 +32,9 @@ public sealed class AgentMachineModelTests
 
             Drain(stage);
             NobodyWaitsInVain(stage);
+            var before = stage.State;
             stage.Do(new HostEvent.CloseWanted());
+            AskedRightly(stage, before);
             Drain(stage);
             stage.State.Replicas.ShouldAllBe(r => r.Phase is ReplicaPhase.Off);
             stage.Processes.Values.ShouldAllBe(p => p.Pid == null);
@@ -82,7 +84,7 @@ public sealed class AgentMachineModelTests
                 break;
         }
 
-        StartsAreRight(stage, before);
+        AskedRightly(stage, before);
     }
 
     /// <summary>Something happens to one of those that run.</summary>
@@ -124,19 +126,17 @@ public sealed class AgentMachineModelTests
     private static void Carry(Stage stage)
     {
         var before = stage.State;
-        if (stage.CarryNext() is HostAction.Stop stop)
-        {
-            StopIsInOrder(stage, stop.Name);
-        }
-
-        StartsAreRight(stage, before);
+        stage.CarryNext();
+        AskedRightly(stage, before);
     }
 
-    /// <summary>Whoever became started just now had all conditions fulfilled, as the supervisor has told them.</summary>
-    private static void StartsAreRight(Stage stage, HostState before)
+    /// <summary>Whoever became started just now had all conditions fulfilled, as the supervisor has told them; whoever is stopped, nobody stops after.</summary>
+    private static void AskedRightly(Stage stage, HostState before)
     {
         var conditions = new Conditions(stage.State.Replicas.ToDictionary(r => r.Name), stage.State);
-        foreach (var asked in stage.Take().Where(a => a.StartsWith("start ")))
+        var asks = stage.Take();
+        asks.Where(a => a.StartsWith("stop ")).ToList().ForEach(a => StopIsInOrder(stage, a[5..]));
+        foreach (var asked in asks.Where(a => a.StartsWith("start ")))
         {
             var replica = stage.State.Find(asked[6..])!;
             conditions.Of(replica.Agent).ShouldBeOfType<Verdict.Holds>(asked);
@@ -144,13 +144,13 @@ public sealed class AgentMachineModelTests
         }
     }
 
-    /// <summary>Nothing that is to stop, too, and depends on it, has a process any more.</summary>
+    /// <summary>Nothing that is to stop, too, and depends on it, has a process any more; of what has none itself, nobody can lose anything.</summary>
     private static void StopIsInOrder(Stage stage, string name)
     {
         var graph = new AgentGraph(stage.State.Agents.Values);
-        var agent = stage.State.Find(name)!.Agent.Name;
+        var replica = stage.State.Find(name)!;
         stage.State.Replicas
-            .Where(r => r.Phase is ReplicaPhase.Ending { Op: null } && graph.DependsOn(r.Agent.Name, agent) && stage.Processes[r.Name].Pid is not null)
+            .Where(r => replica.Alive && r.Phase is ReplicaPhase.Ending && graph.DependsOn(r.Agent.Name, replica.Agent.Name) && stage.Processes.GetValueOrDefault(r.Name)?.Pid is not null)
             .ShouldBeEmpty($"stop {name}");
     }
 

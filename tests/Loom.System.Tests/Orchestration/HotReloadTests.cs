@@ -118,9 +118,11 @@ public sealed class HotReloadTests : IAsyncDisposable
         await File.WriteAllTextAsync(folder["src/a.py"], "1");
         await File.WriteAllTextAsync(folder["single.py"], "1");
         var told = new System.Collections.Concurrent.ConcurrentQueue<string>();
+        var notices = new System.Collections.Concurrent.ConcurrentQueue<string>();
         var filter = new WatchFilter(new WatchPlan { Paths = [] });
-        await using var watch = new FileWatch(folder["src"], filter, told.Enqueue, TimeProvider.System, NullLogger.Instance, kernel);
-        await using var single = new FileWatch(folder["single.py"], filter, told.Enqueue, TimeProvider.System, NullLogger.Instance, kernel);
+        Action<string, string> polls = (path, why) => notices.Enqueue($"{path}: {why}");
+        await using var watch = new FileWatch(folder["src"], filter, told.Enqueue, polls, TimeProvider.System, NullLogger.Instance, kernel);
+        await using var single = new FileWatch(folder["single.py"], filter, told.Enqueue, polls, TimeProvider.System, NullLogger.Instance, kernel);
         watch.ByKernel.ShouldBe(kernel);
         await ToldOf(() => File.WriteAllText(folder["src/a.py"], Guid.NewGuid().ToString()), "src/a.py");
         await ToldOf(() => File.WriteAllText(folder["src/deep/new.py"], Guid.NewGuid().ToString()), "src/deep/new.py");
@@ -152,6 +154,7 @@ public sealed class HotReloadTests : IAsyncDisposable
         told.ShouldNotContain(folder["src/node_modules/x.js"]);
         told.ShouldNotContain(folder["other.py"]);
         told.ShouldNotContain(folder["src/a.py.tmp"]);
+        notices.Count.ShouldBe(kernel ? 0 : 2, "one for each path that is looked at");
 
         // A look needs a first one to compare with, so the change is repeated until it is told of.
         async Task ToldOf(Action change, string file)
@@ -179,7 +182,7 @@ public sealed class HotReloadTests : IAsyncDisposable
         using var folder = new TempFolder();
         Directory.CreateDirectory(folder["src"]);
         var told = new System.Collections.Concurrent.ConcurrentQueue<string>();
-        await using var watch = new FileWatch(folder["src"], new WatchFilter(new WatchPlan { Paths = [] }), told.Enqueue, TimeProvider.System, NullLogger.Instance);
+        await using var watch = new FileWatch(folder["src"], new WatchFilter(new WatchPlan { Paths = [] }), told.Enqueue, (_, _) => { }, TimeProvider.System, NullLogger.Instance);
         Directory.Delete(folder["src"]);
         await Deadline.Until(() => !watch.ByKernel, "its end is noticed", s_patience);
         Directory.CreateDirectory(folder["src"]);

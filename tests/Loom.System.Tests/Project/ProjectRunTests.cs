@@ -143,7 +143,7 @@ public sealed class ProjectRunTests : IDisposable
     {
         await using var project = new SupervisedProject(200, guarded: true, NastyChildren.Kinds.Take(1));
         await project.UpAsync();
-        await Deadline.Until(() => project.State.Guardian is not null && IsHeld(project.Directory.GuardianLock), "the guardian has begun its work");
+        await Deadline.Until(() => FileLock.TryAcquire(project.Directory.GuardianLock) is null && project.State.Guardian is not null, "the guardian has begun its work and is on record");
         var status = await File.ReadAllLinesAsync($"/proc/{project.State.Guardian!.Pid}/status");
         var kilobytes = int.Parse(status.Single(l => l.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]);
         kilobytes.ShouldBeLessThan(40 * 1024);
@@ -214,10 +214,4 @@ public sealed class ProjectRunTests : IDisposable
         Environment = ImmutableDictionary<string, string>.Empty.Add("PATH", Environment.GetEnvironmentVariable("PATH")!),
         LogPath = _folder[$"{name}.log"],
     };
-
-    private static bool IsHeld(string path)
-    {
-        using var held = FileLock.TryAcquire(path);
-        return held is null;
-    }
 }
