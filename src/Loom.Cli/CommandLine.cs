@@ -36,6 +36,11 @@ internal static class CommandLine
             return Tell(new CliError(ExitCode.Usage, "USAGE", string.Join(" ", parse.Errors.Select(e => e.Message)), $"{string.Join(' ', CommandPath(parse))} --help"), parse);
         }
 
+        if (StrayFlag(parse) is { } stray)
+        {
+            return Tell(new CliError(ExitCode.Usage, "USAGE", $"there is no option {Loom.Core.Settings.Redaction.Plain(stray)} here.", $"{string.Join(' ', CommandPath(parse))} --help"), parse);
+        }
+
         signals.VerbOwnsStop = parse.CommandResult.Command.Name is "up" or "run";
 
         // System.CommandLine ends the process two seconds after Ctrl-C; an ordered stop may take longer.
@@ -114,6 +119,16 @@ internal static class CommandLine
         Examples.Set(root, ["loom init && loom up", "loom chat", "loom status"]);
         Examples.ShowInHelp(root);
         return root;
+    }
+
+    // The parser takes an option it does not know for one more name, where a verb takes any number of them.
+    private static string? StrayFlag(ParseResult parse)
+    {
+        var end = parse.Tokens.ToList().FindIndex(t => t.Type == System.CommandLine.Parsing.TokenType.DoubleDash);
+        var ahead = new HashSet<System.CommandLine.Parsing.Token>(end < 0 ? parse.Tokens : parse.Tokens.Take(end), ReferenceEqualityComparer.Instance);
+        return parse.CommandResult.Children.OfType<System.CommandLine.Parsing.ArgumentResult>()
+            .SelectMany(a => a.Tokens)
+            .FirstOrDefault(t => t.Value is ['-', _, ..] && ahead.Contains(t))?.Value;
     }
 
     private static IEnumerable<string> CommandPath(ParseResult parse)

@@ -47,8 +47,4 @@ internal sealed class AgentGraph
 
         return _all[agent] = found;
     }
-
-    /// <summary>Everything that needs one of these, directly or through others; they themselves are not among it.</summary>
-    internal IEnumerable<string> Dependents(IReadOnlyCollection<string> agents) =>
-        _direct.Keys.Where(a => !agents.Contains(a, StringComparer.Ordinal) && AllOf(a).Overlaps(agents));
 }

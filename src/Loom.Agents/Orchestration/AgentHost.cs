@@ -1,7 +1,5 @@
 using System.Collections.Immutable;
-using System.Threading.Channels;
 using Loom.Agents.Plans;
-using Loom.Core.Loops;
 using Loom.Processes;
 using Microsoft.Extensions.Logging;
 
@@ -28,17 +26,14 @@ public sealed record MainEnd(ExitInfo? Exit, ProcessState State, string? Reason)
 /// </summary>
 public sealed partial class AgentHost : IAsyncDisposable
 {
-    private readonly Channel<Action> _requests = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
     private readonly TaskCompletionSource<MainEnd> _mainEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly List<Waiter> _waiters = [];
     private readonly ISupervisor _supervisor;
     private readonly ILogger _logger;
     private readonly AgentEffects _effects;
     private readonly IDisposable _news;
-    private readonly BackgroundLoop _loop;
+    private readonly HostLoop _loop;
     private HostState _state;
     private ProjectPlan? _told;
-    private int _waiting;
     private int _disposed;
 
     /// <summary>Takes charge of the agents of <paramref name="plan"/>; nothing is started before <see cref="StartAsync"/>.</summary>
@@ -49,9 +44,9 @@ public sealed partial class AgentHost : IAsyncDisposable
         _logger = logger;
         _state = AgentMachine.New(plan);
         Publish();
-        _effects = new AgentEffects(supervisor, happened => Post(() => Apply(happened)), logger);
-        _news = supervisor.Subscribe(snapshot => Post(() => Apply(new HostEvent.Told(snapshot))));
-        _loop = BackgroundLoop.Start("agents", RunAsync, logger);
+        _loop = new HostLoop(() => _state, Apply, logger);
+        _effects = new AgentEffects(supervisor, _loop.Tell, logger);
+        _news = supervisor.Subscribe(snapshot => _loop.Tell(new HostEvent.Told(snapshot)));
     }
 
     /// <summary>The plan in force.</summary>
@@ -73,7 +68,7 @@ public sealed partial class AgentHost : IAsyncDisposable
     public IReadOnlyList<Exception> Faults => _loop.Fault is { } fault ? [fault] : [];
 
     /// <summary>How many callers wait for a state.</summary>
-    internal int Waiting => Volatile.Read(ref _waiting);
+    internal int Waiting => _loop.Waiting;
 
     /// <summary>Ends with the owner loop: completed after disposal, faulted after an error.</summary>
     public Task Completion => _loop.Completion;
@@ -89,14 +84,14 @@ public sealed partial class AgentHost : IAsyncDisposable
     /// <exception cref="InvalidOperationException">Everything is being stopped, or the owner loop has failed.</exception>
     public async Task StartAsync(IReadOnlyCollection<string>? names, bool withDependencies, CancellationToken cancellationToken)
     {
-        await AskAsync(
+        await _loop.AskAsync(
             state =>
             {
                 ThrowIfClosing(state);
                 return new HostEvent.StartWanted(names is null ? null : AgentNames.Resolve(state, names), withDependencies);
             },
             cancellationToken).ConfigureAwait(false);
-        await WhenAsync(static s => s.Replicas.All(r => r.Phase is not ReplicaPhase.Up { Op: not null }), cancellationToken).ConfigureAwait(false);
+        await _loop.WhenAsync(static s => s.Replicas.All(r => r.Phase is not ReplicaPhase.Up { Op: not null }), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Stops agents, in reverse order of dependency.</summary>
@@ -111,9 +106,9 @@ public sealed partial class AgentHost : IAsyncDisposable
     public async Task StopAsync(IReadOnlyCollection<string>? names, bool withDependents, CancellationToken cancellationToken)
     {
         ImmutableArray<string> replicas = [];
-        await AskAsync(state => new HostEvent.StopWanted(replicas = AgentNames.Resolve(state, names), withDependents), cancellationToken).ConfigureAwait(false);
+        await _loop.AskAsync(state => new HostEvent.StopWanted(replicas = AgentNames.Resolve(state, names), withDependents), cancellationToken).ConfigureAwait(false);
         ImmutableArray<string> survivors = [];
-        await WhenAsync(
+        await _loop.WhenAsync(
             s =>
             {
                 survivors = [.. s.Replicas.Where(r => replicas.Contains(r.Name)).SelectMany(r => r.Survivors)];
@@ -135,14 +130,14 @@ public sealed partial class AgentHost : IAsyncDisposable
     public async Task RestartAsync(IReadOnlyCollection<string>? names, bool withDependencies, CancellationToken cancellationToken)
     {
         ImmutableArray<string> replicas = [];
-        await AskAsync(
+        await _loop.AskAsync(
             state =>
             {
                 ThrowIfClosing(state);
                 return new HostEvent.RestartWanted(replicas = AgentNames.Resolve(state, names), withDependencies);
             },
             cancellationToken).ConfigureAwait(false);
-        await WhenAsync(s => s.Replicas.All(r => !replicas.Contains(r.Name) || r.Phase is not (ReplicaPhase.Ending or ReplicaPhase.Up { Op: not null })), cancellationToken)
+        await _loop.WhenAsync(s => s.Replicas.All(r => !replicas.Contains(r.Name) || r.Phase is not (ReplicaPhase.Ending or ReplicaPhase.Up { Op: not null })), cancellationToken)
             .ConfigureAwait(false);
     }
 
@@ -154,8 +149,8 @@ public sealed partial class AgentHost : IAsyncDisposable
     /// <returns>Completes once the new incarnations are spawned, or have failed to.</returns>
     public async Task ReloadAsync(string agent, string reason, bool cascade, CancellationToken cancellationToken)
     {
-        await AskAsync(_ => new HostEvent.ReloadWanted(agent, reason, cascade), cancellationToken).ConfigureAwait(false);
-        await WhenAsync(s => s.Replicas.All(r => r.Agent.Name != agent || r.Phase is not ReplicaPhase.Up { Op: not null }), cancellationToken).ConfigureAwait(false);
+        await _loop.AskAsync(_ => new HostEvent.ReloadWanted(agent, reason, cascade), cancellationToken).ConfigureAwait(false);
+        await _loop.WhenAsync(s => s.Replicas.All(r => r.Agent.Name != agent || r.Phase is not ReplicaPhase.Up { Op: not null }), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Stops everything for good, in reverse order of dependency. What outlives KILL is left for the supervisor's own end to name.</summary>
@@ -166,12 +161,12 @@ public sealed partial class AgentHost : IAsyncDisposable
         using var registration = hurry.Register(() =>
         {
             _supervisor.Hurry();
-            Post(() => Apply(new HostEvent.Hurry()));
+            _loop.Tell(new HostEvent.Hurry());
         });
         try
         {
-            await AskAsync(static _ => new HostEvent.CloseWanted(), CancellationToken.None).ConfigureAwait(false);
-            await WhenAsync(static s => s.Replicas.All(r => r.Phase is ReplicaPhase.Off), CancellationToken.None).ConfigureAwait(false);
+            await _loop.AskAsync(static _ => new HostEvent.CloseWanted(), CancellationToken.None).ConfigureAwait(false);
+            await _loop.WhenAsync(static s => s.Replicas.All(r => r.Phase is ReplicaPhase.Off), CancellationToken.None).ConfigureAwait(false);
         }
         catch (InvalidOperationException e)
         {
@@ -185,7 +180,7 @@ public sealed partial class AgentHost : IAsyncDisposable
     public async Task<ApplyResult> ApplyAsync(ProjectPlan next, CancellationToken cancellationToken)
     {
         var result = new ApplyResult(0, []);
-        await AskAsync(
+        await _loop.AskAsync(
             state =>
             {
                 ThrowIfClosing(state);
@@ -201,7 +196,7 @@ public sealed partial class AgentHost : IAsyncDisposable
             },
             cancellationToken).ConfigureAwait(false);
         LogApplied(_logger, result.Generation, result.ToString());
-        await WhenAsync(
+        await _loop.WhenAsync(
             static s => s.Replicas.All(r => r.Phase is not (ReplicaPhase.Ending or ReplicaPhase.Changing or ReplicaPhase.Up { Op: not null })),
             cancellationToken).ConfigureAwait(false);
         return result;
@@ -215,7 +210,7 @@ public sealed partial class AgentHost : IAsyncDisposable
     /// <param name="started">A replica of it runs.</param>
     /// <param name="ready">A replica of it serves.</param>
     /// <param name="failed">It has given up.</param>
-    public void PoolChanged(string pool, bool started, bool ready, bool failed) => Post(() => Apply(new HostEvent.PoolTold(pool, started, ready, failed)));
+    public void PoolChanged(string pool, bool started, bool ready, bool failed) => _loop.Tell(new HostEvent.PoolTold(pool, started, ready, failed));
 
     /// <summary>Waits until every wanted agent is ready, completed, failed, skipped or blocked.</summary>
     /// <param name="onChange">Called by the owner loop with each view on the way. Be short.</param>
@@ -224,7 +219,7 @@ public sealed partial class AgentHost : IAsyncDisposable
     public async Task<ImmutableArray<AgentStatus>> SettledAsync(Action<ImmutableArray<AgentStatus>>? onChange, CancellationToken cancellationToken)
     {
         ImmutableArray<AgentStatus> last = [];
-        await WhenAsync(
+        await _loop.WhenAsync(
             _ =>
             {
                 last = Agents;
@@ -246,7 +241,7 @@ public sealed partial class AgentHost : IAsyncDisposable
     {
         ImmutableArray<AgentStatus> last = [];
         ImmutableArray<string>? replicas = null;
-        await WhenAsync(
+        await _loop.WhenAsync(
             state =>
             {
                 replicas ??= AgentNames.Resolve(state, names);
@@ -271,9 +266,7 @@ public sealed partial class AgentHost : IAsyncDisposable
         }
 
         _news.Dispose();
-        _requests.Writer.TryComplete();
         await _loop.DisposeAsync().ConfigureAwait(false);
-        Abandon(new ObjectDisposedException(nameof(AgentHost)));
     }
 
     private static void ThrowIfClosing(HostState state)
@@ -281,33 +274,6 @@ public sealed partial class AgentHost : IAsyncDisposable
         if (state.Closing)
         {
             throw new InvalidOperationException("the project is being stopped; nothing is started any more");
-        }
-    }
-
-    private bool Post(Action request) => _requests.Writer.TryWrite(request);
-
-    private async Task RunAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            while (await _requests.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
-            {
-                while (_requests.Reader.TryRead(out var request))
-                {
-                    request();
-                }
-            }
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            _requests.Writer.TryComplete(e);
-            while (_requests.Reader.TryRead(out var left))
-            {
-                _ = left; // whoever asked hears of the fault by the loop's end
-            }
-
-            Abandon(Failed(e));
-            throw;
         }
     }
 
@@ -321,8 +287,6 @@ public sealed partial class AgentHost : IAsyncDisposable
         }
 
         Publish();
-        _waiters.RemoveAll(w => w.Try(state));
-        _waiting = _waiters.Count;
     }
 
     private void Publish()
@@ -344,104 +308,6 @@ public sealed partial class AgentHost : IAsyncDisposable
 
     private static bool Rests(AgentReplica main) =>
         main.Phase is ReplicaPhase.Off or ReplicaPhase.Waiting { Shown: ProcessState.Skipped } || main.Told is ProcessState.Completed or ProcessState.Failed;
-
-    /// <summary>Judges a wish on the loop and waits until it was taken; what it throws is the caller's.</summary>
-    private async Task AskAsync(Func<HostState, HostEvent> wish, CancellationToken cancellationToken)
-    {
-        var taken = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await WaitAsync(
-            taken,
-            () =>
-            {
-                HostEvent happened;
-                try
-                {
-                    happened = wish(_state);
-                }
-                catch (Exception e)
-                {
-                    taken.TrySetException(e);
-                    return;
-                }
-
-                Apply(happened);
-                taken.TrySetResult();
-            },
-            cancellationToken).ConfigureAwait(false);
-    }
-
-    private async Task WhenAsync(Func<HostState, bool> done, CancellationToken cancellationToken)
-    {
-        var waiter = new Waiter(done, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
-        try
-        {
-            await WaitAsync(
-                waiter.Source,
-                () =>
-                {
-                    if (!waiter.Try(_state))
-                    {
-                        _waiters.Add(waiter);
-                        _waiting = _waiters.Count;
-                    }
-                },
-                cancellationToken).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException)
-        {
-            Post(() =>
-            {
-                _waiters.Remove(waiter);
-                _waiting = _waiters.Count;
-            });
-            throw;
-        }
-    }
-
-    private async Task WaitAsync(TaskCompletionSource source, Action request, CancellationToken cancellationToken)
-    {
-        if (!Post(request))
-        {
-            throw Failed(_loop.Fault);
-        }
-
-        var first = await Task.WhenAny(source.Task, _loop.Completion).WaitAsync(cancellationToken).ConfigureAwait(false);
-        if (first != source.Task && !source.Task.IsCompleted)
-        {
-            throw Failed(_loop.Fault);
-        }
-
-        await source.Task.ConfigureAwait(false);
-    }
-
-    private static InvalidOperationException Failed(Exception? fault) =>
-        new(fault is null ? "the agents have been stopped" : $"the owner of the agents has failed: {fault.Message}; the supervisor keeps what runs", fault);
-
-    private void Abandon(Exception reason)
-    {
-        foreach (var waiter in _waiters)
-        {
-            waiter.Source.TrySetException(reason);
-        }
-
-        _waiters.Clear();
-    }
-
-    /// <summary>Somebody who waits for a state; what the question throws is theirs.</summary>
-    private sealed record Waiter(Func<HostState, bool> Done, TaskCompletionSource Source)
-    {
-        internal bool Try(HostState state)
-        {
-            try
-            {
-                return Done(state) && (Source.TrySetResult() || true);
-            }
-            catch (Exception e)
-            {
-                return Source.TrySetException(e) || true;
-            }
-        }
-    }
 
     [LoggerMessage(EventId = 3102, Level = LogLevel.Information, Message = "generation {Generation} is in force: {Changes}")]
     private static partial void LogApplied(ILogger logger, int generation, string changes);

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using Loom.Agents.Plans;
 using Loom.Processes;
-using Loom.Processes.Supervision;
 
 namespace Loom.Agents.Orchestration;
 
@@ -9,11 +8,8 @@ namespace Loom.Agents.Orchestration;
 /// The orchestrator's whole judgement: which replica starts, waits, is skipped or stops when something happens. Pure: no clock, no effect of its own. How a
 /// process is kept alive is not its business, but the supervisor's; it asks for starts and stops, and each is asked for once.
 /// </summary>
-internal sealed class AgentMachine
+internal sealed partial class AgentMachine
 {
-    private const string NotAsked = "not started";
-    private const string ByRequest = "stopped by request";
-
     private readonly ImmutableArray<HostAction>.Builder _actions = ImmutableArray.CreateBuilder<HostAction>();
     private readonly Dictionary<string, AgentReplica> _replicas;
     private readonly List<string> _order;
@@ -31,7 +27,7 @@ internal sealed class AgentMachine
     internal static HostState New(ProjectPlan plan) => new()
     {
         Agents = plan.Agents.ToImmutableDictionary(a => a.Name, StringComparer.Ordinal),
-        Replicas = [.. plan.Agents.SelectMany(a => a.Processes.Select(p => New(a, p, new ReplicaPhase.Off(NotAsked))))],
+        Replicas = [.. plan.Agents.SelectMany(a => a.Processes.Select(p => New(a, p, new ReplicaPhase.Off(Wishes.NotAsked))))],
     };
 
     /// <summary>Answers one event.</summary>
@@ -116,11 +112,11 @@ internal sealed class AgentMachine
     {
         if (names is not { } named)
         {
-            Each(_order, r => Put(Start(r, again: false, waived: false)));
+            Each(_order, r => Put(Wishes.Start(r, again: false, waived: false)));
             return;
         }
 
-        Each(named, r => Put(Start(r, again: true, waived: !dependencies)));
+        Each(named, r => Put(Wishes.Start(r, again: true, waived: !dependencies)));
         StartDependencies(named, dependencies);
     }
 
@@ -134,36 +130,10 @@ internal sealed class AgentMachine
 
         var asked = names.ToHashSet(StringComparer.Ordinal);
         var needed = asked.Where(_replicas.ContainsKey).SelectMany(n => Graph().AllOf(_replicas[n].Agent.Name)).ToHashSet(StringComparer.Ordinal);
-        Each(_order.Where(n => needed.Contains(_replicas[n].Agent.Name) && !asked.Contains(n)), r => Put(Start(r, again: false, waived: false)));
+        Each(_order.Where(n => needed.Contains(_replicas[n].Agent.Name) && !asked.Contains(n)), r => Put(Wishes.Start(r, again: false, waived: false)));
     }
 
-    private static AgentReplica Start(AgentReplica replica, bool again, bool waived) => replica.Phase switch
-    {
-        ReplicaPhase.Off => Wanting(replica, waived),
-        ReplicaPhase.Waiting => replica with { Waived = waived },
-        ReplicaPhase.Ending ending when ending.Then != AfterStop.Remove => replica with { Phase = ending with { Wanted = true }, Waived = waived },
-        ReplicaPhase.Changing changing when changing.What != AfterStop.Remove => replica with { Phase = changing with { Wanted = true }, Waived = waived },
-        ReplicaPhase.Up { Op: null } => replica.Told switch
-        {
-            ProcessState.Completed when !again => replica,
-            ProcessState.Backoff when !again => replica,
-            ProcessState.Completed or ProcessState.Failed or ProcessState.Blocked or ProcessState.Backoff => Wanting(replica, waived),
-            _ => replica,
-        },
-        _ => replica,
-    };
-
-    private static AgentReplica Wanting(AgentReplica replica, bool waived) =>
-        replica with { Phase = new ReplicaPhase.Waiting(ProcessState.Pending, string.Empty), Waived = waived, Fault = null, Survivors = [] };
-
-    private void Stop(AgentReplica replica) => Put(replica.Phase switch
-    {
-        ReplicaPhase.Waiting when !replica.Known => replica with { Phase = new ReplicaPhase.Off(ByRequest) },
-        ReplicaPhase.Waiting or ReplicaPhase.Up => replica with { Phase = new ReplicaPhase.Ending(AfterStop.Keep, Wanted: false, Op: null) },
-        ReplicaPhase.Ending ending => replica with { Phase = ending with { Wanted = false } },
-        ReplicaPhase.Changing changing => replica with { Phase = changing with { Wanted = false } },
-        _ => replica,
-    });
+    private void Stop(AgentReplica replica) => Put(Wishes.Stop(replica));
 
     /// <summary>What runs on an agent that is going away altogether stops too, and waits for it again. A job that has done its work may go.</summary>
     private void SendBack()
@@ -202,7 +172,7 @@ internal sealed class AgentMachine
         }
         else
         {
-            Put(Start(replica, again: true, waived: !dependencies));
+            Put(Wishes.Start(replica, again: true, waived: !dependencies));
         }
     }
 
@@ -217,87 +187,6 @@ internal sealed class AgentMachine
         }
     }
 
-    // ---- another plan
-
-    private void TakePlan(ProjectPlan next)
-    {
-        var planned = next.Agents.SelectMany(a => a.Processes.Select(p => (Agent: a, Process: p))).ToDictionary(p => p.Process.Name, StringComparer.Ordinal);
-        foreach (var replica in _order.Select(n => _replicas[n]).ToList())
-        {
-            if (!planned.TryGetValue(replica.Name, out var plan))
-            {
-                Change(replica, AfterStop.Remove, wanted: false);
-            }
-            else if (PlanHash.Of(plan.Process) != PlanHash.Of(replica.Process))
-            {
-                Change(replica with { Next = plan }, AfterStop.Replace, replica.Wanted);
-            }
-            else
-            {
-                Put(replica with { Agent = plan.Agent });
-            }
-        }
-
-        foreach (var (agent, process) in next.Agents.SelectMany(a => a.Processes.Select(p => (a, p))).Where(p => !_replicas.ContainsKey(p.p.Name)))
-        {
-            _order.Add(process.Name);
-            Put(Wanting(New(agent, process, new ReplicaPhase.Off(NotAsked)), waived: false));
-        }
-
-        var rank = planned.Keys.Select((name, i) => (name, i)).ToDictionary(p => p.name, p => p.i, StringComparer.Ordinal);
-        _order.Sort((a, b) => rank.GetValueOrDefault(a, int.MaxValue).CompareTo(rank.GetValueOrDefault(b, int.MaxValue)));
-        _state = _state with { Agents = next.Agents.ToImmutableDictionary(a => a.Name, StringComparer.Ordinal) };
-        _graph = null;
-    }
-
-    private void Change(AgentReplica replica, AfterStop what, bool wanted)
-    {
-        if (replica.Phase is ReplicaPhase.Off or ReplicaPhase.Waiting)
-        {
-            Down(replica, what, wanted); // nothing of it runs
-        }
-        else
-        {
-            Put(replica with { Phase = new ReplicaPhase.Ending(what, wanted, (replica.Phase as ReplicaPhase.Ending)?.Op) });
-        }
-    }
-
-    /// <summary>Nothing of it runs any more: what now.</summary>
-    private void Down(AgentReplica replica, AfterStop what, bool wanted)
-    {
-        if (what == AfterStop.Replace && replica.Next is { } next)
-        {
-            var plain = New(next.Agent, next.Process, Rest(wanted)) with { Waived = replica.Waived };
-            if (replica.Known)
-            {
-                var op = NextOp();
-                Put(plain with { Known = true, Phase = new ReplicaPhase.Changing(what, wanted, op) });
-                _actions.Add(new HostAction.Replace(next.Process, op));
-            }
-            else
-            {
-                Put(plain);
-            }
-        }
-        else if (what == AfterStop.Remove && replica.Known)
-        {
-            var op = NextOp();
-            Put(replica with { Phase = new ReplicaPhase.Changing(what, Wanted: false, op) });
-            _actions.Add(new HostAction.Remove(replica.Name, op));
-        }
-        else if (what == AfterStop.Remove)
-        {
-            Drop(replica);
-        }
-        else
-        {
-            Put(replica with { Phase = Rest(wanted) });
-        }
-    }
-
-    private ReplicaPhase Rest(bool wanted) =>
-        wanted && !_state.Closing ? new ReplicaPhase.Waiting(ProcessState.Pending, string.Empty) : new ReplicaPhase.Off(ByRequest);
-
     // ---- news
 
     private static AgentReplica Told(AgentReplica replica, ProcessSnapshot snapshot)
@@ -310,7 +199,7 @@ internal sealed class AgentMachine
             case ReplicaPhase.Up { Op: null } when snapshot.State is ProcessState.Ready:
                 return heard with { WasReady = true };
             case ReplicaPhase.Up { Op: null } when snapshot.State is ProcessState.Stopped:
-                return heard with { Phase = new ReplicaPhase.Off(snapshot.Reason ?? ByRequest) };
+                return heard with { Phase = new ReplicaPhase.Off(snapshot.Reason ?? Wishes.ByRequest) };
             default:
                 return heard;
         }
@@ -428,24 +317,9 @@ internal sealed class AgentMachine
         _actions.Add(new HostAction.Restart(replica.Name, op, reason));
     }
 
-    /// <summary>A stop is asked for once nothing that is to stop too, and that depends on it, is alive any more.</summary>
     private void AskStops()
     {
-        var ending = _order.Select(n => _replicas[n]).Where(r => r.Phase is ReplicaPhase.Ending).ToList();
-        var held = ending.Where(r => r.Phase is ReplicaPhase.Ending { Op: null }).ToList();
-        if (held.Count == 0)
-        {
-            return;
-        }
-
-        var graph = Graph();
-        var free = _state.Hurried ? held : held.FindAll(r => !r.Alive || !ending.Exists(e => e.Alive && graph.DependsOn(e.Agent.Name, r.Agent.Name)));
-        if (free.Count == 0 && ending.Count == held.Count)
-        {
-            free = held; // an old and a new plan together may wait in a circle
-        }
-
-        foreach (var replica in free)
+        foreach (var replica in StopOrder.Next([.. _order.Select(n => _replicas[n]).Where(r => r.Phase is ReplicaPhase.Ending)], Graph, _state.Hurried))
         {
             var op = NextOp();
             Put(replica with { Phase = (ReplicaPhase.Ending)replica.Phase with { Op = op } });

@@ -24,8 +24,9 @@ internal sealed class AgentEnvironment(SettingsSnapshot settings, ISettingsFiles
     private const string BridgeAddress = "LOOM_BRIDGE_ADDR";
     private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    // What opens Loom itself, or tells of another run: an agent gets it only when its own `env` names it.
-    private static readonly string[] s_withheld = ["LLORCH_API_TOKEN", "LOOM_BRIDGE_TOKEN", "LOOM_RUN_ID", "LOOM_PROC_ID", BridgeAddress];
+    // What opens Loom itself, tells of another run, or is between Loom and its service manager: an agent gets it only when its own `env` names it.
+    private static readonly string[] s_withheld =
+        ["LLORCH_API_TOKEN", "LOOM_BRIDGE_TOKEN", "LOOM_RUN_ID", "LOOM_PROC_ID", BridgeAddress, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
     /// <summary>Everything that is the same for all replicas, and known before anything is bound: enough to look for an interpreter.</summary>
     /// <param name="agent">Its name.</param>

@@ -15,7 +15,7 @@ public static class LiveProjects
         var folders = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var path in RunLocks.Open(p => Ends(p, s_runLock) || Ends(p, guardianLock)))
         {
-            folders.Add(path[..^(Ends(path, s_runLock) ? s_runLock : guardianLock).Length]);
+            folders.Add(path[..^((Ends(path, s_runLock) ? s_runLock : guardianLock).Length + 1)]);
         }
 
         return [.. folders.Select(RunDirectory.Of).Where(d => d.Exists)];

@@ -63,9 +63,10 @@ public static class InitVerb
         }
 
         var cd = string.Equals(folder, context.WorkingDirectory, StringComparison.Ordinal) ? "" : $"cd {Path.GetRelativePath(context.WorkingDirectory, folder)} && ";
-        context.Terminal.Note(template is "agents"
-            ? $"\nnext:\n  {cd}loom up                 (Ctrl-C stops it)\n  loom status             (in a second terminal)\n  loom new agent NAME     (one more)"
-            : $"\nnext:\n  {cd}loom up\n  loom chat            (in a second terminal)");
+        context.Terminal.Note($"\nnext:\n  {cd}loom up --watch");
+        context.Terminal.Note("  (it reloads the agents you save; Ctrl-C stops it; in a second terminal:)");
+        context.Terminal.Note(template is "agents" ? "  loom status" : "  loom chat");
+        context.Terminal.Note("  loom new agent NAME --lang python|csharp|node|sh");
         return ExitCode.Ok;
     }
 

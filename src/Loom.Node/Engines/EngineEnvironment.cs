@@ -9,8 +9,8 @@ namespace Loom.Node.Engines;
 /// </summary>
 public static class EngineEnvironment
 {
-    /// <summary>Tokens that open Loom itself; a child gets one only when its own <c>env</c> names it.</summary>
-    private static readonly string[] s_tokens = ["LLORCH_API_TOKEN", "LOOM_BRIDGE_TOKEN"];
+    /// <summary>Tokens that open Loom itself, and the line to its service manager; a child gets one only when its own <c>env</c> names it.</summary>
+    private static readonly string[] s_withheld = ["LLORCH_API_TOKEN", "LOOM_BRIDGE_TOKEN", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
     /// <summary>What every engine gets, whatever its kind. Pure.</summary>
     /// <param name="inherited">Environment of this process.</param>
@@ -19,7 +19,7 @@ public static class EngineEnvironment
     public static ImmutableDictionary<string, string> Common(ImmutableDictionary<string, string> inherited, DataFolders folders, Action<string> warn)
     {
         var environment = inherited.ToBuilder();
-        environment.RemoveRange(s_tokens);
+        environment.RemoveRange(s_withheld);
         folders.Steer(environment, "engines", warn);
         return environment.ToImmutable();
     }

@@ -5,6 +5,9 @@ namespace Loom.Runtime;
 /// <summary>The runtime from C#: run a project, fetch programs, and know where they lie.</summary>
 public static class LoomRuntime
 {
+    private const int Interrupted = 130;
+    private const int Terminated = 143;
+
     /// <summary>
     /// Runs a project until it ends. Where <paramref name="cancellationToken"/> can never fire, this is taken for the main call of the process: Ctrl-C, SIGTERM
     /// and SIGHUP then stop the project in order. With a token of your own, signals stay yours; fire it to stop.
@@ -72,9 +75,6 @@ public static class LoomRuntime
 
     /// <summary>The platform as file names spell it, for example <c>linux-x86_64</c>.</summary>
     public static string PlatformTag() => BinaryNames.Platform;
-
-    private const int Interrupted = 130;
-    private const int Terminated = 143;
 
     /// <summary>The signals that ask a program to end, while it is this library that answers them.</summary>
     private sealed class StopSignals : IDisposable

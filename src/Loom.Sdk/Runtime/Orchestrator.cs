@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 
 namespace Loom.Runtime;
@@ -15,6 +16,7 @@ public sealed class Orchestrator : IAsyncDisposable
     private readonly OrchestratorConfig _config;
     private readonly string _project;
     private readonly ConcurrentQueue<string> _errors = new();
+    private readonly StringBuilder _output = new();
     private readonly TaskCompletionSource<JsonElement> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _over = new();
     private LoomProgram? _program;
@@ -40,7 +42,7 @@ public sealed class Orchestrator : IAsyncDisposable
     /// <summary>Id of the run, which every process of it carries as <c>LOOM_RUN_ID</c>; empty before the start.</summary>
     public string RunId { get; private set; } = "";
 
-    /// <summary>Starts the project and waits until it is ready: everything that was to come up has, or has failed for good.</summary>
+    /// <summary>Starts the project and waits until its runtime is up and its agents have been started; how each of them is, <see cref="Processes"/> shows.</summary>
     /// <param name="cancellationToken">Gives the start up: what had started is stopped in order first.</param>
     /// <exception cref="ConfigException">The configuration is wrong; nothing was started.</exception>
     /// <exception cref="LoomException">It could not be started, or is running already.</exception>
@@ -175,13 +177,11 @@ public sealed class Orchestrator : IAsyncDisposable
     private void OnOutput(string line)
     {
         // One document, on one line when ready, on several for faults of the configuration: the reader below knows when it is whole.
-        if (LoomAnswers.TryComplete(_documents, line) is { } document)
+        if (LoomAnswers.TryComplete(_output, line) is { } document)
         {
             _answer.TrySetResult(document);
         }
     }
-
-    private readonly System.Text.StringBuilder _documents = new();
 
     private void OnError(string line)
     {

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Loom.Runtime;
 
 /// <summary>What a project's runtime runs.</summary>
@@ -25,7 +27,7 @@ public sealed record OrchestratorConfig
     /// <summary>Version of Loom: an exact one, or <c>latest</c> (default) = the one that is found.</summary>
     public string RuntimeVersion { get; init; } = BinaryNames.Latest;
 
-    /// <summary>Port of the bridge; null = as configured (50051).</summary>
+    /// <summary>Port of the bridge, on 127.0.0.1; null = as configured (50051).</summary>
     public int? BridgePort { get; init; }
 
     /// <summary>Port of the dashboard; null = as configured (3030).</summary>
@@ -76,13 +78,10 @@ public sealed record OrchestratorConfig
             yield return "runtime.logs_dir=" + Path.GetFullPath(logs);
         }
 
-        foreach (var (flag, port) in new[] { ("--bridge-port", BridgePort), ("--dashboard-port", DashboardPort) })
+        foreach (var setting in Ports())
         {
-            if (port is { } number)
-            {
-                yield return flag;
-                yield return number.ToString(System.Globalization.CultureInfo.InvariantCulture);
-            }
+            yield return "--set";
+            yield return setting;
         }
 
         foreach (var script in AgentScripts)
@@ -99,6 +98,19 @@ public sealed record OrchestratorConfig
         if (ForceDownload)
         {
             yield return "--force-download";
+        }
+    }
+
+    private IEnumerable<string> Ports()
+    {
+        if (BridgePort is { } bridge)
+        {
+            yield return string.Create(CultureInfo.InvariantCulture, $"bridge.address=127.0.0.1:{bridge}");
+        }
+
+        if (DashboardPort is { } dashboard)
+        {
+            yield return string.Create(CultureInfo.InvariantCulture, $"dashboard.port={dashboard}");
         }
     }
 }

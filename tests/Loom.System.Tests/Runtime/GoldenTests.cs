@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Loom.Testing;
 using Shouldly;
 using Xunit;
@@ -8,10 +9,10 @@ using Xunit;
 namespace Loom.SystemTests.Runtime;
 
 /// <summary>
-/// The JSON of every read command, compared with a recorded document. What changes from run to run is replaced by <c>"*"</c>. <c>LOOM_GOLDEN=write</c>
+/// The JSON of every read command, compared with a recorded document. What changes from run to run is replaced by <c>"*"</c>. <c>GOLDEN=write</c>
 /// records anew; a difference in review is a change of the contract.
 /// </summary>
-public sealed class GoldenTests(AgentProject project) : IClassFixture<AgentProject>
+public sealed partial class GoldenTests(AgentProject project) : IClassFixture<AgentProject>
 {
     private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -39,15 +40,16 @@ public sealed class GoldenTests(AgentProject project) : IClassFixture<AgentProje
     {
         var (_, output, err) = await RunningLoom.RunAsync(project.Folder, [.. arguments, "--json"], [("HOME", project.Folder), ("XDG_CACHE_HOME", project.Folder), ("XDG_CONFIG_HOME", project.Folder)]);
         output.ShouldNotBeEmpty(err);
-        var found = string.Concat(output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => Normal(name, l) + "\n"));
+        string[] documents = name is "logs" ? output.Split('\n', StringSplitOptions.RemoveEmptyEntries) : [output];
+        var found = string.Concat(documents.Select(d => Normal(name, d) + "\n"));
         var file = Path.Combine(Repository.Root, "tests", "Loom.System.Tests", "Runtime", "golden", name + ".json");
-        if (Environment.GetEnvironmentVariable("LOOM_GOLDEN") == "write")
+        if (Environment.GetEnvironmentVariable("GOLDEN") == "write")
         {
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
             await File.WriteAllTextAsync(file, found, TestContext.Current.CancellationToken);
         }
 
-        found.ShouldBe(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken), $"loom {string.Join(' ', arguments)} --json; LOOM_GOLDEN=write records it anew");
+        found.ShouldBe(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken), $"loom {string.Join(' ', arguments)} --json; GOLDEN=write records it anew");
     }
 
     private string Normal(string name, string line)
@@ -66,8 +68,12 @@ public sealed class GoldenTests(AgentProject project) : IClassFixture<AgentProje
         }
 
         Mask(document);
-        return document.ToJsonString(s_indented).Replace(Path.GetFileName(project.Folder), "{project}", StringComparison.Ordinal).Replace(Path.GetTempPath().TrimEnd('/') + "/{project}", "{folder}", StringComparison.Ordinal);
+        var text = Seconds().Replace(document.ToJsonString(s_indented), "after * s");
+        return text.Replace(RunningLoom.Program, "{loom}", StringComparison.Ordinal).Replace(Path.GetFileName(project.Folder), "{project}", StringComparison.Ordinal).Replace(Path.GetTempPath().TrimEnd('/') + "/{project}", "{folder}", StringComparison.Ordinal);
     }
+
+    [GeneratedRegex(@"after [0-9.]+ s", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Seconds();
 
     private static void Mask(JsonNode? node)
     {

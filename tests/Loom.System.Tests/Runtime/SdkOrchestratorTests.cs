@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Loom.Runtime;
+using Loom.SystemTests.Binaries;
 using Loom.Testing;
 using Shouldly;
 using Xunit;
@@ -22,7 +23,8 @@ public sealed class SdkOrchestratorTests : IDisposable
         await using var orchestrator = new Orchestrator(new OrchestratorConfig { ProjectDir = _folder.Path, LogsDir = _folder["logs"], Progress = messages });
         orchestrator.Processes.ShouldBeEmpty();
         await orchestrator.StartAsync();
-        var writer = orchestrator.Processes.ShouldHaveSingleItem();
+        await Deadline.Until(() => orchestrator.Processes is [{ State: "ready" }], "the agent is ready", s_limit);
+        var writer = orchestrator.Processes[0];
         writer.ShouldSatisfyAllConditions(
             w => w.Name.ShouldBe("writer"), w => w.Kind.ShouldBe("agent"), w => w.State.ShouldBe("ready"), w => w.Restarts.ShouldBe(0), w => w.LastExit.ShouldBeNull());
         orchestrator.RunId.ShouldNotBeEmpty();
@@ -75,23 +77,26 @@ public sealed class SdkOrchestratorTests : IDisposable
         await first.StartAsync();
         await using var second = new Orchestrator(new OrchestratorConfig { ProjectDir = _folder.Path });
         (await Should.ThrowAsync<LoomException>(second.StartAsync())).Code.ShouldBe("ALREADY_RUNNING");
-        first.Processes[0].State.ShouldBe("ready");
+        await Deadline.Until(() => first.Processes is [{ State: "ready" }], "the first goes on", s_limit);
     }
 
     [Fact(Timeout = 180_000)]
     public async Task Orchestrator_StartTakesLong_ToldAndCanBeGivenUp()
     {
+        await using var release = await ReleaseServer.StartAsync();
+        release.Publish("1.0", ReleaseServer.Script("1.0"));
+        release.Server.HoldAfter = (path, _) => path.EndsWith(ReleaseServer.Artifact("1.0"), StringComparison.Ordinal) ? 5 : null; // silent from here on
+        await File.WriteAllTextAsync(_folder["loom.toml"], "[binaries.tool]\nversion = \"1.0\"\n");
         var messages = new Messages();
-        SdkProject.Agent(_folder.Path, "slow");
-        await File.WriteAllTextAsync(_folder["loom.toml"], "[agents.slow]\nready.log = \"never\"\nready.within = \"1h\"\n");
         using var stop = new CancellationTokenSource();
-        await using var orchestrator = new Orchestrator(new OrchestratorConfig { ProjectDir = _folder.Path, StartupWaitSec = 0.2, Progress = messages });
+        var launch = new LoomLaunch { Environment = release.Environment.Where(v => v.Name != "LOOM_PROJECT").ToDictionary(v => v.Name, v => (string?)v.Value) };
+        await using var orchestrator = new Orchestrator(new OrchestratorConfig { ProjectDir = _folder.Path, StartupWaitSec = 0.2, Progress = messages, Launch = launch });
         var starting = orchestrator.StartAsync(stop.Token);
-        await Deadline.Until(() => messages.Any(m => m.StartsWith("still starting") && m.Contains("slow is")), "the notice comes", s_limit);
-        var pid = orchestrator.Processes[0].Pid!.Value;
+        await Deadline.Until(() => messages.Any(m => m.StartsWith("still starting")) && release.Server.Asked.Any(a => a.EndsWith(ReleaseServer.Artifact("1.0"))), "the notice comes", s_limit);
         await stop.CancelAsync();
         await Should.ThrowAsync<OperationCanceledException>(starting);
-        SdkProject.IsAlive(pid).ShouldBeFalse();
+        await orchestrator.WaitAsync().WaitAsync(s_limit);
+        File.Exists(_folder[".loom/run/state.json"]).ShouldBeFalse();
     }
 
     [Fact(Timeout = 180_000)]
