@@ -9,22 +9,26 @@ namespace Loom.Testing;
 public sealed partial class PseudoTerminal : IDisposable
 {
     private const int ReadWriteNoTerminal = 0x2 | 0x100;
+    private const int NonBlocking = 0x800;
+    private const int Cloexec = 0x80000;
 
     private readonly SafeFileHandle _master;
     private readonly StringBuilder _screen = new();
     private readonly string _slave;
+    private readonly Task _collecting;
+    private volatile bool _closing;
 
     public PseudoTerminal()
     {
         var name = new byte[64];
-        _master = Open(ReadWriteNoTerminal | 0x80000);
+        _master = Open(ReadWriteNoTerminal | NonBlocking | Cloexec);
         if (_master.IsInvalid || Grant(_master) != 0 || Unlock(_master) != 0 || Name(_master, name, name.Length) != 0)
         {
             throw new InvalidOperationException($"no pseudo terminal: {Marshal.GetLastPInvokeErrorMessage()}");
         }
 
         _slave = Encoding.ASCII.GetString(name.AsSpan(0, Array.IndexOf(name, (byte)0)));
-        new Thread(Collect) { IsBackground = true }.Start();
+        _collecting = CollectAsync();
     }
 
     /// <summary>All that was written to it.</summary>
@@ -54,31 +58,31 @@ public sealed partial class PseudoTerminal : IDisposable
         }
     }
 
-    public void Dispose() => _master.Dispose();
+    public void Dispose()
+    {
+        // Nobody may be reading: a terminal whose master is being read is not closed before the read ends.
+        _closing = true;
+        _collecting.Wait();
+        _master.Dispose();
+    }
 
-    private void Collect()
+    private async Task CollectAsync()
     {
         var buffer = new byte[4096];
-        while (true)
+        while (!_closing)
         {
-            int count;
-            try
+            var count = (int)Read(_master, buffer, buffer.Length);
+            if (count > 0)
             {
-                count = (int)Read(_master, buffer, buffer.Length);
+                lock (_screen)
+                {
+                    _screen.Append(Encoding.UTF8.GetString(buffer, 0, count));
+                }
             }
-            catch (ObjectDisposedException)
+            else
             {
-                return;
-            }
-
-            if (count <= 0)
-            {
-                return; // nobody has it open any more
-            }
-
-            lock (_screen)
-            {
-                _screen.Append(Encoding.UTF8.GetString(buffer, 0, count));
+                // Nothing now; or nobody has it open, not yet or for a moment.
+                await Task.Delay(10).ConfigureAwait(false);
             }
         }
     }

@@ -16,9 +16,15 @@ internal static class PortChecks
         foreach (var agent in roster.Where(a => a.Enabled))
         {
             var replicas = (int)settings.Get(AgentSettings.Replicas, agent.Name);
+            var variables = new Dictionary<string, string>(StringComparer.Ordinal);
             foreach (var name in settings.Names("agents.*.ports", agent.Name))
             {
                 Port(settings, agent.Name, name, replicas, ports, report);
+                if (!variables.TryAdd(AgentEnvironment.PortVariable(name), name))
+                {
+                    report(Finding.Of("R11", $"agents.{KeyText.Quoted(agent.Name)}.ports.{KeyText.Quoted(name)}",
+                        $"'{name}' and '{variables[AgentEnvironment.PortVariable(name)]}' are both {AgentEnvironment.PortVariable(name)}", "rename one of them"));
+                }
             }
 
             for (var replica = 0; replicas > 1 && replica < replicas; replica++)

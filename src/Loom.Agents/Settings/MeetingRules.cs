@@ -8,7 +8,16 @@ namespace Loom.Agents.Settings;
 internal static class MeetingRules
 {
     /// <summary>All of them.</summary>
-    public static ImmutableArray<Action<Draft>> All { get; } = [Bridge, Dashboard, McpServers, NotYet];
+    public static ImmutableArray<Action<Draft>> All { get; } = [.. ((Action<Draft>[])[Bridge, Dashboard, McpServers, NotYet]).Select(InUp)];
+
+    // Parts of a cluster run none of these.
+    private static Action<Draft> InUp(Action<Draft> rule) => draft =>
+    {
+        if (draft.Part == LoomPart.Up)
+        {
+            rule(draft);
+        }
+    };
 
     private static void Bridge(Draft draft)
     {
@@ -117,7 +126,7 @@ internal static class MeetingRules
         Insert("[tools]", ToolSettings.All);
         Insert("[dashboard]", DashboardSettings.All);
         Insert("[bridge]", BridgeSettings.IsElsewhere(draft.Settings.Get(BridgeSettings.Address)) ? BridgeSettings.All.Remove(BridgeSettings.Address) : BridgeSettings.All);
-        if (draft.Part == LoomPart.Up && tables.Count > 0)
+        if (tables.Count > 0)
         {
             draft.Note($"this version has no bridge, dashboard, tools or MCP servers yet; {string.Join(", ", tables)} {(tables.Count == 1 ? "is" : "are")} checked and otherwise left alone");
         }

@@ -31,7 +31,7 @@ internal sealed class DiskFiles : ISettingsFiles
         }
     }
 
-    public bool Exists(string path) => Path.Exists(path);
+    public bool Exists(string path) => Path.Exists(path) && LeadsSomewhere(new FileInfo(path));
 
     public string RealPath(string path)
     {
@@ -51,7 +51,8 @@ internal sealed class DiskFiles : ISettingsFiles
     {
         try
         {
-            return [.. new DirectoryInfo(folder).EnumerateFileSystemInfos().Select(i => new FolderItem(i.Name, i is DirectoryInfo || Directory.Exists(i.FullName)))];
+            return [.. new DirectoryInfo(folder).EnumerateFileSystemInfos().Where(LeadsSomewhere)
+                .Select(i => new FolderItem(i.Name, i is DirectoryInfo || Directory.Exists(i.FullName)))];
         }
         catch (DirectoryNotFoundException)
         {
@@ -73,6 +74,19 @@ internal sealed class DiskFiles : ISettingsFiles
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return false;
+        }
+    }
+
+    // A link counts as existing to the platform, whatever it points to.
+    private static bool LeadsSomewhere(FileSystemInfo item)
+    {
+        try
+        {
+            return item.LinkTarget is null || (item.ResolveLinkTarget(returnFinalTarget: true) is { } target && Path.Exists(target.FullName));
+        }
+        catch (IOException)
+        {
+            return false; // a circle of links
         }
     }
 }

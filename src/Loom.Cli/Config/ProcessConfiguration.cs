@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.CommandLine;
+using System.Globalization;
 using Loom.Agents.Settings;
 using Loom.Cli.Composition;
 using Loom.Cli.Terminal;
@@ -21,7 +22,7 @@ public static class ProcessConfiguration
         SettingsLoader.Load(Request(context, parse, part, options));
 
     /// <summary>
-    /// Loads for a command that starts something: warnings, notes and errors are told (faults on stderr, with <c>--json</c> as one object on stdout).
+    /// Loads for a command that starts something: warnings, notes and errors are told (faults on stderr, with <c>--json</c> the first error as the documented object).
     /// </summary>
     /// <returns>The snapshot, or null when there are errors: the command then ends with <see cref="ExitCode.Usage"/> and starts nothing.</returns>
     public static SettingsSnapshot? LoadStrict(VerbContext context, ParseResult parse, LoomPart part, params ReadOnlySpan<CommandLineValue> options)
@@ -36,7 +37,7 @@ public static class ProcessConfiguration
     {
         if (terminal.Json && !result.Ok)
         {
-            terminal.Out.WriteLine(ConfigJson.Check(result));
+            ErrorOf(result).WriteTo(terminal);
         }
         else if (result.Faults.Length > 0)
         {
@@ -48,6 +49,21 @@ public static class ProcessConfiguration
             terminal.Note("loom: " + note);
         }
     }
+
+    /// <summary>The first error of a load, as one failure of the command.</summary>
+    internal static CliError ErrorOf(LoadResult result)
+    {
+        var errors = result.Faults.Where(f => f.Severity == FaultSeverity.Error).ToList();
+        var first = errors[0];
+        var more = errors.Count > 1 ? string.Create(CultureInfo.InvariantCulture, $" (and {errors.Count - 1} more: loom config check --json)") : "";
+        var words = string.Join(' ', new[] { first.Message, first.Allowed is { } allowed ? $"not one of: {allowed}" : "" }.Where(w => w.Length > 0));
+        return new CliError(ExitCode.Usage, string.Create(CultureInfo.InvariantCulture, $"CFG{(int)first.Code:000}"), $"{first.Key ?? first.Variable ?? "configuration"}: {words}{more}", first.Fix)
+        {
+            Place = new CliErrorPlace(first.Key, first.Source?.File, NullIfNone(first.Source?.Line), NullIfNone(first.Source?.Column)),
+        };
+    }
+
+    private static int? NullIfNone(int? place) => place is null or 0 ? null : place;
 
     internal static LoadRequest Request(VerbContext context, ParseResult parse, LoomPart part, ReadOnlySpan<CommandLineValue> options)
     {

@@ -8,4 +8,13 @@ internal static class ReplicaName
         string.Equals(process, name, StringComparison.Ordinal)
         || (process.Length > name.Length + 1 && process[name.Length] == '-' && process.StartsWith(name, StringComparison.Ordinal)
             && !process.AsSpan(name.Length + 1).ContainsAnyExceptInRange('0', '9'));
+
+    /// <summary>Whether two processes are replicas of one agent by their names: <c>w-2</c> and <c>w-10</c>.</summary>
+    public static bool SameAgent(string one, string other) => StemOf(one) is { Length: > 0 } stem && stem.SequenceEqual(StemOf(other));
+
+    private static ReadOnlySpan<char> StemOf(string process)
+    {
+        var stem = process.AsSpan().TrimEnd("0123456789");
+        return stem.Length < process.Length && stem.Length > 1 && stem[^1] == '-' ? stem : [];
+    }
 }

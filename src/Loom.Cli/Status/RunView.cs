@@ -57,8 +57,17 @@ internal sealed record RunView
             Ready = state.Flag("ready"),
             Addresses = AddressesOf(state),
             Pools = state.Each("pools", PoolView.Parse),
-            Processes = state.Each("processes", ProcessView.Parse),
+            Processes = Sorted(state.Each("processes", ProcessView.Parse)),
         };
+    }
+
+    // Agents that may start together come in the order of chance; whoever reads the table twice looks for them where they were.
+    private static List<ProcessView> Sorted(List<ProcessView> processes)
+    {
+        processes.Sort(static (a, b) => string.CompareOrdinal(a.Kind, b.Kind) is not 0 and var kind ? kind
+            : a.Name.Length != b.Name.Length && ReplicaName.SameAgent(a.Name, b.Name) ? a.Name.Length - b.Name.Length
+            : string.CompareOrdinal(a.Name, b.Name));
+        return processes;
     }
 
     private static ProcessIdentity? Identity(JsonElement state, string name) =>

@@ -14,13 +14,16 @@ public sealed class CliError(int exit, string code, string message, string? fix 
     /// <summary>What mends it; null when nothing simple does.</summary>
     public string? Fix => fix;
 
+    /// <summary>Where it is wrong, for an error of configuration; null for any other.</summary>
+    public CliErrorPlace? Place { get; init; }
+
     /// <summary>Writes the error to stderr: text, or with <c>--json</c> the documented one-line object.</summary>
     public void WriteTo(Terminal terminal)
     {
         if (terminal.Json)
         {
-            var body = new CliErrorDocument(new CliErrorBody(code, Message, fix, exit));
-            terminal.Err.WriteLine(JsonSerializer.Serialize(body, CliErrorJson.Default.CliErrorDocument));
+            var body = new CliErrorBody(code, Message, Place?.Key, Place?.File, Place?.Line, Place?.Column, fix, exit);
+            terminal.Err.WriteLine(JsonSerializer.Serialize(new CliErrorDocument(body), CliErrorJson.Default.CliErrorDocument));
             return;
         }
 
@@ -32,9 +35,12 @@ public sealed class CliError(int exit, string code, string message, string? fix 
     }
 }
 
+/// <summary>A place in the configuration; what is unknown is null.</summary>
+public sealed record CliErrorPlace(string? Key, string? File, int? Line, int? Column);
+
 internal sealed record CliErrorDocument(CliErrorBody Error);
 
-internal sealed record CliErrorBody(string Code, string Message, string? Fix, int Exit);
+internal sealed record CliErrorBody(string Code, string Message, string? Key, string? File, int? Line, int? Column, string? Fix, int Exit);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(CliErrorDocument))]

@@ -30,6 +30,7 @@ internal static class CliReference
         text.Append("Written from the commands by `loom config reference docs/reference`; do not edit this section.\n\n");
         text.Append("### Options of all verbs\n\n");
         Flags(text, root.Options.Where(o => o.Recursive && !o.Hidden && o is not HelpOption));
+        text.Length--; // the next heading brings its own blank line
         foreach (var verb in root.Subcommands.Where(c => !c.Hidden))
         {
             Verb(text, "loom", verb);

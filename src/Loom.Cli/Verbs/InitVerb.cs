@@ -14,7 +14,7 @@ public static class InitVerb
     private const string FirstAgent = "hello";
 
     private static readonly Argument<string> s_folder = new("DIR") { Description = "Folder of the project, created when missing", DefaultValueFactory = _ => "." };
-    private static readonly Option<string> s_template = new("--template") { Description = "quickstart: a model and its API; agents: a first agent of yours", HelpName = "WHAT", DefaultValueFactory = _ => "quickstart" };
+    private static readonly Option<string> s_template = new("--template") { Description = "quickstart (default): a model and its API; agents: a first agent of yours", HelpName = "WHAT", DefaultValueFactory = _ => "quickstart" };
     private static readonly Option<string?> s_language = new("--lang") { Description = "Language of the first agent: python (default), csharp, node or sh; implies --template agents", HelpName = "LANGUAGE" };
 
     public static Command Create()

@@ -13,7 +13,7 @@ internal static class NewVerb
     public static Command Create()
     {
         var name = new Argument<string>("NAME") { Description = "Its name: a-z, 0-9, _ and -" };
-        var language = new Option<string>("--lang") { Description = "python, csharp, node or sh", HelpName = "LANGUAGE", DefaultValueFactory = _ => "python" };
+        var language = new Option<string>("--lang") { Description = "python (default), csharp, node or sh", HelpName = "LANGUAGE", DefaultValueFactory = _ => "python" };
         language.AcceptOnlyFromAmong(AgentScaffold.Words);
         var agent = Verb.Create(
             "agent",

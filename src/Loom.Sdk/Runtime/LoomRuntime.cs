@@ -27,21 +27,13 @@ public static class LoomRuntime
             try
             {
                 await orchestrator.StartAsync(stop).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException) when (stop.IsCancellationRequested)
-            {
-                return signals?.First == PosixSignal.SIGINT ? Interrupted : Terminated;
-            }
-
-            try
-            {
                 return await orchestrator.WaitAsync(stop).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {
                 await orchestrator.StopAsync(CancellationToken.None).ConfigureAwait(false);
-                var exit = await orchestrator.WaitAsync(CancellationToken.None).ConfigureAwait(false);
-                return signals?.First == PosixSignal.SIGINT && exit == 0 ? Interrupted : exit;
+                var exit = orchestrator.ExitCode ?? Terminated;
+                return signals?.First == PosixSignal.SIGINT && exit is (0 or Terminated) ? Interrupted : exit;
             }
         }
     }

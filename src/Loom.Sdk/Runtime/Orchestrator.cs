@@ -110,6 +110,9 @@ public sealed class Orchestrator : IAsyncDisposable
         _over.Dispose();
     }
 
+    /// <summary>Exit code of <c>loom up</c>; null before it has ended.</summary>
+    internal int? ExitCode => _program?.Ended is { IsCompletedSuccessfully: true } ended ? ended.Result : null;
+
     private LoomProgram Program() => _program ?? throw new InvalidOperationException("call StartAsync first");
 
     /// <summary>Reads what the program said when it was ready, or when it had to give up.</summary>

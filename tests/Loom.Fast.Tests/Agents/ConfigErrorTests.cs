@@ -261,12 +261,16 @@ public sealed class ConfigErrorTests
         bind = "127.0.0.1:8085"
         [agents.a]
         command = ["a"]
-        ports = { http = 8085, other = 9090 }
+        ports = { http = 8085, in-a = 0, in_a = 0 }
         """, """
         loom.toml:5:18: error CFG042 agents.a.ports.http
-          5 | ports = { http = 8085, other = 9090 }
+          5 | ports = { http = 8085, in-a = 0, in_a = 0 }
             |                  ^^^^ R7: the port is also that of serving.bind
           fix: give one of them another port, or 0 for any free one
+        loom.toml:5:41: error CFG042 agents.a.ports.in_a
+          5 | ports = { http = 8085, in-a = 0, in_a = 0 }
+            |                                         ^ R11: 'in_a' and 'in-a' are both LOOM_PORT_IN_A
+          fix: rename one of them
         """);
 
     [Fact]

@@ -46,6 +46,13 @@ internal sealed class PlannedProject
         return this;
     }
 
+    /// <summary>Adds <c>--set KEY=VALUE</c>.</summary>
+    public PlannedProject Set(string key, string value)
+    {
+        _load.Set(key, value);
+        return this;
+    }
+
     public PlannedProject EnvFile(string text)
     {
         _load.EnvFile(text);

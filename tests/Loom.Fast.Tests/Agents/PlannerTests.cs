@@ -195,4 +195,18 @@ public sealed class PlannerTests
         project.Told().ShouldBeEmpty();
         project.Plan().Agents.ShouldBeEmpty();
     }
+
+    [Fact]
+    public void Plan_ShorthandsOnTheCommandLine_StandForTheirTables()
+    {
+        var project = new PlannedProject().File("agents/a.py").File("agents/b.py").File("agents/c.py")
+            .Set("agents.a.restart", "always").Set("agents.a.watch", "on").Set("agents.b.watch", "no").Set("agents.a.depends_on", "b, c");
+        var plan = project.Plan();
+        var agent = plan.Agents.Single(a => a.Name == "a");
+        agent.Processes[0].Restart.When.ShouldBe(RestartWhen.Always);
+        agent.Watch.ShouldNotBeNull();
+        agent.DependsOn.Select(d => (d.Target, d.Until)).ShouldBe([("c", DependencyCondition.Ready), ("b", DependencyCondition.Ready)], ignoreOrder: true);
+        plan.Agents.Single(a => a.Name == "b").Watch.ShouldBeNull();
+        new PlannedProject().File("agents/a.py").Set("agents.a.restart", "perhaps").Told().ShouldBe(["021 agents.a.restart.policy: not one of: never, on-failure, always"]);
+    }
 }

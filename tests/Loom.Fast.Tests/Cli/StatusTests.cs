@@ -32,6 +32,14 @@ public sealed class StatusTests
         process.NextStart.ShouldBe(s_now.AddSeconds(4));
     }
 
+    [Fact]
+    public void RunView_Processes_ComeByKindAndNameWithReplicasInTheirOrder()
+    {
+        string[] names = ["w-10", "w-2", "b", "w-1", "a"];
+        var processes = string.Join(',', names.Select(n => $$"""{"name":"{{n}}","kind":"agent","state":"ready"}""").Prepend("""{"name":"a-engine","kind":"engine","state":"ready"}"""));
+        Parse($$"""{"schema":1,"processes":[{{processes}}]}""").Processes.Select(p => p.Name).ShouldBe(["a", "b", "w-1", "w-2", "w-10", "a-engine"]);
+    }
+
     [Theory]
     [InlineData("{}")]
     [InlineData("""{"schema":2}""")]

@@ -129,6 +129,24 @@ public sealed class ExitCodeTests
         Directory.Delete(folder, recursive: true);
     }
 
+    [Fact]
+    public async Task Json_WrongConfiguration_NamesThePlace()
+    {
+        var folder = RunningLoom.NewFolder("name = \"x\"\n[runtime]\nshutdown_timeout = \"never\"\n");
+        var (exit, output, err) = await RunningLoom.RunAsync(folder, ["up", "--json", "--no-input"]);
+        exit.ShouldBe(2, err);
+        output.ShouldBeEmpty();
+        using var document = System.Text.Json.JsonDocument.Parse(err.TrimEnd('\n'));
+        var error = document.RootElement.GetProperty("error");
+        error.GetProperty("code").GetString()!.ShouldStartWith("CFG");
+        error.GetProperty("key").GetString().ShouldBe("runtime.shutdown_timeout");
+        error.GetProperty("file").GetString().ShouldBe("loom.toml");
+        error.GetProperty("line").GetInt32().ShouldBe(3);
+        error.GetProperty("column").GetInt32().ShouldBe(20);
+        error.GetProperty("exit").GetInt32().ShouldBe(2);
+        Directory.Delete(folder, recursive: true);
+    }
+
     private static async Task EndsAsync(int code, string folder, params string[] arguments)
     {
         var (exit, output, err) = await RunningLoom.RunAsync(folder, arguments);

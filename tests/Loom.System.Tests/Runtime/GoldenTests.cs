@@ -67,6 +67,13 @@ public sealed partial class GoldenTests(AgentProject project) : IClassFixture<Ag
             }
         }
 
+        if (name is "config-env")
+        {
+            // Whoever runs the tests may have set others.
+            var variables = document["variables"]!.AsArray();
+            variables.RemoveAll(v => v!["name"]!.GetValue<string>() is not "ORCHESTRATORD_BIND_ADDR");
+        }
+
         Mask(document);
         var text = Seconds().Replace(document.ToJsonString(s_indented), "after * s");
         return text.Replace(RunningLoom.Program, "{loom}", StringComparison.Ordinal).Replace(Path.GetFileName(project.Folder), "{project}", StringComparison.Ordinal).Replace(Path.GetTempPath().TrimEnd('/') + "/{project}", "{folder}", StringComparison.Ordinal);

@@ -29,7 +29,11 @@ internal sealed class GivenValues(LoadRequest request, string projectFolder, Fau
             }
 
             var source = new SettingSource(SettingLayer.CommandLine, option);
-            if (setting is null)
+            if (setting is null && parts is not null && request.Registry.Root.Find(parts) is { } table && Shorthands.Read(table, parts, text, source) is { } values)
+            {
+                values.ForEach(value => Add(value, context));
+            }
+            else if (setting is null)
             {
                 var nearest = Nearest.Of(key, request.Registry.All.Where(s => !s.IsStarred).Select(s => s.Key));
                 faults.Add(new Fault { Severity = FaultSeverity.Error, Code = FaultCode.UnknownKey, Key = key, Variable = option, Source = source, Message = "unknown key", Fix = nearest });

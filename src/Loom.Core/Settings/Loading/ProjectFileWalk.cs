@@ -85,7 +85,7 @@ internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry
         }
         else if (!Shorthand(node, entry.Value, place, expand))
         {
-            faults.Add(Faults.At(place, FaultCode.Type, KeyText.Join([.. _path]), "expected " + ShorthandOf(node) + "a table", null));
+            faults.Add(Faults.At(place, FaultCode.Type, KeyText.Join([.. _path]), "expected " + Shorthands.Told(node) + "a table", null));
         }
     }
 
@@ -102,19 +102,19 @@ internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry
     private bool Shorthand(SettingRegistry.Node node, TomlValue value, FilePlace place, bool expand)
     {
         string[] spelled = [.. _path];
-        if (PolicyOf(node) is { } policy && value is TomlString)
+        if (Shorthands.Policy(node) is { } policy && value is TomlString)
         {
             Below("policy", () => Value(policy, value, place, expand, spelled));
             return true;
         }
 
-        if (PathsOf(node) is { } paths && value is TomlBoolean or TomlString)
+        if (Shorthands.Paths(node) is { } paths && value is TomlBoolean or TomlString)
         {
             Switch(paths, value, place, expand);
             return true;
         }
 
-        if (ConditionOf(node) is not { } condition || value is not TomlArray names || !names.Items.All(i => i is TomlString))
+        if (Shorthands.Condition(node) is not { } condition || value is not TomlArray names || !names.Items.All(i => i is TomlString))
         {
             return false;
         }
@@ -162,15 +162,6 @@ internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry
         read();
         _path.RemoveAt(_path.Count - 1);
     }
-
-    private static Setting? PolicyOf(SettingRegistry.Node node) => node.Children?.GetValueOrDefault("policy")?.Setting;
-
-    private static Setting? PathsOf(SettingRegistry.Node node) => node.Children?.GetValueOrDefault("paths")?.Setting;
-
-    private static Setting? ConditionOf(SettingRegistry.Node node) => node.Star?.Setting is { Kind: SettingKind.Enum } condition ? condition : null;
-
-    private static string ShorthandOf(SettingRegistry.Node node) =>
-        PolicyOf(node) is not null ? "a text or " : PathsOf(node) is not null ? "true, false or " : ConditionOf(node) is not null ? "a list of texts or " : "";
 
     private void Value(Setting setting, TomlValue value, FilePlace place, bool expand, string[]? spelled = null)
     {
