@@ -267,6 +267,7 @@ public sealed partial class AgentHost : IAsyncDisposable
 
         _news.Dispose();
         await _loop.DisposeAsync().ConfigureAwait(false);
+        await _effects.Idle.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private static void ThrowIfClosing(HostState state)

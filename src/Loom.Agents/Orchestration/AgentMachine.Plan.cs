@@ -56,7 +56,7 @@ internal sealed partial class AgentMachine
     {
         if (what == AfterStop.Replace && replica.Next is { } next)
         {
-            var plain = New(next.Agent, next.Process, Rest(wanted)) with { Waived = replica.Waived };
+            var plain = New(next.Agent, next.Process, Rest(wanted)) with { Waived = replica.Waived, SpawnedBefore = replica.Spawned };
             if (replica.Known)
             {
                 var op = NextOp();
