@@ -18,6 +18,8 @@ public sealed class KillDrills
     // The limit of a guardian without cgroups is two seconds; beside a whole test run the look that is to come in them comes later.
     private static readonly TimeSpan s_age = TimeSpan.FromSeconds(Drill.Count(4, 2));
 
+    private static readonly TimeSpan s_down = TimeSpan.FromSeconds(Drill.Count(60, 10));
+
     [Fact]
     public Task KillOfLoom_AHundredChildrenOfTenKinds_NoneSurvives() => Drill.RunAsync("kill -9 of loom, 100 children", 2, 20, async _ =>
     {
@@ -47,7 +49,7 @@ public sealed class KillDrills
         Signals.Send(project.State.Guardian!.Pid, 9);
         NastyChildren.Survivors(project.Mark).ShouldNotBeEmpty();
 
-        var result = await new Down(project.Directory, TimeProvider.System, NullLogger.Instance).RunAsync(TimeSpan.FromSeconds(10), force: false, default);
+        var result = await new Down(project.Directory, TimeProvider.System, NullLogger.Instance).RunAsync(s_down, force: false, default);
 
         result.WasRunning.ShouldBeTrue();
         result.Survivors.ShouldBeEmpty();
@@ -78,11 +80,11 @@ public sealed class KillDrills
         await using var project = new SupervisedProject(Grace, guarded: true, NastyChildren.Kinds);
         await project.UpAsync();
         var down = new Down(project.Directory, TimeProvider.System, NullLogger.Instance);
-        var both = await Task.WhenAll(down.RunAsync(TimeSpan.FromSeconds(10), force: false, default), down.RunAsync(TimeSpan.FromSeconds(10), force: false, default));
+        var both = await Task.WhenAll(down.RunAsync(s_down, force: false, default), down.RunAsync(s_down, force: false, default));
         both.ShouldAllBe(r => r.Survivors.IsEmpty);
         NastyChildren.Survivors(project.Mark).ShouldBeEmpty();
         (await project.Loom.Exited).Code.ShouldBe(0);
-        (await down.RunAsync(TimeSpan.FromSeconds(10), force: false, default)).WasRunning.ShouldBeFalse();
+        (await down.RunAsync(s_down, force: false, default)).WasRunning.ShouldBeFalse();
     }
 
     [Fact(Timeout = 120_000)]

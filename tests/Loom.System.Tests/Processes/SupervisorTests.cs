@@ -206,6 +206,24 @@ public sealed class SupervisorTests : IAsyncLifetime
         await Deadline.Until(() => other.Processes[0].State == ProcessState.Ready, "the child is ready without a guardian");
     }
 
+    // What it has to be told is more than its pipe holds while it is busy with its own start.
+    [Fact(Timeout = 60_000)]
+    public async Task Guardian_ThatReadsLate_IsToldEverything()
+    {
+        var told = _folder["told"];
+        await using var other = new Supervisor(new SupervisorOptions
+        {
+            RunId = Guid.NewGuid().ToString("N"), AdoptStrays = false, GuardianCommand = ["/bin/sh", "-c", $"sleep 2; exec cat > '{told}'"],
+        });
+        var names = Enumerable.Range(0, 6).Select(i => $"{i}{new string('n', 20_000)}").ToList();
+        foreach (var name in names)
+        {
+            await other.AddAsync(Shell(name, "exec sleep 600") with { LogPath = _folder[$"{name[0]}.log"] }, default);
+        }
+
+        await Deadline.Until(() => File.Exists(told) && File.ReadAllLines(told).Select(l => l.Split(' ')[^1]).SequenceEqual(names), "it has read all names");
+    }
+
     [Fact(Timeout = 60_000)]
     public async Task Hurry_DuringALongGrace_KillsAtOnce()
     {
