@@ -328,7 +328,15 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             }
         }
 
-        return [.. members.Select(m => new Survivor(m.Identity, Redactor.Mask(ProcFile.CommandOf(m.Pid), child.State.Plan.Log.Secrets)))];
+        return [.. members.Select(m => new Survivor(m.Identity, Shown(ProcFile.CommandOf(m.Pid), child.State.Plan.Log.Secrets)))];
+    }
+
+    /// <summary>A command line as it may be shown. Masked before it is cut, or half a secret would stay.</summary>
+    private static string Shown(string command, IReadOnlyDictionary<string, string> secrets)
+    {
+        const int Longest = 512;
+        var masked = Redactor.Mask(command, secrets);
+        return masked.Length > Longest ? masked[..Longest] : masked;
     }
 
     /// <summary>Takes note of orphans the kernel gave us; true when one was a zombie and has been reaped.</summary>

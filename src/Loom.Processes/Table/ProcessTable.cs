@@ -221,7 +221,7 @@ internal static unsafe class ProcFile
     /// <summary>The command line for a person to read, or the kernel's name of it; never empty.</summary>
     internal static string CommandOf(int pid)
     {
-        Span<byte> buffer = stackalloc byte[512];
+        Span<byte> buffer = stackalloc byte[4096];
         var length = Read(pid, "cmdline"u8, buffer);
         if (length > 0)
         {
