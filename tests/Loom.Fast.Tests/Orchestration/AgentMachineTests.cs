@@ -196,6 +196,22 @@ public sealed class AgentMachineTests
     }
 
     [Fact]
+    public void Stop_WithDependents_WhatWasDownBeforeIsMissedByNobody()
+    {
+        var stage = new Stage(Project(Agent("db"), Agent("worker", "db"), Agent("web", "worker"), Agent("other"))).Start();
+        stage.Ready("db", "other").Ready("worker").Ready("web").Stop("db").Take();
+        stage.StopWithDependents("other").Take().ShouldBe(["stop other"]); // worker was left running without db
+        stage.StopWithDependents("db").Take().ShouldBeEmpty();
+        stage.Shown("worker").ShouldBe("ready");
+
+        stage = new Stage(Project(Agent("db"), Agent("worker", "db"), Agent("other"))).Start("other");
+        stage.Do(new HostEvent.StartWanted(["worker"], Dependencies: false)).Ready("worker", "other").Take();
+        stage.StopWithDependents("other").Take().ShouldBe(["stop other"]); // db never was up
+        stage.Start("db").Ready("db").Take();
+        stage.StopWithDependents("db").Take().ShouldContain("stop worker");
+    }
+
+    [Fact]
     public void Restart_WithoutDependencies_NobodyFollows()
     {
         var stage = new Stage(Project(Agent("db"), Agent("api", "db") with { RestartsWithDependencies = true })).Start();
