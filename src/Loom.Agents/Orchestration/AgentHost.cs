@@ -299,7 +299,7 @@ public sealed partial class AgentHost : IAsyncDisposable
             Changed?.Invoke();
         }
 
-        if (!_mainEnded.Task.IsCompleted && _state.Replicas.FirstOrDefault(r => r.Agent.IsMain) is { Known: true } main && Rests(main))
+        if (!_mainEnded.Task.IsCompleted && _state.Replicas.FirstOrDefault(r => r.Agent.IsMain) is { } main && Rests(main))
         {
             var (shown, reason) = main.Shown;
             _mainEnded.TrySetResult(new MainEnd(main.Exit, shown, reason));
@@ -307,7 +307,8 @@ public sealed partial class AgentHost : IAsyncDisposable
     }
 
     private static bool Rests(AgentReplica main) =>
-        main.Phase is ReplicaPhase.Off or ReplicaPhase.Waiting { Shown: ProcessState.Skipped } || main.Told is ProcessState.Completed or ProcessState.Failed;
+        (main.Phase is ReplicaPhase.Off && (main.Known || main.Fault is not null)) // known or refused: it was asked for
+        || main.Phase is ReplicaPhase.Waiting { Shown: ProcessState.Skipped } || main.Told is ProcessState.Completed or ProcessState.Failed;
 
     [LoggerMessage(EventId = 3102, Level = LogLevel.Information, Message = "generation {Generation} is in force: {Changes}")]
     private static partial void LogApplied(ILogger logger, int generation, string changes);

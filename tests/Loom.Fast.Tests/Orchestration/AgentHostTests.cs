@@ -94,6 +94,16 @@ public sealed class AgentHostTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Main_Refused_RunEndsWithTheReason()
+    {
+        _supervisor.AddFault = new ArgumentException("no line can make it ready");
+        await using var host = Host(Project(Agent("main") with { IsMain = true }));
+        await host.StartAsync(null, true, default).WaitAsync(s_deadline);
+        var end = await host.MainEnded.WaitAsync(s_deadline);
+        (end.ExitCode, end.State, end.Reason).ShouldBe((1, ProcessState.Failed, "no line can make it ready"));
+    }
+
+    [Fact]
     public async Task Apply_AddedRemovedChangedUnchanged_EachGetsItsDue()
     {
         var present = Project(Agent("keep"), Agent("gone"), Agent("old"), Agent("stopped"), Agent("rewired", "keep"));

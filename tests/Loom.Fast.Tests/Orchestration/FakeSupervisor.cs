@@ -23,6 +23,9 @@ internal sealed class FakeSupervisor : ISupervisor
         }
     }
 
+    /// <summary>Thrown by each add.</summary>
+    internal Exception? AddFault { get; set; }
+
     /// <summary>Thrown by each start.</summary>
     internal Exception? StartFault { get; set; }
 
@@ -39,6 +42,11 @@ internal sealed class FakeSupervisor : ISupervisor
     public Task AddAsync(ProcessPlan plan, bool start, CancellationToken cancellationToken)
     {
         Call("add", plan.Name);
+        if (AddFault is { } fault)
+        {
+            return Task.FromException(fault);
+        }
+
         if (_processes.Any(p => p.Name == plan.Name))
         {
             return Task.FromException(new ArgumentException($"there is already a process '{plan.Name}'"));
