@@ -219,13 +219,11 @@ internal sealed partial class AgentMachine
                 Put(answered.Seen is { } seen ? Told(answered, seen) : answered);
                 break;
             case ReplicaPhase.Ending ending when ending.Op == e.Op:
-                Down(replica with { Fault = e.Error, Survivors = e.Survivors }, ending.Then, ending.Wanted);
-                break;
-            case ReplicaPhase.Changing { What: AfterStop.Remove } changing when changing.Op == e.Op:
-                Drop(replica);
+                // Nothing is started beside what outlived KILL: it may still hold ports and files.
+                Down(replica with { Fault = e.Error, Survivors = e.Survivors }, ending.Then, ending.Wanted && e.Survivors.IsEmpty);
                 break;
             case ReplicaPhase.Changing changing when changing.Op == e.Op:
-                Put(replica with { Fault = e.Error, Seen = null, Phase = e.Error is null ? Rest(changing.Wanted) : new ReplicaPhase.Off(e.Error) });
+                Changed(replica, changing, e.Error);
                 break;
         }
     }
