@@ -50,6 +50,7 @@ public sealed partial class Supervisor
         }
 
         _effects.LookForStrays(_children);
+        _effects.TellGuardian();
         Arm();
     }
 
@@ -67,7 +68,7 @@ public sealed partial class Supervisor
 
     private void Arm()
     {
-        var next = _children.Select(c => c.State.Deadline).Append(_effects.NextLook).Min();
+        var next = _children.Select(c => c.State.Deadline).Append(_effects.NextLook).Append(_effects.NextTelling).Min();
         if (next is { } due)
         {
             var wait = due - _clock.Now;

@@ -10,7 +10,7 @@ internal sealed partial class AgentEffects(ISupervisor supervisor, Action<HostEv
 {
     private readonly List<Task> _work = [];
 
-    /// <summary>What is still under way.</summary>
+    /// <summary>Ends with what is under way; asked for once the loop has ended.</summary>
     internal Task Idle => Task.WhenAll(_work);
 
     internal void Perform(HostAction action)

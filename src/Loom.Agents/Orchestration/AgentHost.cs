@@ -251,6 +251,7 @@ public sealed partial class AgentHost : IAsyncDisposable
 
         _news.Dispose();
         await _loop.DisposeAsync().ConfigureAwait(false);
+        await _effects.Idle.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>Waits for replicas that are to stop.</summary>

@@ -116,6 +116,7 @@ internal sealed partial class AgentMachine
             var plain = New(next.Agent, next.Process, Rest(wanted)) with
             {
                 Waived = replica.Waived,
+                SpawnedBefore = replica.Spawned,
                 Survivors = replica.Survivors,
                 Fault = replica.Survivors.IsEmpty ? null : replica.Fault,
             };

@@ -166,7 +166,7 @@ internal sealed partial class AgentMachine
     /// <summary>It does not follow the coming start of <paramref name="names"/>.</summary>
     private AgentReplica Expecting(AgentReplica replica, ImmutableArray<string> names) => replica with
     {
-        Basis = replica.Basis.SetItems(names.Where(replica.Basis.ContainsKey).Select(n => KeyValuePair.Create(n, (_replicas[n].Seen?.Spawns ?? 0) + 1))),
+        Basis = replica.Basis.SetItems(names.Where(replica.Basis.ContainsKey).Select(n => KeyValuePair.Create(n, _replicas[n].Spawned + 1))),
     };
 
     private void Restart(AgentReplica replica, bool dependencies)

@@ -57,6 +57,12 @@ internal sealed record AgentReplica
     /// <summary>What the supervisor said last; null until it said something.</summary>
     internal ProcessSnapshot? Seen { get; init; }
 
+    /// <summary>How often it had been spawned under the plans before this one.</summary>
+    internal int SpawnedBefore { get; init; }
+
+    /// <summary>How often it was spawned, under whatever plan.</summary>
+    internal int Spawned => SpawnedBefore + (Seen?.Spawns ?? 0);
+
     /// <summary>Why the supervisor refused it; null = it did not.</summary>
     internal string? Fault { get; init; }
 

@@ -54,7 +54,7 @@ internal sealed class Conditions(IReadOnlyDictionary<string, AgentReplica> repli
     /// <summary>How far a condition's target is counted as started by now, by name: replicas and pools.</summary>
     internal IEnumerable<KeyValuePair<string, int>> Starts(AgentPlan agent) => agent.DependsOn.SelectMany(d => d.On == DependencyKind.Pool
         ? [new KeyValuePair<string, int>("pools." + d.Target, Pool(d.Target).Starts)]
-        : _byAgent[d.Target].Select(r => new KeyValuePair<string, int>(r, replicas[r].Seen?.Spawns ?? 0)));
+        : _byAgent[d.Target].Select(r => new KeyValuePair<string, int>(r, replicas[r].Spawned)));
 
     private Verdict Of(Dependency dependency) => dependency.On == DependencyKind.Pool ? OfPool(dependency) : OfAgent(dependency);
 

@@ -28,18 +28,16 @@ internal sealed class AgentEnvironment(SettingsSnapshot settings, ISettingsFiles
     private static readonly string[] s_withheld =
         ["LLORCH_API_TOKEN", "LOOM_BRIDGE_TOKEN", "LOOM_RUN_ID", "LOOM_PROC_ID", BridgeAddress, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
+    private ImmutableDictionary<string, string>? _everything;
+
     /// <summary>Everything that is the same for all replicas, and known before anything is bound: enough to look for an interpreter.</summary>
     /// <param name="agent">Its name.</param>
     /// <param name="late">Values of references known by now.</param>
     public ImmutableDictionary<string, string>.Builder Own(string agent, Func<string, string?> late)
     {
         var environment = Inherited(agent).ToBuilder();
-        foreach (var withheld in s_withheld)
-        {
-            environment.Remove(withheld);
-        }
-
-        foreach (var path in settings.Get(AgentSettings.Child.EnvFile, agent))
+        var envFiles = settings.Get(AgentSettings.Child.EnvFile, agent);
+        foreach (var path in envFiles)
         {
             foreach (var (name, value) in EnvFile(agent, path))
             {
@@ -47,10 +45,11 @@ internal sealed class AgentEnvironment(SettingsSnapshot settings, ISettingsFiles
             }
         }
 
-        DataFolders.From(settings).Steer(environment, "agents", text => report(new Finding(FaultCode.Rule, "paths.data_root", text, "set the variable to a folder below it, or in the agent's env")
+        if (!envFiles.IsEmpty)
         {
-            Severity = FaultSeverity.Warning,
-        }));
+            Steer(environment);
+        }
+
         foreach (var name in settings.Names("agents.*.env", agent))
         {
             environment[name] = LateReference.Fill(settings.Get(AgentSettings.Env, agent, name).Reveal(), late);
@@ -124,12 +123,25 @@ internal sealed class AgentEnvironment(SettingsSnapshot settings, ISettingsFiles
 
     private static string? Elsewhere(HostPort address) => BridgeSettings.IsElsewhere(address) ? address.ToString() : null;
 
+    // Nearly all agents inherit everything, so that is put together once.
     private ImmutableDictionary<string, string> Inherited(string agent)
     {
         var inherit = settings.Get(AgentSettings.InheritEnv, agent);
-        return inherit is ["true"] ? settings.Environment
-            : settings.EnvFileVariables.SetItems(inherit.Where(settings.Environment.ContainsKey).Select(n => KeyValuePair.Create(n, settings.Environment[n])));
+        return inherit is ["true"] ? _everything ??= Prepared(settings.Environment)
+            : Prepared(settings.EnvFileVariables.SetItems(inherit.Where(settings.Environment.ContainsKey).Select(n => KeyValuePair.Create(n, settings.Environment[n]))));
     }
+
+    private ImmutableDictionary<string, string> Prepared(ImmutableDictionary<string, string> inherited)
+    {
+        var environment = inherited.ToBuilder();
+        environment.RemoveRange(s_withheld);
+        Steer(environment);
+        return environment.ToImmutable();
+    }
+
+    private void Steer(ImmutableDictionary<string, string>.Builder environment) =>
+        DataFolders.From(settings).Steer(environment, "agents", text => report(
+            new Finding(FaultCode.Rule, "paths.data_root", text, "set the variable to a folder below it, or in the agent's env") { Severity = FaultSeverity.Warning }));
 
     private ImmutableDictionary<string, string> EnvFile(string agent, string path)
     {

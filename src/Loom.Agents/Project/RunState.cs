@@ -182,6 +182,9 @@ public sealed record ProcessRecord
         Since = s.Since,
     };
 
+    // What the supervisor gives an agent whose plan names none.
+    private static readonly TimeSpan s_agentGrace = TimeSpan.FromSeconds(1);
+
     /// <summary>An agent that never got a process.</summary>
     internal static ProcessRecord From(AgentStatus agent, DateTimeOffset since) => new()
     {
@@ -189,6 +192,7 @@ public sealed record ProcessRecord
         Kind = agent.Plan.Kind.ToString().ToLowerInvariant(),
         Replica = agent.Plan.Replica,
         State = agent.State.ToString().ToLowerInvariant(),
+        GraceMs = (long)(agent.Plan.Grace ?? s_agentGrace).TotalMilliseconds,
         SpecSha256 = PlanHash.Of(agent.Plan),
         Log = agent.Plan.LogPath,
         Err = agent.Plan.ErrorLogPath ?? agent.Plan.LogPath,

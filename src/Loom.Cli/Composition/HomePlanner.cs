@@ -58,7 +58,7 @@ internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtim
         RunId = runId,
         FreePort = FreePort,
         ApiBase = api is null ? null : api.GetLeftPart(UriPartial.Authority) + "/v1",
-        LocalModel = Serving is { Node.Pools: [var pool, ..] } ? pool.Models[0] : null,
+        LocalModel = Serving is { Node.Pools: [{ Models: [var model, ..] }, ..] } ? model : null,
         BridgeAddress = null,
         Kind = Wish.Kind,
         Scripts = Wish.Scripts,

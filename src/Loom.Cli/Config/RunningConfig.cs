@@ -20,6 +20,20 @@ public static class RunningConfig
     /// <summary>Keeps the configuration of this start, readable by its owner only; the folder must exist.</summary>
     public static void Write(string projectFolder, byte[] content) => DurableFile.Write(PathIn(projectFolder), content);
 
+    /// <summary>Keys whose value would be another at a start now; empty when nothing runs.</summary>
+    internal static IReadOnlyList<string> Changed(SettingsSnapshot settings, SettingRegistry registry)
+    {
+        var path = PathIn(settings.ProjectFolder);
+        if (!File.Exists(path))
+        {
+            return [];
+        }
+
+        var running = Values(File.ReadAllText(path));
+        var now = Values(ConfigJson.Show(settings, ShownSetting.All(settings, registry)));
+        return [.. running.Keys.Union(now.Keys, StringComparer.Ordinal).Order(StringComparer.Ordinal).Where(k => running.GetValueOrDefault(k, "null") != now.GetValueOrDefault(k, "null"))];
+    }
+
     /// <summary>Prints what differs between the running configuration and that of a start now.</summary>
     internal static int Compare(VerbContext context, SettingsSnapshot settings, SettingRegistry registry)
     {

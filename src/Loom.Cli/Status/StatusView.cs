@@ -46,12 +46,16 @@ internal sealed record StatusView
         {
             Run = run,
             Pools = names.Count == 0 ? run.Pools : [.. run.Pools.Where(p => names.Any(n => Answers(p, n)))],
-            Processes = names.Count == 0 ? run.Processes : [.. run.Processes.Where(p => names.Any(p.Answers))],
+            Processes = names.Count == 0 ? run.Processes : [.. run.Processes.Where(p => names.Any(n => Meant(run, n).Contains(p)))],
             Chosen = names.Count > 0,
             Now = now,
             Uptime = uptime,
         };
     }
+
+    /// <summary>The processes a name means: the one that bears it, else all replicas of the agent. An agent <c>w-2</c> is no replica of an agent <c>w</c>.</summary>
+    public static IEnumerable<ProcessView> Meant(RunView run, string name) =>
+        run.Processes.Any(p => p.Name == name) ? run.Processes.Where(p => p.Name == name) : run.Processes.Where(p => p.Answers(name));
 
     /// <summary>How long a process has been running; null when it does not.</summary>
     public TimeSpan? AgeOf(ProcessView process) => process is { Pid: not null, StartTicks: { } ticks } ? Uptime.Of(ticks) : null;

@@ -33,12 +33,6 @@ internal static class DetachedUp
     public static async Task<int> RunAsync(VerbContext context, ImmutableArray<string> arguments, string twin, CancellationToken stop)
     {
         var folder = context.ProjectFolder();
-        if (await ProjectRun.FindReadyAsync(folder, context.Time, stop).ConfigureAwait(false) is { } running)
-        {
-            Show(context, folder, running, "already running");
-            return ExitCode.Ok;
-        }
-
         // A file of this attempt alone: another one under way keeps its own.
         var logs = Directory.CreateDirectory(Path.Combine(folder, ".loom", "logs")).FullName;
         var output = Path.Combine(logs, $"up.{Environment.ProcessId}.out");
@@ -95,8 +89,17 @@ internal static class DetachedUp
     {
         if (end.Code == ExitCode.Ok && await ProjectRun.FindReadyAsync(folder, context.Time, stop).ConfigureAwait(false) is { } other)
         {
+            // It has said what it found and started there.
+            if (context.Terminal.Json)
+            {
+                context.Terminal.Out.WriteLine(ReadyJson.Of(other));
+            }
+            else
+            {
+                context.Terminal.Note(File.ReadAllText(output).TrimEnd());
+            }
+
             File.Delete(output);
-            Show(context, folder, other, "already running");
             return ExitCode.Ok;
         }
 

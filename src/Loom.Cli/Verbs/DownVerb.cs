@@ -69,6 +69,10 @@ internal static class DownVerb
         {
             return new StoppedProject(project.Project, true, [], e.Message);
         }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return new StoppedProject(project.Project, true, [$"{project.Project}: {e.Message}"], null); // the others are still told
+        }
     }
 
     private static async Task<IReadOnlyList<SweptRun>> SweepAsync(VerbContext context, CancellationToken cancellationToken)

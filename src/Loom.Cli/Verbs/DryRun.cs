@@ -4,6 +4,8 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Loom.Agents.Plans;
 using Loom.Cli.Composition;
+using Loom.Cli.Terminal;
+using Loom.Core.Settings;
 
 namespace Loom.Cli.Verbs;
 
@@ -31,7 +33,7 @@ internal static class DryRun
 
     private static DryRunDocument Of(HomePlan plan)
     {
-        var agents = plan.Agents("dry-run", null).Plan.Agents;
+        var agents = Chosen(plan.Agents("dry-run", null).Plan.Agents, plan.Wish);
         var steps = Steps(agents);
         return new DryRunDocument(
             1,
@@ -41,8 +43,38 @@ internal static class DryRun
                    from process in agent.Processes
                    orderby steps[agent.Name]
                    select new DryRunAgent(
-                       steps[agent.Name], process.Name, [.. agent.DependsOn.Select(d => $"{Target(d)} {d.Until.ToString().ToLowerInvariant()}")], process.Command, process.WorkingDirectory),
+                       steps[agent.Name], process.Name, [.. agent.DependsOn.Select(d => $"{Target(d)} {d.Until.ToString().ToLowerInvariant()}")], [.. process.Command.Select(new SecretMask(process.Log.Secrets).Apply)], process.WorkingDirectory),
             ]);
+    }
+
+    /// <summary>The agents named, and what they depend on.</summary>
+    private static ImmutableArray<AgentPlan> Chosen(ImmutableArray<AgentPlan> agents, AgentWish wish)
+    {
+        if (wish.Names is not { } names)
+        {
+            return agents;
+        }
+
+        var chosen = new HashSet<string>(StringComparer.Ordinal);
+        var left = new Stack<string>();
+        foreach (var name in names)
+        {
+            left.Push(agents.FirstOrDefault(a => a.Name == name || a.Processes.Any(p => p.Name == name))?.Name
+                ?? throw new CliError(ExitCode.NotRunning, "UNKNOWN_AGENT", $"there is no agent '{name}'; there are: {string.Join(", ", agents.Select(a => a.Name))}", "loom up --dry-run"));
+        }
+
+        while (left.TryPop(out var name))
+        {
+            if (chosen.Add(name) && wish.WithDependencies && agents.FirstOrDefault(a => a.Name == name) is { } agent)
+            {
+                foreach (var dependency in agent.DependsOn.Where(d => d.On == DependencyKind.Agent))
+                {
+                    left.Push(dependency.Target);
+                }
+            }
+        }
+
+        return [.. agents.Where(a => chosen.Contains(a.Name))];
     }
 
     private static string Target(Dependency dependency) => dependency.On == DependencyKind.Pool ? "pools." + dependency.Target : dependency.Target;

@@ -22,7 +22,8 @@ namespace Loom.Cli.Verbs;
 /// <param name="board">Progress of the start.</param>
 /// <param name="loggers">Loom's own log.</param>
 /// <param name="signals">Who asks it to stop.</param>
-internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectRun run, TaskBoard board, ILoggerFactory loggers, ProcessSignals signals)
+/// <param name="words">Takes what the supervisor's threads have to say to the terminal.</param>
+internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectRun run, TaskBoard board, ILoggerFactory loggers, ProcessSignals signals, WordRelay words)
 {
     private static readonly TimeSpan s_quietStop = TimeSpan.FromMilliseconds(500);
 
@@ -52,7 +53,7 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
             var runtime = await StartAsync(stop.Token).ConfigureAwait(false);
             await using (runtime.ConfigureAwait(false))
             {
-                var (ready, exit) = await ServeAsync(runtime, started, stop.Token).ConfigureAwait(false);
+                var (ready, exit) = await ServeOrStopAsync(runtime, started, stop.Token).ConfigureAwait(false);
                 board.Dispose();
                 ThrowIfBroken();
                 await StopAsync(runtime).ConfigureAwait(false);
@@ -64,6 +65,21 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
             // Before there was anything to stop in order.
             ThrowIfBroken();
             return run.DownRequested.IsCancellationRequested ? ExitCode.Ok : OfSignal();
+        }
+    }
+
+    /// <summary>Serves; a start that failed is stopped as patiently as any other before it is told.</summary>
+    private async Task<(bool Ready, int? Exit)> ServeOrStopAsync(HomeRuntime runtime, long started, CancellationToken stop)
+    {
+        try
+        {
+            return await ServeAsync(runtime, started, stop).ConfigureAwait(false);
+        }
+        catch (CliError) when (!run.Broken.IsCancellationRequested)
+        {
+            board.Dispose();
+            await StopAsync(runtime).ConfigureAwait(false);
+            throw;
         }
     }
 
@@ -207,7 +223,7 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
     {
         if (process.Kind == ProcessKind.Agent && UpScreen.Line(context.Terminal, process) is { } line)
         {
-            board.Print(line);
+            words.Post(() => board.Print(line));
         }
     }
 
@@ -252,7 +268,7 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
     private IDisposable Following()
     {
         var printer = new LogPrinter(context.Terminal, new LogView(null, null, false, false));
-        return run.Supervisor.FollowOutput(line => printer.Print(new Logs.LogLine(line.Name, line.At, line.Text)));
+        return run.Supervisor.FollowOutput(line => words.Post(() => printer.Print(new Logs.LogLine(line.Name, line.At, line.Text) { IsError = line.IsError })));
     }
 
     private static string NamesOf(string key) =>

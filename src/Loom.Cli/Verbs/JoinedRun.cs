@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using Loom.Agents.Orchestration;
 using Loom.Agents.Plans;
@@ -34,8 +35,16 @@ internal sealed class JoinedRun(VerbContext context, HomePlan plan, ProcessSigna
         var main = agents.Agents.FirstOrDefault(a => a.IsMain);
         if (agents.Agents.Any(a => !a.IsMain))
         {
-            await client.AskAsync(new ControlRequest(ControlOps.Start), signals.Stop).ConfigureAwait(false);
+            await AskAsync(client, new ControlRequest(ControlOps.Start)).ConfigureAwait(false);
         }
+
+        if (main?.DependsOn is [_, ..] needed && needed.Where(d => d.On == DependencyKind.Agent).Select(d => d.Target).ToImmutableArray() is [_, ..] names
+            && (await AskAsync(client, new ControlRequest(ControlOps.Wait) { Names = names }).ConfigureAwait(false)).Outcome != WaitOutcome.Met)
+        {
+            throw new CliError(ExitCode.ComponentFailed, "DEPENDENCY", $"{main.Name} depends on {string.Join(", ", names)}, which cannot be ready", "loom status");
+        }
+
+        plan.Folders.Create();
 
         return main is null
             ? await EndOfAllAsync(client).ConfigureAwait(false)
@@ -44,8 +53,14 @@ internal sealed class JoinedRun(VerbContext context, HomePlan plan, ProcessSigna
 
     private async Task<int> EndOfAllAsync(ControlClient client)
     {
-        var reply = await client.AskAsync(new ControlRequest(ControlOps.Wait) { For = "ended" }, signals.Stop).ConfigureAwait(false);
-        return reply?.Outcome == WaitOutcome.Met ? ExitCode.Ok : ExitCode.Failed;
+        var reply = await AskAsync(client, new ControlRequest(ControlOps.Wait) { For = "ended" }).ConfigureAwait(false);
+        return reply.State?.Processes.Where(p => p.Kind is "agent").All(p => p.State is "completed") == true ? ExitCode.Ok : ExitCode.Failed;
+    }
+
+    private async Task<ControlReply> AskAsync(ControlClient client, ControlRequest request)
+    {
+        var reply = await client.AskAsync(request, signals.Stop).ConfigureAwait(false);
+        return reply is { Ok: true } ? reply : throw new CliError(ExitCode.Failed, "REFUSED", reply?.Error ?? "the running project does not answer", "loom status");
     }
 
     private async Task<int> RunMainAsync(ControlClient client, ProjectPlan main, string runId)
@@ -74,20 +89,41 @@ internal sealed class JoinedRun(VerbContext context, HomePlan plan, ProcessSigna
             await leaving.CancelAsync().ConfigureAwait(false);
             if (first == host.MainEnded)
             {
-                return (await host.MainEnded.ConfigureAwait(false)).ExitCode;
+                var end = await host.MainEnded.ConfigureAwait(false);
+                if (end.Exit is null)
+                {
+                    throw new CliError(ExitCode.Failed, "NOT_STARTED", $"{main.Agents[0].Name} could not be started: {end.Reason}", "loom doctor");
+                }
+
+                await EndAsync(supervisor).ConfigureAwait(false);
+                return end.ExitCode;
             }
 
             await host.StopAllAsync(signals.Kill).ConfigureAwait(false);
+            await EndAsync(supervisor).ConfigureAwait(false);
             return signals.First switch
             {
                 PosixSignal.SIGINT => ExitCode.Interrupted,
                 not null => ExitCode.Terminated,
+                null when signals.Stop.IsCancellationRequested => ExitCode.Ok,
                 null => throw new CliError(ExitCode.Failed, "RUNTIME_GONE", "the project's runtime has ended, and the script with it", "loom run starts one of its own when none is up"),
             };
         }
         finally
         {
             Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    private static async Task EndAsync(Supervisor supervisor)
+    {
+        try
+        {
+            await supervisor.StopAllAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (SurvivorsException e)
+        {
+            throw new CliError(ExitCode.Failed, "SURVIVORS", $"still alive: {string.Join("; ", e.Survivors)}", "end them by pid");
         }
     }
 

@@ -73,11 +73,12 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
         Directory.CreateDirectory(plan.Runtime.LogsDir);
         using var log = new SharedLog(Path.Combine(plan.Runtime.LogsDir, "loom.log"), new LogOptions(), context.Time);
         using var board = new TaskBoard(context.Terminal, context.Time);
+        using var words = new WordRelay(n => board.Print($"{n} lines were not shown, the terminal was too slow; loom logs has them"));
         using var logging = new LoomLogging(
             log,
             plan.Settings.Get(SharedSettings.Log).LevelOf,
             plan.Runtime.JsonLog,
-            (_, line) => board.Print(context.Terminal.Paint(Tone.Busy, "loom: ") + line),
+            (_, line) => words.Post(() => board.Print(context.Terminal.Paint(Tone.Busy, "loom: ") + line)),
             new SecretMask(SecretValues.From(plan.Settings)),
             context.Terminal.Verbose ? LogLevel.Information : LogLevel.Warning);
         using var loggers = new LoggerFactory([logging], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
@@ -87,7 +88,7 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
             var run = await StartRunAsync(plan, config, loggers).ConfigureAwait(false);
             if (run is null)
             {
-                return await (joined is not null ? joined(plan) : new SecondUp(context, plan, Apply).RunAsync(signals.Stop)).ConfigureAwait(false);
+                return await (joined is not null ? joined(plan) : new SecondUp(context, plan, Apply, WaitWithin).RunAsync(signals.Stop)).ConfigureAwait(false);
             }
 
             int exit;
@@ -109,13 +110,13 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
                 }
 
                 // In the background nobody watches, and every line already has its place in a log that is kept within bounds.
-                exit = await new ForegroundRun(context, plan, run, board, loggers, signals)
+                exit = await new ForegroundRun(context, plan, run, board, loggers, signals, words)
                 {
                     Follow = Follow && !InBackground && !context.Terminal.Json,
                     Quiet = Quiet,
                     WaitWithin = WaitWithin,
                     StartupWait = StartupWait,
-                    ReadPlan = api => ReadPlan(wish, run.RunId, api),
+                    ReadPlan = api => ReadPlan(plan, run.RunId, api),
                 }.RunAsync(started).ConfigureAwait(false);
             }
 
@@ -151,17 +152,21 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
 
     /// <summary>Reads the plan of the agents anew, with the environment of this runtime.</summary>
     /// <exception cref="PlanRefusedException">It has errors.</exception>
-    private PlanReading ReadPlan(AgentWish wish, string runId, Uri? api)
+    /// <param name="running">What runs: engines, pools and programs stay as they are.</param>
+    /// <param name="runId">Id of the run.</param>
+    /// <param name="api">Address of the API as it is bound.</param>
+    private PlanReading ReadPlan(HomePlan running, string runId, Uri? api)
     {
         var loaded = Load();
         ImmutableArray<Fault> faults = [];
-        var plan = loaded.Ok ? HomePlanner.Plan(loaded.Snapshot, context, wish, parse.GetValue(BinaryFlags.AllowUnverified), _ports.Of, out faults) : null;
+        var plan = loaded.Ok ? HomePlanner.Plan(loaded.Snapshot, context, running.Wish, parse.GetValue(BinaryFlags.AllowUnverified), _ports.Of, out faults) : null;
         if (plan is null || !faults.IsEmpty)
         {
             throw new PlanRefusedException(FaultText.Write(faults.IsEmpty ? loaded : loaded with { Faults = faults }, starting: false, color: false).TrimEnd());
         }
 
         var config = RunningConfig.Content(loaded.Snapshot, LoomRegistry.Instance);
+        plan = plan with { Serving = running.Serving };
         return new PlanReading(plan.Agents(runId, api).Plan, Convert.ToHexStringLower(SHA256.HashData(config)));
     }
 
@@ -177,6 +182,7 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
                     ProjectFolder = plan.Settings.ProjectFolder,
                     Executable = context.Executable,
                     LoomVersion = Build.Current.Version,
+                    Cgroup = plan.Runtime.Cgroup,
                     Mode = plan.Runtime.Mode == RuntimeMode.BridgeOnly ? "bridge-only" : "full",
                     ConfigSha256 = Convert.ToHexStringLower(SHA256.HashData(config)),
                     Time = context.Time,

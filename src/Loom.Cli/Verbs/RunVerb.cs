@@ -23,7 +23,7 @@ internal static class RunVerb
         var command = Verb.Create(
             "run",
             "Run the project, or one script of it, to its end; exits with the script's code",
-            ["loom run", "loom run agents/main.py", "loom run report.py -- --month 3", "loom run samples/agents"],
+            ["loom run", "loom run agents/main.py", "loom run report.py -- march", "loom run samples/agents"],
             (context, parse, _) => RunAsync(context, parse, signals));
         command.Arguments.Add(s_target);
         foreach (var option in new Option[] { RunFlags.Mode, RunFlags.Logs, s_startupWait, StdinLeash.Flag }.Concat(BinaryFlags.All))

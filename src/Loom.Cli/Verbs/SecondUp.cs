@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Loom.Agents.Project;
 using Loom.Cli.Composition;
+using Loom.Cli.Config;
 using Loom.Cli.Logs;
 using Loom.Cli.Terminal;
 
@@ -14,7 +15,8 @@ namespace Loom.Cli.Verbs;
 /// <param name="context">Surroundings of the verb.</param>
 /// <param name="plan">What this command would have run.</param>
 /// <param name="apply">Put the configuration as it is now in force.</param>
-internal sealed class SecondUp(VerbContext context, HomePlan plan, bool apply)
+/// <param name="waitWithin">Wait until every agent is ready, at most so long; null = do not wait.</param>
+internal sealed class SecondUp(VerbContext context, HomePlan plan, bool apply, TimeSpan? waitWithin)
 {
     private readonly string _folder = plan.Settings.ProjectFolder;
 
@@ -23,6 +25,11 @@ internal sealed class SecondUp(VerbContext context, HomePlan plan, bool apply)
         var state = await FindAsync(context, _folder, stop).ConfigureAwait(false);
         var client = new ControlClient(state.Socket);
         await ReconcileAsync(client, stop).ConfigureAwait(false);
+        if (waitWithin is { } limit)
+        {
+            await WaitAsync(client, limit, stop).ConfigureAwait(false);
+        }
+
         state = await ProjectRun.FindReadyAsync(_folder, context.Time, stop).ConfigureAwait(false) ?? state;
         if (context.Terminal.Json)
         {
@@ -75,12 +82,29 @@ internal sealed class SecondUp(VerbContext context, HomePlan plan, bool apply)
             context.Terminal.Note("loom up --apply puts it in force");
         }
 
+        foreach (var key in RunningConfig.Changed(plan.Settings, LoomRegistry.Instance).Where(k => !k.StartsWith("agents.", StringComparison.Ordinal)))
+        {
+            context.Terminal.Note($"{key}: changed, takes effect after loom down");
+        }
+
         // What is new is not known there before it is applied.
         var unknown = apply ? [] : changed.Where(c => c.Change == "added").Select(c => c.Agent).ToHashSet(StringComparer.Ordinal);
         var names = plan.Wish.Names is { } asked ? [.. asked.Where(n => !unknown.Contains(n))] : (ImmutableArray<string>?)null;
         if (names is not { IsEmpty: true })
         {
             await AskAsync(client, new ControlRequest(ControlOps.Start) { Names = names, NoDeps = !plan.Wish.WithDependencies }, stop).ConfigureAwait(false);
+        }
+    }
+
+    private async Task WaitAsync(ControlClient client, TimeSpan limit, CancellationToken stop)
+    {
+        var reply = await AskAsync(client, new ControlRequest(ControlOps.Wait) { Names = plan.Wish.Names, TimeoutMs = (long)limit.TotalMilliseconds }, stop).ConfigureAwait(false);
+        if (reply.Outcome is WaitOutcome.Failed or WaitOutcome.Timeout)
+        {
+            var late = (reply.State?.Processes ?? []).Where(p => p.Kind is "agent" && p.State is not ("ready" or "completed")).Select(p => $"{p.Name} ({p.State}{(p.Reason is null ? "" : ": " + p.Reason)})");
+            throw reply.Outcome == WaitOutcome.Failed
+                ? new CliError(ExitCode.ComponentFailed, "AGENT_FAILED", $"not every agent can be ready: {string.Join(", ", late)}", "loom logs")
+                : new CliError(ExitCode.TimedOut, "WAIT_TIMEOUT", $"not ready within {limit.TotalSeconds:0.#} s: {string.Join(", ", late)}", "loom logs, or a longer --wait-timeout");
         }
     }
 

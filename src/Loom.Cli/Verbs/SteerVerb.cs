@@ -85,7 +85,7 @@ internal static class SteerVerb
         var chosen = new List<string>();
         foreach (var name in names)
         {
-            var found = run.Processes.Where(p => p.Answers(name)).Select(p => p.Name).ToList();
+            var found = StatusView.Meant(run, name).Select(p => p.Name).ToList();
             chosen.AddRange(found.Count > 0 ? found.Except(chosen) : throw UnknownName.Error(name, run));
         }
 

@@ -33,7 +33,7 @@ internal static class UpVerb
             "up",
             "Run the project: engines, models, the API and the agents",
             ["loom up", "loom up researcher", "loom up -C samples/quickstart", "loom up --force-download", "loom up -d --wait && loom status", "loom up --mode bridge-only", "loom up --set serving.bind=127.0.0.1:9000"],
-            (context, parse, cancellationToken) => parse.GetValue(s_detach)
+            (context, parse, cancellationToken) => parse.GetValue(s_detach) && !parse.GetValue(s_dryRun)
                 ? DetachedUp.RunAsync(context, DetachedUp.Arguments(parse, s_detach), FlagTwins.VariableOf(s_detach), cancellationToken)
                 : RunAsync(context, parse, signals));
         command.Arguments.Add(s_names);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using System.Text;
 using Loom.Processes.Native;
 using Loom.Processes.Probes;
@@ -20,6 +21,7 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
     private readonly Dictionary<ProcessIdentity, GuardianMessage.Child> _children = [];
     private readonly HashSet<ProcessIdentity> _strays = [];
     private SpawnedChild? _guardian;
+    private Backlog _untold = new(_ => 0);
     private DateTimeOffset? _retryAt;
     private DateTimeOffset _startedAt;
     private int _quickDeaths;
@@ -30,6 +32,9 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
     /// <summary>When a replacement is due; null = none is wanted.</summary>
     internal DateTimeOffset? RetryAt => _retryAt;
 
+    /// <summary>When <see cref="Flush"/> is due; null = it has been told everything.</summary>
+    internal DateTimeOffset? FlushAt => _guardian is null ? null : _untold.DueAt;
+
     /// <summary>Sees to it that there is one; nothing happens without a command line.</summary>
     internal void Ensure()
     {
@@ -39,7 +44,7 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         }
 
         _retryAt = null;
-        var (first, later) = Known();
+        var known = Known();
         try
         {
             var guardian = Spawner.Spawn(new SpawnRequest
@@ -48,12 +53,12 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
                 WorkingDirectory = "/",
                 Environment = OwnEnvironment(),
                 PipeInput = true,
-                FirstInput = first,
+                FirstInput = known,
                 PipeOutput = false,
             });
-            Started(guardian, later);
+            Started(guardian, known.AsSpan(guardian.InputTaken));
         }
-        catch (SpawnException e)
+        catch (Exception e) when (e is SpawnException or IOException)
         {
             LogNoGuardian(options.Logger, e.Message);
             _retryAt = clock.Now + s_retry;
@@ -101,9 +106,14 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         }
 
         _guardian = null;
-        _ = Write(guardian, Encoding.UTF8.GetBytes(new GuardianMessage.Bye() + "\n"));
-        guardian.Input!.Dispose();
         var deadline = options.Time.GetTimestamp();
+        _untold.Add(Encoding.UTF8.GetBytes(new GuardianMessage.Bye() + "\n"), clock.Now);
+        while (_untold.Flush(clock.Now) && !_untold.IsEmpty && options.Time.GetElapsedTime(deadline) < TimeSpan.FromSeconds(2))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), options.Time).ConfigureAwait(false);
+        }
+
+        guardian.Input!.Dispose();
         while (Leftovers.IsAlive(guardian.Identity))
         {
             if (options.Time.GetElapsedTime(deadline) > TimeSpan.FromSeconds(2))
@@ -122,30 +132,39 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
     /// <summary>An end without farewell: the guardian begins its work now. After the owner loop, so nobody else touches this.</summary>
     internal void Abandon()
     {
-        _guardian?.Input!.Dispose();
-        _guardian = null;
+        if (_guardian is not null)
+        {
+            _ = _untold.Flush(clock.Now);
+            _guardian.Input!.Dispose();
+            _guardian = null;
+        }
     }
 
     /// <summary>
-    /// All a new guardian is told. The first part stands in its pipe before it exists: were we killed between its start and our first words, it would end what
-    /// it finds by the environment alone.
+    /// All a new guardian is told. As much as its pipe takes stands there before it exists: were we killed between its start and our first words, it would end
+    /// what it finds by the environment alone.
     /// </summary>
-    private (byte[] First, byte[] Later) Known()
-    {
-        const int PipeHolds = 60_000;
-        var all = Encoding.UTF8.GetBytes(string.Concat(_children.Values.Cast<GuardianMessage>().Concat(_strays.Select(s => new GuardianMessage.Stray(s))).Select(m => m + "\n")));
-        var cut = all.Length <= PipeHolds ? all.Length : all.AsSpan(0, PipeHolds).LastIndexOf((byte)'\n') + 1;
-        return (all[..cut], all[cut..]);
-    }
+    private byte[] Known() =>
+        Encoding.UTF8.GetBytes(string.Concat(_children.Values.Cast<GuardianMessage>().Concat(_strays.Select(s => new GuardianMessage.Stray(s))).Select(m => m + "\n")));
 
-    private void Started(SpawnedChild guardian, byte[] later)
+    private void Started(SpawnedChild guardian, ReadOnlySpan<byte> later)
     {
-        const int SetFlags = 4;
+        var exit = new ExitSignal();
+        try
+        {
+            descriptors.Add(guardian.Exit, exit);
+        }
+        catch (IOException)
+        {
+            Signals.SendToGroup(guardian.Pid, Linux.SigKill);
+            Children.ReapBlocking(guardian.Pid);
+            guardian.Dispose();
+            throw;
+        }
+
         _guardian = guardian;
         _startedAt = clock.Now;
-        _ = Libc.FileControl((int)guardian.Input!.DangerousGetHandle(), SetFlags, Linux.NonBlock);
-        var exit = new ExitSignal();
-        descriptors.Add(guardian.Exit, exit);
+        _untold = new Backlog(bytes => Write(guardian, bytes));
         _ = exit.Ended.ContinueWith(t => post(() => Lost(guardian)), CancellationToken.None, TaskContinuationOptions.NotOnCanceled, TaskScheduler.Default);
         LogStarted(options.Logger, guardian.Pid);
         Tell(later);
@@ -174,35 +193,34 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         Ensure();
     }
 
-    private void Tell(IReadOnlyCollection<GuardianMessage> messages) => Tell(Encoding.UTF8.GetBytes(string.Concat(messages.Select(m => m + "\n"))));
+    private void Tell(IReadOnlyCollection<GuardianMessage> messages) => Tell((ReadOnlySpan<byte>)Encoding.UTF8.GetBytes(string.Concat(messages.Select(m => m + "\n"))));
 
-    private void Tell(byte[] words)
+    private void Tell(ReadOnlySpan<byte> words)
     {
-        if (_guardian is { } guardian && !Write(guardian, words))
+        if (_guardian is not null)
         {
-            // Full or broken pipe: it does not listen. Its successor is told everything.
+            _untold.Add(words, clock.Now);
+            Flush();
+        }
+    }
+
+    /// <summary>Tells it what it had no room for.</summary>
+    internal void Flush()
+    {
+        if (_guardian is { } guardian && !_untold.Flush(clock.Now))
+        {
+            // Broken pipe, or it has read nothing for long: it does not listen. Its successor is told everything.
             _ = Libc.Kill(guardian.Pid, Linux.SigKill);
         }
     }
 
-    private static unsafe bool Write(SpawnedChild guardian, byte[] bytes)
+    private static unsafe int Write(SpawnedChild guardian, ReadOnlySpan<byte> bytes)
     {
         fixed (byte* p = bytes)
         {
-            var written = 0;
-            while (written < bytes.Length)
-            {
-                var count = (int)Libc.Write((int)guardian.Input!.DangerousGetHandle(), p + written, (nuint)(bytes.Length - written));
-                if (count <= 0)
-                {
-                    return false;
-                }
-
-                written += count;
-            }
+            var count = (int)Libc.Write((int)guardian.Input!.DangerousGetHandle(), p, (nuint)bytes.Length);
+            return count >= 0 ? count : Marshal.GetLastPInvokeError() is Linux.Again or Linux.Interrupted ? 0 : -1;
         }
-
-        return true;
     }
 
     /// <summary>Only what the runtime needs to start, and settings that keep it small; above all none of our secrets and no run id.</summary>

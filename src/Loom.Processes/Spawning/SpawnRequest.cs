@@ -27,7 +27,7 @@ internal sealed record SpawnRequest
     /// <summary>True: the child reads from a pipe whose write end is <see cref="SpawnedChild.Input"/>; false: from /dev/null.</summary>
     internal bool PipeInput { get; init; }
 
-    /// <summary>With <see cref="PipeInput"/>: what stands in the pipe before the child exists. Less than a pipe holds (64 KiB), or the spawn would wait for ever.</summary>
+    /// <summary>With <see cref="PipeInput"/>: what stands in the pipe before the child exists, as far as there is room: see <see cref="SpawnedChild.InputTaken"/>.</summary>
     internal ReadOnlyMemory<byte> FirstInput { get; init; }
 
     /// <summary>True: stdout and stderr are pipes; false: both go to <see cref="OutputFile"/>.</summary>
@@ -47,8 +47,11 @@ internal sealed class SpawnedChild(ProcessIdentity identity, SafeFileHandle exit
     /// <summary>pidfd: readable once the child has ended.</summary>
     internal SafeFileHandle Exit { get; } = exit;
 
-    /// <summary>Write end of the child's stdin, or null.</summary>
+    /// <summary>Write end of the child's stdin, non-blocking, or null.</summary>
     internal SafeFileHandle? Input { get; } = input;
+
+    /// <summary>How many bytes of <see cref="SpawnRequest.FirstInput"/> went into the pipe.</summary>
+    internal int InputTaken { get; init; }
 
     /// <summary>Read end of its stdout, non-blocking, or null.</summary>
     internal SafeFileHandle? Output { get; } = output;

@@ -41,28 +41,20 @@ internal static unsafe class Spawner
         }
 
         var pipes = request.PipeOutput && !request.OurTerminal;
-        (SafeFileHandle Read, SafeFileHandle Write)? input = request.PipeInput ? Pipe() : null;
-        (SafeFileHandle Read, SafeFileHandle Write)? output = pipes ? Pipe() : null;
-        (SafeFileHandle Read, SafeFileHandle Write)? error = pipes ? Pipe() : null;
+        (SafeFileHandle Read, SafeFileHandle Write)? input = null, output = null, error = null;
         try
         {
-            Fill(input?.Write, request.FirstInput.Span);
-            int Start() => Children.Start(() => SpawnWith(program, request, input?.Read, output?.Write, error?.Write));
-            var pid = request.Nice is { } nice ? WithPriority(nice, request, Start) : Start();
-            var exit = (int)Libc.Syscall(Linux.SysPidfdOpen, pid, 0, 0, 0);
-            if (exit < 0)
-            {
-                var reason = Marshal.GetLastPInvokeErrorMessage();
-                _ = Libc.Kill(pid, Linux.SigKill);
-                Children.ReapBlocking(pid);
-                throw new SpawnException($"cannot watch '{request.Command[0]}': pidfd_open: {reason}", permanent: false);
-            }
-
-            // The child is ours and unreaped, so the entry exists even if it has already ended.
-            var ticks = ProcessTable.ReadEntry(pid)?.StartTicks ?? 0;
+            input = request.PipeInput ? Pipe() : null;
+            output = pipes ? Pipe() : null;
+            error = pipes ? Pipe() : null;
+            NonBlocking(input?.Write);
             NonBlocking(output?.Read);
             NonBlocking(error?.Read);
-            return new SpawnedChild(new ProcessIdentity(pid, ticks), new SafeFileHandle(exit, ownsHandle: true), input?.Write, output?.Read, error?.Read);
+            var taken = Fill(input?.Write, request.FirstInput.Span);
+            int Start() => Children.Start(() => SpawnWith(program, request, input?.Read, output?.Write, error?.Write));
+            var pid = request.Nice is { } nice ? WithPriority(nice, request, Start) : Start();
+            var (identity, exit) = Watched(pid, request);
+            return new SpawnedChild(identity, exit, input?.Write, output?.Read, error?.Read) { InputTaken = taken };
         }
         catch
         {
@@ -77,6 +69,28 @@ internal static unsafe class Spawner
             output?.Write.Dispose();
             error?.Write.Dispose();
         }
+    }
+
+    /// <summary>What is needed to watch a child; one that cannot be watched, or not be told from a later one of its number, is ended with all it has started.</summary>
+    private static (ProcessIdentity Identity, SafeFileHandle Exit) Watched(int pid, SpawnRequest request)
+    {
+        var exit = (int)Libc.Syscall(Linux.SysPidfdOpen, pid, 0, 0, 0);
+        var reason = exit < 0 ? $"pidfd_open: {Marshal.GetLastPInvokeErrorMessage()}" : "its start time in /proc cannot be read";
+
+        // The child is ours and unreaped, so the entry exists even if it has already ended.
+        if (exit >= 0 && ProcessTable.ReadEntry(pid) is { } entry)
+        {
+            return (entry.Identity, new SafeFileHandle(exit, ownsHandle: true));
+        }
+
+        Signals.SendToGroup(pid, Linux.SigKill);
+        Children.ReapBlocking(pid);
+        if (exit >= 0)
+        {
+            _ = Libc.Close(exit);
+        }
+
+        throw new SpawnException($"cannot watch '{request.Command[0]}': {reason}", permanent: false);
     }
 
     private static int SpawnWith(string program, SpawnRequest request, SafeFileHandle? input, SafeFileHandle? output, SafeFileHandle? error)
@@ -190,14 +204,12 @@ internal static unsafe class Spawner
             : throw new SpawnException($"cannot make a pipe: {Marshal.GetLastPInvokeErrorMessage()}", permanent: false);
     }
 
-    private static void Fill(SafeFileHandle? pipe, ReadOnlySpan<byte> content)
+    /// <summary>Puts in what the pipe takes now: there is no reader yet, and a user with many pipes gets small ones.</summary>
+    private static int Fill(SafeFileHandle? pipe, ReadOnlySpan<byte> content)
     {
         fixed (byte* p = content)
         {
-            if (pipe is not null && !content.IsEmpty && Libc.Write((int)pipe.DangerousGetHandle(), p, (nuint)content.Length) != content.Length)
-            {
-                throw new SpawnException($"cannot fill a pipe: {Marshal.GetLastPInvokeErrorMessage()}", permanent: false);
-            }
+            return pipe is null || content.IsEmpty ? 0 : Math.Max(0, (int)Libc.Write((int)pipe.DangerousGetHandle(), p, (nuint)content.Length));
         }
     }
 

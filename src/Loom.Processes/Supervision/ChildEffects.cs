@@ -137,6 +137,12 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     internal DateTimeOffset? NextLook =>
         _counts.Count > 0 ? _countAgainAt : _restless || _guardian.RetryAt is not null ? _nextLook : null;
 
+    /// <summary>When the guardian is to be told what it had no room for; null = it knows everything.</summary>
+    internal DateTimeOffset? NextTelling => _guardian.FlushAt;
+
+    /// <summary>Tells the guardian what it had no room for.</summary>
+    internal void TellGuardian() => _guardian.Flush();
+
     /// <summary>Once a second: remembers what left its session, ends what outlived its child, reaps adopted zombies, sees to the guardian.</summary>
     internal void LookForStrays(List<SupervisedChild> children)
     {

@@ -280,6 +280,17 @@ public sealed class AgentMachineTests
     }
 
     [Fact]
+    public void OnDependencyRestart_DependencyGetsAnotherPlan_Follows()
+    {
+        var api = Agent("api", "db") with { RestartsWithDependencies = true };
+        var stage = new Stage(Project(Agent("db"), api)).Start().Ready("db").Crash("db").Respawn("db").Ready("db").Ready("api");
+        stage.Take();
+        stage.Do(new HostEvent.PlanWanted(Project(Agent("db").With(p => p with { Command = ["db2"] }), api)));
+        stage.Take().ShouldBe(["stop db", "replace db", "start db"]);
+        stage.Ready("db").Take().ShouldBe(["restart api"]);
+    }
+
+    [Fact]
     public void OnDependencyRestart_RestartedItselfMeanwhile_IsNotDoneTwice()
     {
         var stage = new Stage(Project(Agent("db"), Agent("api", "db") with { RestartsWithDependencies = true })).Start();
