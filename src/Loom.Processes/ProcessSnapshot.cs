@@ -17,7 +17,7 @@ public enum ProcessState
     Blocked,
 }
 
-/// <summary>How a child ended: by code or by signal, exactly one of them.</summary>
+/// <summary>How a child ended: by code or by signal, exactly one of them; neither when somebody else reaped it and nobody knows how.</summary>
 public sealed record ExitInfo(int? Code, int? Signal, DateTimeOffset At);
 
 /// <summary>What a process and everything in its session or group use.</summary>

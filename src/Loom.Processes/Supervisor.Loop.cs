@@ -25,12 +25,7 @@ public sealed partial class Supervisor
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            _requests.Writer.TryComplete(e);
-            foreach (var child in _children)
-            {
-                child.Abandon(e);
-            }
-
+            _requests.Writer.TryComplete(e); // whoever waits sees the loop's completion
             throw;
         }
     }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Threading.Channels;
 using Loom.Core.Loops;
+using Loom.Processes.Guarding;
 using Loom.Processes.Logs;
 using Loom.Processes.Supervision;
 using Loom.Processes.Table;
@@ -117,7 +118,7 @@ public sealed partial class Supervisor : ISupervisor
     public async Task StopAsync(string name, CancellationToken cancellationToken)
     {
         var state = await AskAsync(() => StopOne(Find(name)), cancellationToken).ConfigureAwait(false);
-        ThrowIfSurvived(state.Survivors);
+        ThrowIfSurvived(StillThere(state));
     }
 
     public Task RestartAsync(string name, CancellationToken cancellationToken, string? reason = null) =>
@@ -177,7 +178,7 @@ public sealed partial class Supervisor : ISupervisor
                 cancellationToken).ConfigureAwait(false);
             foreach (var stopped in layer)
             {
-                survivors.AddRange((await stopped.WaitAsync(cancellationToken).ConfigureAwait(false)).Survivors);
+                survivors.AddRange(StillThere(await UnlessFaultedAsync(stopped, cancellationToken).ConfigureAwait(false)));
             }
         }
 
@@ -219,22 +220,29 @@ public sealed partial class Supervisor : ISupervisor
             return;
         }
 
+        var stopped = false;
         if (_loop.Fault is null)
         {
             try
             {
                 await StopAllAsync(CancellationToken.None).ConfigureAwait(false);
+                stopped = true;
             }
             catch (SurvivorsException e)
             {
                 LogSurvivors(_options.Logger, e.Message);
+                stopped = true;
+            }
+            catch (Exception e)
+            {
+                LogNotStopped(_options.Logger, e); // the loop died meanwhile, or the system would not let itself be looked at
             }
         }
 
         _requests.Writer.TryComplete();
         await _alarm.DisposeAsync().ConfigureAwait(false);
         await _loop.DisposeAsync().ConfigureAwait(false);
-        if (_loop.Fault is not null)
+        if (!stopped || _loop.Fault is not null)
         {
             _effects.LeaveToGuardian();
         }
@@ -248,6 +256,9 @@ public sealed partial class Supervisor : ISupervisor
     }
 
     private static bool Launched(ChildState state) => state.Phase is not Phase.Launching && state.Incarnation > 0;
+
+    /// <summary>What was left behind when it was given up may have ended since.</summary>
+    private static ImmutableArray<string> StillThere(ChildState state) => [.. state.Survivors.Where(s => Leftovers.IsAlive(s.Identity)).Select(s => s.ToString())];
 
     private static void ThrowIfSurvived(ImmutableArray<string> survivors)
     {
@@ -301,7 +312,9 @@ public sealed partial class Supervisor : ISupervisor
         });
         if (!posted)
         {
-            throw new ObjectDisposedException(nameof(Supervisor), _loop.Fault is { } fault ? $"the supervisor failed: {fault.Message}" : null);
+            // A loop that fails refuses requests a moment before it is seen to have failed.
+            await _loop.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw _loop.Fault is { } fault ? Failed(fault) : new ObjectDisposedException(nameof(Supervisor));
         }
 
         var answer = await UnlessFaultedAsync(taken.Task, cancellationToken).ConfigureAwait(false);
@@ -314,11 +327,16 @@ public sealed partial class Supervisor : ISupervisor
         var first = await Task.WhenAny(task, _loop.Completion).WaitAsync(cancellationToken).ConfigureAwait(false);
         if (first != task && _loop.Fault is { } fault)
         {
-            throw new ObjectDisposedException(nameof(Supervisor), $"the supervisor failed: {fault.Message}");
+            throw Failed(fault);
         }
 
         return await task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
+
+    private static ObjectDisposedException Failed(Exception fault) => new($"the supervisor failed: {fault.Message}", fault);
+
+    [LoggerMessage(EventId = 2023, Level = LogLevel.Error, Message = "stopping failed; what still runs is left to the guardian")]
+    private static partial void LogNotStopped(ILogger logger, Exception error);
 
     [LoggerMessage(EventId = 2021, Level = LogLevel.Error, Message = "stopping left something behind: {Survivors}")]
     private static partial void LogSurvivors(ILogger logger, string survivors);

@@ -97,6 +97,16 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         return news.Count > 0;
     }
 
+    /// <summary>Tells it what it had no room for.</summary>
+    internal void Flush()
+    {
+        if (_guardian is { } guardian && !_untold.Flush(clock.Now))
+        {
+            // Broken pipe, or it has read nothing for long: it does not listen. Its successor is told everything.
+            _ = Libc.Kill(guardian.Pid, Linux.SigKill);
+        }
+    }
+
     /// <summary>A clean end: the guardian goes without doing anything. Waits for it, at most two seconds.</summary>
     internal async Task DismissAsync()
     {
@@ -201,16 +211,6 @@ internal sealed partial class GuardianLink(SupervisorOptions options, string? gr
         {
             _untold.Add(words, clock.Now);
             Flush();
-        }
-    }
-
-    /// <summary>Tells it what it had no room for.</summary>
-    internal void Flush()
-    {
-        if (_guardian is { } guardian && !_untold.Flush(clock.Now))
-        {
-            // Broken pipe, or it has read nothing for long: it does not listen. Its successor is told everything.
-            _ = Libc.Kill(guardian.Pid, Linux.SigKill);
         }
     }
 

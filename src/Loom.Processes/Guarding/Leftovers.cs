@@ -51,7 +51,7 @@ public sealed class Leftovers
     /// </param>
     /// <param name="time">Clock.</param>
     /// <param name="cancellationToken">Ends the waiting, not the ended.</param>
-    /// <returns>Survivors by pid and command; empty when nothing is left.</returns>
+    /// <returns>Survivors by pid and the kernel's name of them, since a command line may hold a secret; empty when nothing is left.</returns>
     public static Task<ImmutableArray<string>> EndAsync(
         string runId,
         ImmutableArray<Leftover> children,
@@ -96,7 +96,7 @@ public sealed class Leftovers
             quiet = 0;
             if (passed > _longest + s_killPatience)
             {
-                return [.. found.Select(e => $"{e.Pid} ({ProcFile.CommandOf(e.Pid)})")];
+                return [.. found.Select(e => $"{e.Pid} ({ProcFile.NameOf(e.Pid)})")];
             }
 
             foreach (var entry in found)

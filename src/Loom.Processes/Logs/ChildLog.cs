@@ -18,7 +18,7 @@ internal sealed partial class ChildLog : IDisposable
     private readonly LineRing _ring = new();
     private readonly Action<LogLine>? _publish;
     private Func<string, bool>? _watch;
-    private DateTimeOffset _nextNotice = DateTimeOffset.MinValue;
+    private long? _noticedAt;
     private bool _closed;
 
     internal ChildLog(ProcessPlan plan, TimeProvider time, ILogger logger, Action<LogLine>? publish)
@@ -82,9 +82,9 @@ internal sealed partial class ChildLog : IDisposable
 
             var file = isError ? _error : _output;
             file.Flush();
-            if (file.Trouble is { } trouble && _time.GetUtcNow() >= _nextNotice)
+            if (file.Trouble is { } trouble && (_noticedAt is not { } at || _time.GetElapsedTime(at) >= s_noticeEvery))
             {
-                _nextNotice = _time.GetUtcNow() + s_noticeEvery;
+                _noticedAt = _time.GetTimestamp();
                 LogTrouble(_logger, _name, trouble, file.Lost);
             }
         }

@@ -25,7 +25,7 @@ internal sealed unsafe class LogFile : IDisposable
     private int _lines;
     private SafeFileHandle? _file;
     private long _size;
-    private DateTimeOffset _nextAttempt = DateTimeOffset.MinValue;
+    private long? _refusedAt;
 
     internal LogFile(string path, string name, LogOptions options, TimeProvider time)
     {
@@ -115,8 +115,7 @@ internal sealed unsafe class LogFile : IDisposable
             return true;
         }
 
-        var now = _time.GetUtcNow();
-        if (now < _nextAttempt)
+        if (_refusedAt is { } at && _time.GetElapsedTime(at) < Retry)
         {
             return false;
         }
@@ -127,14 +126,14 @@ internal sealed unsafe class LogFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Refused(e.Message, now);
+            Refused(e.Message);
             return false;
         }
 
         var file = Libc.OpenFile(_path, Linux.WriteOnly | Linux.Create | Linux.Append | Linux.Cloexec, 0x180 /* 0600 */);
         if (file.IsInvalid)
         {
-            Refused(Marshal.GetLastPInvokeErrorMessage(), now);
+            Refused(Marshal.GetLastPInvokeErrorMessage());
             return false;
         }
 
@@ -215,13 +214,13 @@ internal sealed unsafe class LogFile : IDisposable
             // The half line stays; the marker that follows it tells.
         }
 
-        Refused(reason, _time.GetUtcNow());
+        Refused(reason);
     }
 
-    private void Refused(string reason, DateTimeOffset now)
+    private void Refused(string reason)
     {
         Trouble = $"cannot write '{_path}': {reason}";
-        _nextAttempt = now + Retry;
+        _refusedAt = _time.GetTimestamp();
         _file?.Dispose();
         _file = null;
     }

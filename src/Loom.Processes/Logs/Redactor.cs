@@ -27,6 +27,23 @@ internal sealed class Redactor
         _first = SearchValues.Create([.. _secrets.Select(s => s.Value[0]).Distinct()]);
     }
 
+    /// <summary>Masks secrets in a text that is whole.</summary>
+    [return: System.Diagnostics.CodeAnalysis.NotNullIfNotNull(nameof(text))]
+    internal static string? Mask(string? text, IReadOnlyDictionary<string, string> secrets)
+    {
+        if (text is null || secrets.Count == 0)
+        {
+            return text;
+        }
+
+        foreach (var (name, value) in secrets.Where(s => s.Value.Length >= Shortest).OrderByDescending(s => s.Value.Length))
+        {
+            text = text.Replace(value, $"[redacted:{name}]", StringComparison.Ordinal);
+        }
+
+        return text;
+    }
+
     /// <summary>Passes <paramref name="input"/> on with its secrets masked.</summary>
     /// <param name="input">The next bytes.</param>
     /// <param name="output">Receives what is certain by now.</param>

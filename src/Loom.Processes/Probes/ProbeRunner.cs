@@ -63,8 +63,20 @@ internal sealed class ProbeRunner(DescriptorLoop descriptors, TimeProvider time)
             return null;
         }
 
-        var holder = PortHolder.Find(port)?.ToString() ?? "a process that cannot be seen from here";
+        var holder = HolderOf(port)?.ToString() ?? "a process that cannot be seen from here";
         return $"port {port} of '{host}' answers before the start: it is in use by {holder}; stop that, or choose another port";
+    }
+
+    private static PortHolder? HolderOf(int port)
+    {
+        try
+        {
+            return PortHolder.Find(port);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null; // out of descriptors, most likely: that the port answers is known all the same
+        }
     }
 
     private async Task<ProbeResult> GetAsync(ProbeCheck.Http check, CancellationToken cancellationToken)
@@ -75,19 +87,19 @@ internal sealed class ProbeRunner(DescriptorLoop descriptors, TimeProvider time)
             request.Headers.ConnectionClose = true;
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
             var status = (int)response.StatusCode;
-            return new ProbeResult(status >= check.MinStatus && status <= check.MaxStatus, $"GET {check.Url}: status {status}");
+            return new ProbeResult(status >= check.MinStatus && status <= check.MaxStatus, $"{Describe(check)}: status {status}");
         }
         catch (HttpRequestException e)
         {
-            return new ProbeResult(false, $"GET {check.Url}: {e.InnerException?.Message ?? e.Message}");
+            return new ProbeResult(false, $"{Describe(check)}: {e.InnerException?.Message ?? e.Message}");
         }
     }
 
     private static async Task<ProbeResult> ConnectAsync(string host, int port, CancellationToken cancellationToken)
     {
-        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
+            using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             await socket.ConnectAsync(new DnsEndPoint(host, port), cancellationToken).ConfigureAwait(false);
 
             // A connection to a free port of the ephemeral range can meet itself.
@@ -115,11 +127,22 @@ internal sealed class ProbeRunner(DescriptorLoop descriptors, TimeProvider time)
         }
 
         var exit = new ExitSignal();
-        descriptors.Add(child.Exit, exit);
+        try
+        {
+            descriptors.Add(child.Exit, exit);
+        }
+        catch (IOException e)
+        {
+            Signals.SendToGroup(child.Pid, Linux.SigKill);
+            Children.ReapBlocking(child.Pid);
+            child.Dispose();
+            return new ProbeResult(false, $"{check.Command[0]}: {e.Message}");
+        }
+
         try
         {
             var (code, signal) = await exit.Ended.WaitAsync(cancellationToken).ConfigureAwait(false);
-            return new ProbeResult(code == 0, code is not null ? $"{check.Command[0]}: exit {code}" : $"{check.Command[0]}: signal {signal}");
+            return new ProbeResult(code == 0, code is not null ? $"{check.Command[0]}: exit {code}" : signal is not null ? $"{check.Command[0]}: signal {signal}" : $"{check.Command[0]}: ended, nobody knows how");
         }
         finally
         {
@@ -132,7 +155,7 @@ internal sealed class ProbeRunner(DescriptorLoop descriptors, TimeProvider time)
 
     internal static string Describe(ProbeCheck check) => check switch
     {
-        ProbeCheck.Http http => $"GET {http.Url}",
+        ProbeCheck.Http http => $"GET {http.Url.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped)}", // a query may hold a key
         ProbeCheck.Tcp tcp => $"connect {tcp.Host}:{tcp.Port}",
         ProbeCheck.Exec exec => exec.Command[0],
         ProbeCheck.Log log => $"line matching '{log.Pattern}'",

@@ -31,7 +31,9 @@ internal static unsafe class Children
         }
     }
 
-    /// <summary>How the child behind a pidfd ended, without reaping it; null while it runs.</summary>
+    /// <summary>
+    /// How the child behind a pidfd ended, without reaping it; null while it runs. Neither code nor signal when somebody else has reaped it: ended, nobody knows how.
+    /// </summary>
     internal static (int? Code, int? Signal)? PeekExit(int pidfd)
     {
         const int ExitedByCode = 1;
@@ -39,7 +41,7 @@ internal static unsafe class Children
         new Span<byte>(info, 128).Clear();
         if (Libc.WaitId(Linux.WaitByPidfd, pidfd, info, Linux.WaitExited | Linux.WaitNoWait | Linux.WaitNoHang) != 0)
         {
-            return null;
+            return (null, null); // no such child (any more): waiting on would be for ever, and the descriptor stays readable
         }
 
         var pid = *(int*)(info + 16);

@@ -7,11 +7,11 @@ namespace Loom.Processes.Supervision;
 /// <summary>What is asked of children and takes time: the port before the start, probes, the command that stops. The answers come as events.</summary>
 internal sealed partial class ChildChecks(ProbeRunner probes, Action<SupervisedChild, ChildEvent> report, ILogger logger, CancellationToken end)
 {
-    internal void CheckPort(SupervisedChild child, int incarnation) => Observe(CheckPortAsync(child, incarnation));
+    internal void CheckPort(SupervisedChild child, int incarnation) => _ = CheckPortAsync(child, incarnation);
 
-    internal void Probe(SupervisedChild child, int incarnation, ProbePlan plan) => Observe(ProbeAsync(child, incarnation, plan, child.NewProbe(end)));
+    internal void Probe(SupervisedChild child, int incarnation, ProbePlan plan) => _ = ProbeAsync(child, incarnation, plan, child.NewProbe(end));
 
-    internal void Ask(SupervisedChild child, int incarnation) => Observe(AskAsync(child, incarnation, child.NewProbe(end)));
+    internal void Ask(SupervisedChild child, int incarnation) => _ = AskAsync(child, incarnation, child.NewProbe(end));
 
     /// <summary>A child that is ready by a line of its output: from here on each of its lines is looked at.</summary>
     internal void WatchForLine(SupervisedChild child, int incarnation)
@@ -45,9 +45,16 @@ internal sealed partial class ChildChecks(ProbeRunner probes, Action<SupervisedC
     private async Task CheckPortAsync(SupervisedChild child, int incarnation)
     {
         string? holder = null;
-        foreach (var probe in new[] { child.State.Plan.Ready, child.State.Plan.Live })
+        try
         {
-            holder ??= probe is null ? null : await probes.WhoAnswersAsync(probe.Check, end).ConfigureAwait(false);
+            foreach (var probe in new[] { child.State.Plan.Ready, child.State.Plan.Live })
+            {
+                holder ??= probe is null ? null : await probes.WhoAnswersAsync(probe.Check, end).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e)
+        {
+            LogFault(logger, e, child.Name); // could not look: a start that waits for ever would be worse than one that finds out by itself
         }
 
         report(child, new ChildEvent.PortChecked(incarnation, holder));
@@ -60,9 +67,13 @@ internal sealed partial class ChildChecks(ProbeRunner probes, Action<SupervisedC
             var result = await probes.RunAsync(plan, child.State.Plan, child.Environment, cancellationToken).ConfigureAwait(false);
             report(child, new ChildEvent.Probed(incarnation, result.Passed, result.Detail));
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // The child is being ended: nobody asks any more.
+        }
+        catch (Exception e)
+        {
+            report(child, new ChildEvent.Probed(incarnation, false, $"{ProbeRunner.Describe(plan.Check)}: cannot be carried out: {e.Message}"));
         }
     }
 
@@ -79,18 +90,20 @@ internal sealed partial class ChildChecks(ProbeRunner probes, Action<SupervisedC
 
             report(child, new ChildEvent.Asked(incarnation));
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // The grace is over, or the child has ended: the signal does not wait for this any more.
         }
+        catch (Exception e)
+        {
+            LogNotAsked(logger, plan.Name, e.Message);
+            report(child, new ChildEvent.Asked(incarnation));
+        }
     }
-
-    private void Observe(Task work) => _ = work.ContinueWith(
-        t => LogFault(logger, t.Exception!.InnerException!), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
 
     [LoggerMessage(EventId = 2032, Level = LogLevel.Warning, Message = "stop command of {Name} failed: {Detail}; the stop signal follows")]
     private static partial void LogNotAsked(ILogger logger, string name, string detail);
 
-    [LoggerMessage(EventId = 2030, Level = LogLevel.Error, Message = "a check of a child failed")]
-    private static partial void LogFault(ILogger logger, Exception error);
+    [LoggerMessage(EventId = 2030, Level = LogLevel.Error, Message = "cannot look whether the port of {Name} is free; it is started all the same")]
+    private static partial void LogFault(ILogger logger, Exception error, string name);
 }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Loom.Processes.Cgroups;
 using Loom.Processes.Guarding;
+using Loom.Processes.Logs;
 using Loom.Processes.Native;
 using Loom.Processes.Probes;
 using Loom.Processes.Spawning;
@@ -29,6 +30,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     private readonly Census _census;
     private readonly CancellationTokenSource _end = new();
     private readonly HashSet<ProcessIdentity> _adopted = [];
+    private readonly List<Incarnation> _stuck = [];
     private List<(SupervisedChild Child, int Incarnation, int Signal)> _counts = [];
     private DateTimeOffset _countAgainAt;
     private DateTimeOffset _nextLook;
@@ -107,7 +109,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     }
 
     /// <summary>Takes the counts asked for since the last call, with one look at the system for all of them.</summary>
-    internal bool TakeCounts(out ImmutableArray<(SupervisedChild Child, int Incarnation, ImmutableArray<string> Members)> counted)
+    internal bool TakeCounts(out ImmutableArray<(SupervisedChild Child, int Incarnation, ImmutableArray<Survivor> Members)> counted)
     {
         counted = [];
         if (_counts.Count == 0)
@@ -185,8 +187,9 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             }
         }
 
+        ReapStuck();
         var reaped = _options.AdoptStrays && Adopt(children);
-        _restless = reaped || _adopted.Count > 0 || children.Exists(c => c.Live is not null || c.LooksLeft > 0);
+        _restless = reaped || _adopted.Count > 0 || _stuck.Count > 0 || children.Exists(c => c.Live is not null || c.LooksLeft > 0);
         if (_guardian.SetStrays([.. children.SelectMany(c => c.Strays), .. _adopted]))
         {
             _onStrays([.. children.SelectMany(c => c.Strays).Concat(_adopted).Distinct()]);
@@ -287,15 +290,28 @@ internal sealed partial class ChildEffects : IAsyncDisposable
     {
         if (child.Live is { } live)
         {
-            Children.Reap(live.Identity.Pid);
-            _guardian.Forget(live.Identity);
+            _stuck.Add(live);
+            ReapStuck();
             child.Live = null;
             child.LooksLeft = 3;
         }
     }
 
+    /// <summary>Reaps leaders that have ended. One that was given up and still lives keeps its number and its place with the guardian until then.</summary>
+    private void ReapStuck() => _stuck.RemoveAll(s =>
+    {
+        if (!s.Ended)
+        {
+            return false;
+        }
+
+        Children.Reap(s.Identity.Pid);
+        _guardian.Forget(s.Identity);
+        return true;
+    });
+
     /// <summary>Counts what is left of a child; with a signal, sends it to what the group signal cannot reach.</summary>
-    private ImmutableArray<string> Count(SupervisedChild child, int signal)
+    private ImmutableArray<Survivor> Count(SupervisedChild child, int signal)
     {
         if (child.Live is not { } live)
         {
@@ -312,7 +328,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
             }
         }
 
-        return [.. members.Select(ProcFile.Describe)];
+        return [.. members.Select(m => new Survivor(m.Identity, Redactor.Mask(ProcFile.CommandOf(m.Pid), child.State.Plan.Log.Secrets)))];
     }
 
     /// <summary>Takes note of orphans the kernel gave us; true when one was a zombie and has been reaped.</summary>

@@ -2,6 +2,14 @@ using System.Collections.Immutable;
 
 namespace Loom.Processes.Supervision;
 
+/// <summary>A live process of a child besides its leader.</summary>
+/// <param name="Identity">Which.</param>
+/// <param name="Command">Its command line, secrets masked.</param>
+internal readonly record struct Survivor(ProcessIdentity Identity, string Command)
+{
+    public override string ToString() => $"{Identity.Pid} ({Command})";
+}
+
 /// <summary>Something that happened to one supervised process: a closed set. What comes from the system names the incarnation it belongs to.</summary>
 internal abstract record ChildEvent
 {
@@ -52,7 +60,7 @@ internal abstract record ChildEvent
     internal sealed record Probed(int Incarnation, bool Passed, string Detail) : ChildEvent;
 
     /// <summary>What is left of the incarnation besides its leader: group, session, descendants, strays.</summary>
-    internal sealed record Counted(int Incarnation, ImmutableArray<string> Members) : ChildEvent;
+    internal sealed record Counted(int Incarnation, ImmutableArray<Survivor> Members) : ChildEvent;
 }
 
 /// <summary>What the effects layer is to do: a closed set.</summary>

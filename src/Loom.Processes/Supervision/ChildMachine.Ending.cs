@@ -15,7 +15,7 @@ internal sealed partial class ChildMachine
                     : _state.Plan.FatalCodes.Contains(code) ? EndCause.Fatal
                     : _state.Plan.SuccessCodes.Contains(code) ? EndCause.Success : EndCause.Failure;
                 var how = e.OutOfMemory ? $"memory limit: more than {Mebibytes(_state.Plan.Limits?.MemoryBytes ?? 0)} wanted, killed by the kernel"
-                    : e.Code is not null ? $"exit {e.Code}" : $"killed by signal {e.Signal}";
+                    : e.Code is not null ? $"exit {e.Code}" : e.Signal is not null ? $"killed by signal {e.Signal}" : "ended, nobody knows how: it was reaped by somebody else";
                 var reason = $"{how} after {Seconds(_now - alive.SpawnedAt)}";
                 Do(new ChildAction.CancelProbe());
                 Enter(new Phase.Ending(alive.Identity, alive.SpawnedAt, new Goal.Policy(cause, reason)) { LeaderExited = true }, reason);
@@ -42,7 +42,7 @@ internal sealed partial class ChildMachine
         Do(asking ? new ChildAction.Ask(_state.Incarnation) : new ChildAction.Signal(_state.Incarnation, _state.Plan.StopSignal));
     }
 
-    private void Counted(Phase.Ending ending, ImmutableArray<string> members)
+    private void Counted(Phase.Ending ending, ImmutableArray<Survivor> members)
     {
         if (members.IsEmpty && ending.LeaderExited)
         {
@@ -51,7 +51,7 @@ internal sealed partial class ChildMachine
         }
         else if (ending.Killed && _now >= ending.GiveUpAt)
         {
-            _state = _state with { Survivors = members.IsEmpty ? [$"{ending.Identity.Pid} ({_state.Plan.Command[0]})"] : members };
+            _state = _state with { Survivors = members.IsEmpty ? [new Survivor(ending.Identity, _state.Plan.Command[0])] : members };
             Do(new ChildAction.Reap(_state.Incarnation));
             Gone(new Goal.Down(), _now - ending.SpawnedAt);
         }

@@ -121,7 +121,7 @@ internal sealed partial class ChildMachine
                 _state = _state with { OnTrial = false };
                 Enter(launching with { After = null });
                 break;
-            case Phase.Ending { Goal: Goal.Down } ending:
+            case Phase.Ending { Goal: not Goal.Up } ending:
                 ClearCounters();
                 Enter(ending with { Goal = new Goal.Up() });
                 break;

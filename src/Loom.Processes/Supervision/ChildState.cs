@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Processes.Logs;
 
 namespace Loom.Processes.Supervision;
 
@@ -109,8 +110,8 @@ internal sealed record ChildState
     /// <summary>What whoever steers it has to say about it.</summary>
     internal string? Note { get; init; }
 
-    /// <summary>Processes of the last incarnation that could not be killed.</summary>
-    internal ImmutableArray<string> Survivors { get; init; } = [];
+    /// <summary>Processes of the last incarnation that could not be killed then; they may have ended since.</summary>
+    internal ImmutableArray<Survivor> Survivors { get; init; } = [];
 
     internal TimeSpan Grace => Plan.Grace ?? DefaultGrace(Plan.Kind);
 
@@ -158,8 +159,8 @@ internal sealed record ChildState
         Restarts = Restarts,
         NextStart = Phase is Phase.Waiting waiting ? waiting.Until : null,
         LastExit = LastExit,
-        Reason = Reason,
-        Note = Note,
+        Reason = Redactor.Mask(Reason, Plan.Log.Secrets),
+        Note = Redactor.Mask(Note, Plan.Log.Secrets),
         LogPath = Plan.LogPath,
         ErrorLogPath = Plan.ErrorLogPath,
         Grace = Grace,

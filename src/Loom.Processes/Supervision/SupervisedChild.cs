@@ -89,6 +89,7 @@ internal sealed class Incarnation : IReadable
     private readonly Action<int?, int?> _onExit;
     private readonly (OutputReader Reader, int Descriptor, long Id)[] _pipes;
     private readonly bool[] _open = [true, true];
+    private volatile bool _ended;
     private ITimer? _drain;
 
     internal Incarnation(int number, SpawnedChild child, ChildLog log, DescriptorLoop descriptors, TimeProvider time, Action<int?, int?> onExit)
@@ -106,6 +107,9 @@ internal sealed class Incarnation : IReadable
 
     internal ProcessIdentity Identity { get; }
 
+    /// <summary>The leader has ended: it may be reaped.</summary>
+    internal bool Ended => _ended;
+
     public bool OnReadable(int descriptor, Span<byte> buffer)
     {
         if (Children.PeekExit(descriptor) is not { } exit)
@@ -113,15 +117,16 @@ internal sealed class Incarnation : IReadable
             return true;
         }
 
-        // The last words first, so that whoever hears of the end can already read them.
+        // The last words first, also one without a line end, so that whoever hears of the end can already read them.
         for (var i = 0; i < _pipes.Length; i++)
         {
-            if (_open[i])
+            if (_open[i] && !_pipes[i].Reader.Read(_pipes[i].Descriptor, buffer, DrainReads))
             {
-                _ = _pipes[i].Reader.Read(_pipes[i].Descriptor, buffer, DrainReads);
+                _descriptors.RemoveHere(_pipes[i].Id);
             }
         }
 
+        _ended = true;
         _drain = _time.CreateTimer(_ => ClosePipes(), null, s_drain, Timeout.InfiniteTimeSpan);
         _onExit(exit.Code, exit.Signal);
         return false;

@@ -38,7 +38,7 @@ internal sealed class Sweep(Census census, bool adopts, SteadyClock clock, TimeP
 
             if (clock.Now >= deadline)
             {
-                return [.. left.Select(ProcFile.Describe)];
+                return [.. left.Select(e => $"{e.Pid} ({ProcFile.NameOf(e.Pid)})")];
             }
 
             left.ForEach(e => Signals.Send(e.Identity, Linux.SigKill));

@@ -231,9 +231,6 @@ internal static unsafe class ProcFile
         return NameOf(pid);
     }
 
-    /// <summary>Number and command line, for a person.</summary>
-    internal static string Describe(ProcessEntry entry) => $"{entry.Pid} ({CommandOf(entry.Pid)})";
-
     /// <summary>The kernel's short name of it, at most 15 bytes; never empty.</summary>
     internal static string NameOf(int pid)
     {

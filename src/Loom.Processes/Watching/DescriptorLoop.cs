@@ -58,16 +58,29 @@ internal sealed unsafe partial class DescriptorLoop : IDisposable
 
     /// <summary>Watches a descriptor; the loop owns it from here and closes it.</summary>
     /// <returns>Its number, for <see cref="Remove"/>.</returns>
+    /// <exception cref="IOException">It cannot be watched; it stays the caller's.</exception>
     internal long Add(SafeFileHandle handle, IReadable sink)
     {
         var id = Interlocked.Increment(ref _lastId);
         _entries[id] = (handle, sink);
-        Control(1, handle, id);
+        try
+        {
+            Control(1, handle, id);
+        }
+        catch (IOException)
+        {
+            _entries.TryRemove(id, out _);
+            throw;
+        }
+
         return id;
     }
 
     /// <summary>Takes a descriptor out and closes it, on the loop's thread; nothing happens if it is already out.</summary>
     internal void Remove(long id) => Post(() => Close(id));
+
+    /// <summary>The same at once, for one who is on the loop's thread.</summary>
+    internal void RemoveHere(long id) => Close(id);
 
     /// <summary>Runs <paramref name="action"/> on the loop's thread; after the loop's end nothing happens.</summary>
     internal void Post(Action action)

@@ -101,8 +101,8 @@ public sealed class ChildMachineTests
     {
         var child = new MachineBench(Plan()).Up();
         child.Do(new ChildEvent.Exited(1, 1, null)).ShouldBe([new ChildAction.CancelProbe(), new ChildAction.Count(1)]);
-        child.Do(new ChildEvent.Counted(1, ["77 (x)"])).ShouldBe([new ChildAction.Signal(1, 15)]);
-        child.Do(new ChildEvent.Counted(1, ["77 (x)"])).ShouldBeEmpty();
+        child.Do(new ChildEvent.Counted(1, [MachineBench.Other(77)])).ShouldBe([new ChildAction.Signal(1, 15)]);
+        child.Do(new ChildEvent.Counted(1, [MachineBench.Other(77)])).ShouldBeEmpty();
         child.At(1.0).Do(new ChildEvent.Tick()).ShouldBe([new ChildAction.Signal(1, 9)]);
         child.Do(new ChildEvent.Counted(1, [])).ShouldBe([new ChildAction.Reap(1)]);
         child.Shown.ShouldBe(ProcessState.Backoff);
@@ -134,11 +134,12 @@ public sealed class ChildMachineTests
         child.Do(new ChildEvent.Stop()).ShouldBe([new ChildAction.CancelProbe(), new ChildAction.Signal(1, 15)]);
         child.State.Deadline.ShouldBe(child.Start + TimeSpan.FromSeconds(3));
         child.At(3).Do(new ChildEvent.Tick()).ShouldBe([new ChildAction.Signal(1, 9)]);
-        child.Do(new ChildEvent.Counted(1, ["5 (stuck)"]));
+        child.Do(new ChildEvent.Counted(1, [MachineBench.Other(5)]));
         child.At(8).Do(new ChildEvent.Tick()).ShouldBe([new ChildAction.Signal(1, 9)]);
-        child.Do(new ChildEvent.Counted(1, ["5 (stuck)"])).ShouldContain(new ChildAction.Reap(1));
+        child.Do(new ChildEvent.Counted(1, [MachineBench.Other(5)])).ShouldContain(new ChildAction.Reap(1));
         child.Shown.ShouldBe(ProcessState.Failed);
-        child.State.Survivors.ShouldBe(["5 (stuck)"]);
+        child.State.Survivors.ShouldBe([MachineBench.Other(5)]);
+        child.State.Reason!.ShouldContain("5 (x)");
     }
 
     [Fact]
@@ -164,6 +165,41 @@ public sealed class ChildMachineTests
         child.Do(new ChildEvent.Stop());
         child.Do(new ChildEvent.Counted(1, []));
         child.Shown.ShouldBe(ProcessState.Stopped);
+    }
+
+    // Asked to start while what ended by itself is still cleared away: it starts, whatever the policy says.
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(125)]
+    public void Start_WhileACrashIsCleanedUp_StartsAgainWithClearedCounters(int code)
+    {
+        var child = new MachineBench(Plan() with { Restart = RestartPolicy.Never }).Up();
+        child.Do(new ChildEvent.Exited(1, code, null));
+        child.Do(new ChildEvent.Start());
+        child.Do(new ChildEvent.Counted(1, [])).ShouldBe([new ChildAction.Reap(1), new ChildAction.Spawn(2)]);
+        child.State.Restarts.ShouldBe(0);
+    }
+
+    [Fact]
+    public void Exit_ReapedBySomebodyElse_IsAnEndLikeAnyOther()
+    {
+        var child = new MachineBench(Plan()).Up();
+        child.Do(new ChildEvent.Exited(1, null, null));
+        child.Do(new ChildEvent.Counted(1, []));
+        child.Shown.ShouldBe(ProcessState.Backoff);
+        child.State.Reason!.ShouldStartWith("ended, nobody knows how");
+    }
+
+    [Fact]
+    public void Snapshot_SecretInAReason_IsMasked()
+    {
+        var secrets = ImmutableDictionary<string, string>.Empty.Add("API_KEY", "swordfish-42").Add("SHORT", "exit");
+        var child = new MachineBench(Plan() with { Log = new LogOptions { Secrets = secrets } });
+        child.Do(new ChildEvent.Hold(ProcessState.Blocked, "exit: bad key swordfish-42"));
+        child.Do(new ChildEvent.Note("swordfish-42"));
+        var shown = child.State.Snapshot();
+        (shown.Reason, shown.Note).ShouldBe(("exit: bad key [redacted:API_KEY]", "[redacted:API_KEY]"));
     }
 
     [Fact]
@@ -236,7 +272,7 @@ public sealed class ChildMachineTests
                         3 => new ChildEvent.Hurry(),
                         4 => new ChildEvent.Exited(n, choice & 1, null),
                         5 => new ChildEvent.Counted(n, []),
-                        6 => new ChildEvent.Counted(n, ["9 (y)"]),
+                        6 => new ChildEvent.Counted(n, [MachineBench.Other(9)]),
                         7 => new ChildEvent.Spawned(n, new ProcessIdentity(100 + n, n)),
                         8 => new ChildEvent.Reload("changed"),
                         9 => new ChildEvent.Hold(ProcessState.Blocked, "held"),

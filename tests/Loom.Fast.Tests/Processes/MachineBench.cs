@@ -25,6 +25,9 @@ internal sealed class MachineBench(ProcessPlan plan)
         LogPath = "/a.log",
     };
 
+    /// <summary>A process the child has left behind.</summary>
+    internal static Survivor Other(int pid) => new(new ProcessIdentity(pid, 1), "x");
+
     internal MachineBench At(double seconds)
     {
         Now = Start + TimeSpan.FromSeconds(seconds);

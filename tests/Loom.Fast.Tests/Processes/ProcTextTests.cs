@@ -14,6 +14,10 @@ namespace Loom.Fast.Tests.Processes;
 public sealed class ProcTextTests
 {
     [Fact]
+    public void Probe_Described_ShowsNoUserAndNoQuery() =>
+        ProbeRunner.Describe(new ProbeCheck.Http(new Uri("http://user:word@127.0.0.1:8080/health?key=1#x"))).ShouldBe("GET http://127.0.0.1:8080/health");
+
+    [Fact]
     public void Stat_NameWithBlanksAndBrackets_FieldsCountFromTheLastBracket()
     {
         const string Line = "4121 (a) b) (c) S 7 4121 4120 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 11 12 13\n";

@@ -15,7 +15,7 @@ public sealed class ClockDrills
         await using var bench = new DrillBench(adoptStrays: false, clock);
         var live = new ProbePlan { Check = new ProbeCheck.Exec(["true"]), Every = TimeSpan.FromMilliseconds(50), Within = TimeSpan.FromSeconds(30) };
         await bench.Supervisor.AddAsync(bench.Shell("steady", "exec sleep 600") with { Ready = live, Live = live }, default);
-        await bench.Supervisor.AddAsync(bench.Shell("waits", "exit 1") with { Restart = Backoff(TimeSpan.FromHours(2)) }, default);
+        await bench.Supervisor.AddAsync(bench.Shell("waits", "exit 1") with { Restart = Backoff(TimeSpan.FromMinutes(30)) }, default);
         await bench.Supervisor.AddAsync(
             bench.Shell("returns", "[ -e again ] && exec sleep 600; touch again; exit 1") with { Restart = Backoff(TimeSpan.FromMilliseconds(300)) }, default);
         await Deadline.Until(() => bench.One("steady").State == ProcessState.Ready && bench.One("waits").State == ProcessState.Backoff, "ready, and waiting");

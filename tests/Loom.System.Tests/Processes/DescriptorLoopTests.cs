@@ -31,6 +31,16 @@ public sealed class DescriptorLoopTests
         loop.Dispose();
     }
 
+    [Fact]
+    public void Add_OfWhatCannotBeWatched_ThrowsAndKeepsNothing()
+    {
+        using var loop = new DescriptorLoop(NullLogger.Instance);
+        using var file = File.OpenHandle("/proc/self/exe"); // a plain file is always readable: epoll refuses it
+        Should.Throw<IOException>(() => loop.Add(file, new Loom.Processes.Probes.ExitSignal()));
+        loop.Count.ShouldBe(0);
+        file.IsClosed.ShouldBeFalse();
+    }
+
     // The timer of a child's last output may fire after everything is over.
     [Fact]
     public void Post_AfterTheEnd_DoesNothing()

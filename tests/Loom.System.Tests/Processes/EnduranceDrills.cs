@@ -78,8 +78,7 @@ public sealed class EnduranceDrills : IAsyncLifetime
         await Deadline.Until(() => File.Exists(flag), "the child went on");
 
         File.Delete(log);
-        await File.WriteAllTextAsync(log, "");
-        await Deadline.Until(() => File.ReadAllText(log).Contains(" again\n"), "writing resumed", TimeSpan.FromSeconds(5));
+        await Deadline.Until(() => File.Exists(log) && File.ReadAllText(log).Contains(" again\n"), "writing resumed", TimeSpan.FromSeconds(60));
         var first = File.ReadLines(log).First();
         first.ShouldContain("lines lost: cannot write");
         int.Parse(first.Split(' ')[2]).ShouldBeGreaterThanOrEqualTo(100_000);
@@ -91,7 +90,7 @@ public sealed class EnduranceDrills : IAsyncLifetime
     {
         var mark = NastyChildren.NewMark();
         await Supervisor.AddAsync(_bench.Shell("holder", "sleep $0 & exit 7", mark) with { Restart = RestartPolicy.Never }, default);
-        var end = await Supervisor.WaitAsync("holder", default).WaitAsync(TimeSpan.FromSeconds(15));
+        var end = await Supervisor.WaitAsync("holder", default).WaitAsync(TimeSpan.FromSeconds(50)); // the pipe stays open for 10 minutes
         end.LastExit!.Code.ShouldBe(7);
         NastyChildren.Survivors(mark).ShouldBeEmpty();
     }
@@ -102,7 +101,7 @@ public sealed class EnduranceDrills : IAsyncLifetime
         await Task.WhenAll(Enumerable.Range(0, 50).Select(i => Supervisor.AddAsync(_bench.Shell($"s{i}", "exec sleep 600"), default)));
         var start = TimeProvider.System.GetTimestamp();
         await Supervisor.StopAllAsync(default);
-        TimeProvider.System.GetElapsedTime(start).ShouldBeLessThan(TimeSpan.FromSeconds(5));
+        TimeProvider.System.GetElapsedTime(start).ShouldBeLessThan(TimeSpan.FromSeconds(Drill.Count(60, 5)));
     }
 
     private static int Descriptors() => Directory.GetFiles("/proc/self/fd").Length;

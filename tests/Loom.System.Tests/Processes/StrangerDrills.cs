@@ -27,7 +27,7 @@ public sealed class StrangerDrills
         await Drill.RunAsync(name, brief, full, async round =>
         {
             state(round, identity).Write(directory.State);
-            var down = await new Down(directory, TimeProvider.System, NullLogger.Instance).RunAsync(TimeSpan.FromSeconds(5), force: false, default);
+            var down = await new Down(directory, TimeProvider.System, NullLogger.Instance).RunAsync(TimeSpan.FromSeconds(Drill.Count(60, 5)), force: false, default);
             down.Survivors.ShouldBeEmpty();
             Leftovers.IsAlive(identity).ShouldBeTrue();
             File.Exists(directory.State).ShouldBeFalse();
