@@ -28,7 +28,7 @@ internal static class Interpreters
             case ".ts":
                 return TypeScript(script, world, out missing);
             case ".cs":
-                return Found("dotnet", world, "the .NET SDK", out missing) is { } runner ? [runner, "run", script] : null;
+                return Found("dotnet", world, "the .NET SDK", out missing) is { } runner ? [runner, "run", "--file", script] : null;
             case ".csproj":
                 return Found("dotnet", world, "the .NET SDK", out missing) is { } sdk ? [sdk, "run", "--project", script] : null;
             case ".dll":

@@ -34,6 +34,7 @@ public sealed partial class AgentHost : IAsyncDisposable
     private readonly HostLoop _loop;
     private HostState _state;
     private ProjectPlan? _told;
+    private Task _applying = Task.CompletedTask;
     private int _disposed;
 
     /// <summary>Takes charge of the agents of <paramref name="plan"/>; nothing is started before <see cref="StartAsync"/>.</summary>
@@ -107,18 +108,7 @@ public sealed partial class AgentHost : IAsyncDisposable
     {
         ImmutableArray<string> replicas = [];
         await _loop.AskAsync(state => new HostEvent.StopWanted(replicas = AgentNames.Resolve(state, names), withDependents), cancellationToken).ConfigureAwait(false);
-        ImmutableArray<string> survivors = [];
-        await _loop.WhenAsync(
-            s =>
-            {
-                survivors = [.. s.Replicas.Where(r => replicas.Contains(r.Name)).SelectMany(r => r.Survivors)];
-                return s.Replicas.All(r => !replicas.Contains(r.Name) || r.Phase is not ReplicaPhase.Ending { Wanted: false });
-            },
-            cancellationToken).ConfigureAwait(false);
-        if (!survivors.IsEmpty)
-        {
-            throw new SurvivorsException(survivors);
-        }
+        await DownAsync(replicas, static r => r.Phase is not ReplicaPhase.Ending { Wanted: false }, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Stops agents in reverse order, then starts them as <see cref="StartAsync"/> does; not counted as a restart.</summary>
@@ -127,6 +117,8 @@ public sealed partial class AgentHost : IAsyncDisposable
     /// As for a start; besides, what asks for it (<c>on_dependency_restart</c>) restarts after them. False: only the named ones.
     /// </param>
     /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <exception cref="UnknownAgentException">A name is nobody's; nothing was restarted.</exception>
+    /// <exception cref="SurvivorsException">Something outlived KILL; what it belongs to is not started beside it.</exception>
     public async Task RestartAsync(IReadOnlyCollection<string>? names, bool withDependencies, CancellationToken cancellationToken)
     {
         ImmutableArray<string> replicas = [];
@@ -137,8 +129,7 @@ public sealed partial class AgentHost : IAsyncDisposable
                 return new HostEvent.RestartWanted(replicas = AgentNames.Resolve(state, names), withDependencies);
             },
             cancellationToken).ConfigureAwait(false);
-        await _loop.WhenAsync(s => s.Replicas.All(r => !replicas.Contains(r.Name) || r.Phase is not (ReplicaPhase.Ending or ReplicaPhase.Up { Op: not null })), cancellationToken)
-            .ConfigureAwait(false);
+        await DownAsync(replicas, static r => r.Phase is not (ReplicaPhase.Ending or ReplicaPhase.Up { Op: not null }), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Takes a change of an agent's files: what of it runs is exchanged on trial, what waits or was stopped is left as it is.</summary>
@@ -174,32 +165,25 @@ public sealed partial class AgentHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Puts another plan in force: added agents start, removed ones stop and are forgotten, changed ones restart, the others are not touched.</summary>
+    /// <summary>
+    /// Puts another plan in force: added agents start, removed ones stop and are forgotten, changed ones restart, the others are not touched. One after the other:
+    /// a second call waits until the first has returned.
+    /// </summary>
     /// <returns>What was done, once all that can start now is spawned.</returns>
     /// <exception cref="InvalidOperationException">Everything is being stopped, or the owner loop has failed.</exception>
     public async Task<ApplyResult> ApplyAsync(ProjectPlan next, CancellationToken cancellationToken)
     {
-        var result = new ApplyResult(0, []);
-        await _loop.AskAsync(
-            state =>
-            {
-                ThrowIfClosing(state);
-                var changes = PlanDiff.Between(Plan, next);
-                if (changes.Any(c => c.Kind != AgentChangeKind.Unchanged))
-                {
-                    Generation++;
-                    Plan = next;
-                }
-
-                result = new ApplyResult(Generation, changes);
-                return new HostEvent.PlanWanted(next);
-            },
-            cancellationToken).ConfigureAwait(false);
-        LogApplied(_logger, result.Generation, result.ToString());
-        await _loop.WhenAsync(
-            static s => s.Replicas.All(r => r.Phase is not (ReplicaPhase.Ending or ReplicaPhase.Changing or ReplicaPhase.Up { Op: not null })),
-            cancellationToken).ConfigureAwait(false);
-        return result;
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var before = Interlocked.Exchange(ref _applying, done.Task);
+        try
+        {
+            await before.WaitAsync(cancellationToken).ConfigureAwait(false);
+            return await ApplyOneAsync(next, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _ = before.ContinueWith(_ => done.TrySetResult(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        }
     }
 
     /// <summary>What putting <paramref name="next"/> in force would do.</summary>
@@ -270,6 +254,49 @@ public sealed partial class AgentHost : IAsyncDisposable
         await _effects.Idle.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
+    /// <summary>Waits for replicas that are to stop.</summary>
+    /// <exception cref="SurvivorsException">Something of them outlived KILL.</exception>
+    private async Task DownAsync(ImmutableArray<string> replicas, Func<AgentReplica, bool> done, CancellationToken cancellationToken)
+    {
+        ImmutableArray<string> survivors = [];
+        await _loop.WhenAsync(
+            s =>
+            {
+                survivors = [.. s.Replicas.Where(r => replicas.Contains(r.Name)).SelectMany(r => r.Survivors)];
+                return s.Replicas.All(r => !replicas.Contains(r.Name) || done(r));
+            },
+            cancellationToken).ConfigureAwait(false);
+        if (!survivors.IsEmpty)
+        {
+            throw new SurvivorsException(survivors);
+        }
+    }
+
+    private async Task<ApplyResult> ApplyOneAsync(ProjectPlan next, CancellationToken cancellationToken)
+    {
+        var result = new ApplyResult(0, []);
+        await _loop.AskAsync(
+            state =>
+            {
+                ThrowIfClosing(state);
+                var changes = PlanDiff.Between(Plan, next);
+                if (changes.Any(c => c.Kind != AgentChangeKind.Unchanged))
+                {
+                    Generation++;
+                    Plan = next;
+                }
+
+                result = new ApplyResult(Generation, changes);
+                return new HostEvent.PlanWanted(next);
+            },
+            cancellationToken).ConfigureAwait(false);
+        LogApplied(_logger, result.Generation, result.ToString());
+        await _loop.WhenAsync(
+            static s => s.Replicas.All(r => r.Phase is not (ReplicaPhase.Ending or ReplicaPhase.Changing or ReplicaPhase.Up { Op: not null })),
+            cancellationToken).ConfigureAwait(false);
+        return result;
+    }
+
     private static void ThrowIfClosing(HostState state)
     {
         if (state.Closing)
@@ -300,7 +327,7 @@ public sealed partial class AgentHost : IAsyncDisposable
             Changed?.Invoke();
         }
 
-        if (!_mainEnded.Task.IsCompleted && _state.Replicas.FirstOrDefault(r => r.Agent.IsMain) is { Known: true } main && Rests(main))
+        if (!_mainEnded.Task.IsCompleted && _state.Replicas.FirstOrDefault(r => r.Agent.IsMain) is { } main && Rests(main))
         {
             var (shown, reason) = main.Shown;
             _mainEnded.TrySetResult(new MainEnd(main.Exit, shown, reason));
@@ -308,7 +335,8 @@ public sealed partial class AgentHost : IAsyncDisposable
     }
 
     private static bool Rests(AgentReplica main) =>
-        main.Phase is ReplicaPhase.Off or ReplicaPhase.Waiting { Shown: ProcessState.Skipped } || main.Told is ProcessState.Completed or ProcessState.Failed;
+        (main.Phase is ReplicaPhase.Off && (main.Known || main.Fault is not null)) // known or refused: it was asked for
+        || main.Phase is ReplicaPhase.Waiting { Shown: ProcessState.Skipped } || main.Told is ProcessState.Completed or ProcessState.Failed;
 
     [LoggerMessage(EventId = 3102, Level = LogLevel.Information, Message = "generation {Generation} is in force: {Changes}")]
     private static partial void LogApplied(ILogger logger, int generation, string changes);

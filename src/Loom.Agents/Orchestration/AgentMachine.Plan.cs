@@ -15,15 +15,11 @@ internal sealed partial class AgentMachine
         {
             if (!planned.TryGetValue(replica.Name, out var plan))
             {
-                Change(replica, AfterStop.Remove, wanted: false);
-            }
-            else if (PlanHash.Of(plan.Process) != PlanHash.Of(replica.Process))
-            {
-                Change(replica with { Next = plan }, AfterStop.Replace, replica.Wanted);
+                Unplan(replica);
             }
             else
             {
-                Put(replica with { Agent = plan.Agent });
+                Plan(replica, plan);
             }
         }
 
@@ -39,6 +35,40 @@ internal sealed partial class AgentMachine
         _graph = null;
     }
 
+    private void Unplan(AgentReplica replica)
+    {
+        if (replica.Phase is ReplicaPhase.Changing changing)
+        {
+            // Forgotten once the supervisor has answered: two exchanges of one name never run at once.
+            Put(replica with { Next = null, Unplanned = true, Phase = changing with { Wanted = false } });
+        }
+        else
+        {
+            Change(replica with { Next = null }, AfterStop.Remove, wanted: false);
+        }
+    }
+
+    /// <summary>The newest plan counts, whatever an earlier one that is still being put in force wanted. What is back in the plan is wanted, like what is new.</summary>
+    private void Plan(AgentReplica replica, (AgentPlan Agent, ProcessPlan Process) plan)
+    {
+        switch (replica.Phase)
+        {
+            case ReplicaPhase.Ending { Then: not AfterStop.Keep } ending:
+                Put(replica with { Next = plan, Phase = ending with { Then = AfterStop.Replace, Wanted = ending.Wanted || ending.Then == AfterStop.Remove } });
+                break;
+            case ReplicaPhase.Changing changing:
+                var wanted = changing.Wanted || changing.What == AfterStop.Remove || replica.Unplanned;
+                Put(replica with { Next = plan, Unplanned = false, Phase = changing with { Wanted = wanted } });
+                break;
+            case var _ when PlanHash.Of(plan.Process) != PlanHash.Of(replica.Process):
+                Change(replica with { Next = plan }, AfterStop.Replace, replica.Wanted);
+                break;
+            default:
+                Put(replica with { Agent = plan.Agent });
+                break;
+        }
+    }
+
     private void Change(AgentReplica replica, AfterStop what, bool wanted)
     {
         if (replica.Phase is ReplicaPhase.Off or ReplicaPhase.Waiting)
@@ -51,12 +81,45 @@ internal sealed partial class AgentMachine
         }
     }
 
+    /// <summary>The supervisor has exchanged or forgotten it: it rests on its new plan, unless a newer one has come meanwhile.</summary>
+    private void Changed(AgentReplica replica, ReplicaPhase.Changing changing, string? error)
+    {
+        var forgotten = changing.What == AfterStop.Remove;
+        switch (replica)
+        {
+            case { Unplanned: true } when !forgotten:
+                Down(replica, AfterStop.Remove, wanted: false);
+                break;
+            case { Next: null } when forgotten:
+                Drop(replica);
+                break;
+            case { Next: { } next } when !forgotten && PlanHash.Of(next.Process) == PlanHash.Of(replica.Process):
+                Put(Settled(replica with { Agent = next.Agent, Next = null }, changing.Wanted, error));
+                break;
+            case { Next: not null }:
+                Down(replica with { Known = !forgotten }, AfterStop.Replace, changing.Wanted);
+                break;
+            default:
+                Put(Settled(replica, changing.Wanted, error));
+                break;
+        }
+    }
+
+    private AgentReplica Settled(AgentReplica replica, bool wanted, string? error) =>
+        replica with { Fault = error ?? replica.Fault, Seen = null, Phase = error is null ? Rest(wanted) : new ReplicaPhase.Off(error) };
+
     /// <summary>Nothing of it runs any more: what now.</summary>
     private void Down(AgentReplica replica, AfterStop what, bool wanted)
     {
         if (what == AfterStop.Replace && replica.Next is { } next)
         {
-            var plain = New(next.Agent, next.Process, Rest(wanted)) with { Waived = replica.Waived, SpawnedBefore = replica.Spawned };
+            var plain = New(next.Agent, next.Process, Rest(wanted)) with
+            {
+                Waived = replica.Waived,
+                SpawnedBefore = replica.Spawned,
+                Survivors = replica.Survivors,
+                Fault = replica.Survivors.IsEmpty ? null : replica.Fault,
+            };
             if (replica.Known)
             {
                 var op = NextOp();

@@ -51,10 +51,11 @@ internal sealed partial class AgentMachine
                 StartWanted(e.Names, e.Dependencies);
                 break;
             case HostEvent.StopWanted e:
+                var running = e.Names.Where(n => _replicas.GetValueOrDefault(n)?.Phase is ReplicaPhase.Up or ReplicaPhase.Ending).ToHashSet(StringComparer.Ordinal);
                 Each(e.Names, Stop);
                 if (e.Dependents)
                 {
-                    SendBack();
+                    SendBack(running);
                 }
 
                 break;
@@ -135,27 +136,31 @@ internal sealed partial class AgentMachine
 
     private void Stop(AgentReplica replica) => Put(Wishes.Stop(replica));
 
-    /// <summary>What runs on an agent that is going away altogether stops too, and waits for it again. A job that has done its work may go.</summary>
-    private void SendBack()
+    /// <summary>
+    /// What runs on an agent that is going away altogether stops too, and waits for it again. A job that has done its work may go, and what was down before is
+    /// missed by nobody who runs now.
+    /// </summary>
+    /// <param name="leaving">What this request stops; what is sent back joins it.</param>
+    private void SendBack(HashSet<string> leaving)
     {
         bool again;
         do
         {
             again = false;
-            foreach (var replica in _order.Select(n => _replicas[n]).Where(r => r.Phase is ReplicaPhase.Up && r.Agent.DependsOn.Any(IsLeaving)).ToList())
+            foreach (var replica in _order.Select(n => _replicas[n]).Where(r => r.Phase is ReplicaPhase.Up && r.Agent.DependsOn.Any(d => IsLeaving(d, leaving))).ToList())
             {
                 Put(replica with { Phase = new ReplicaPhase.Ending(AfterStop.Keep, Wanted: true, Op: null), Waived = false });
-                again = true;
+                again |= leaving.Add(replica.Name);
             }
         }
         while (again);
     }
 
-    private bool IsLeaving(Dependency dependency)
+    private bool IsLeaving(Dependency dependency, HashSet<string> leaving)
     {
         var replicas = _order.Select(n => _replicas[n]).Where(r => r.Agent.Name == dependency.Target).ToList();
         return dependency is { On: DependencyKind.Agent, Until: DependencyCondition.Started or DependencyCondition.Ready }
-            && replicas.Count > 0 && replicas.TrueForAll(r => r.Phase is ReplicaPhase.Ending or ReplicaPhase.Off);
+            && replicas.Exists(r => leaving.Contains(r.Name)) && replicas.TrueForAll(r => r.Phase is ReplicaPhase.Ending or ReplicaPhase.Off);
     }
 
     /// <summary>It does not follow the coming start of <paramref name="names"/>.</summary>
@@ -214,13 +219,11 @@ internal sealed partial class AgentMachine
                 Put(answered.Seen is { } seen ? Told(answered, seen) : answered);
                 break;
             case ReplicaPhase.Ending ending when ending.Op == e.Op:
-                Down(replica with { Fault = e.Error, Survivors = e.Survivors }, ending.Then, ending.Wanted);
-                break;
-            case ReplicaPhase.Changing { What: AfterStop.Remove } changing when changing.Op == e.Op:
-                Drop(replica);
+                // Nothing is started beside what outlived KILL: it may still hold ports and files.
+                Down(replica with { Fault = e.Error, Survivors = e.Survivors }, ending.Then, ending.Wanted && e.Survivors.IsEmpty);
                 break;
             case ReplicaPhase.Changing changing when changing.Op == e.Op:
-                Put(replica with { Fault = e.Error, Seen = null, Phase = e.Error is null ? Rest(changing.Wanted) : new ReplicaPhase.Off(e.Error) });
+                Changed(replica, changing, e.Error);
                 break;
         }
     }

@@ -87,6 +87,9 @@ internal sealed record AgentReplica
     /// <summary>The plan that is to replace this one.</summary>
     internal (AgentPlan Agent, ProcessPlan Process)? Next { get; init; }
 
+    /// <summary>Its name went out of the plan while the supervisor was exchanging it.</summary>
+    internal bool Unplanned { get; init; }
+
     /// <summary>The exit of this round; null when there was none.</summary>
     internal ExitInfo? Exit => Seen?.LastExit is { } exit && exit != ExitBefore ? exit : null;
 

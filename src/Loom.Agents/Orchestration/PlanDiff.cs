@@ -73,9 +73,10 @@ internal static class PlanDiff
     private static IEnumerable<string> Processes(AgentPlan agent) => agent.Processes.Select(p => $"{p.Name} {PlanHash.Of(p)}");
 
     private static bool SameWiring(AgentPlan a, AgentPlan b) =>
-        a.RestartsWithDependencies == b.RestartsWithDependencies && a.IsMain == b.IsMain && a.DependsOn.SequenceEqual(b.DependsOn) && Same(a.Watch, b.Watch);
+        a.RestartsWithDependencies == b.RestartsWithDependencies && a.IsMain == b.IsMain && a.DependsOn.SequenceEqual(b.DependsOn) && SameWatch(a.Watch, b.Watch);
 
-    private static bool Same(WatchPlan? a, WatchPlan? b) =>
+    /// <summary>Whether the same changes reload; arrays are compared by what they hold.</summary>
+    internal static bool SameWatch(WatchPlan? a, WatchPlan? b) =>
         a is null || b is null
             ? a is null && b is null
             : a.Paths.SequenceEqual(b.Paths) && a.Include.SequenceEqual(b.Include) && a.Exclude.SequenceEqual(b.Exclude) && a.Check.SequenceEqual(b.Check)

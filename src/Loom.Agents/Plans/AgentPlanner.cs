@@ -22,7 +22,8 @@ internal sealed class AgentPlanner(
     /// <summary>The plan; null when nothing can run it, which was reported.</summary>
     public AgentPlan? Plan(RosterAgent agent)
     {
-        var replicas = agent.IsMain && surroundings.Kind == RosterKind.Script ? 1 : (int)settings.Get(AgentSettings.Replicas, agent.Name);
+        // Its end ends the run: there is one end, so there is one of it.
+        var replicas = agent.IsMain ? 1 : (int)settings.Get(AgentSettings.Replicas, agent.Name);
         var processes = ImmutableArray.CreateBuilder<ProcessPlan>(replicas);
         for (var replica = 0; replica < replicas; replica++)
         {
@@ -70,7 +71,7 @@ internal sealed class AgentPlanner(
             WorkingDirectory = LateReference.Fill(settings.Get(AgentSettings.Child.Cwd, agent.Name), late),
             Environment = environment,
             Restart = single || agent.IsMain ? RestartPolicy.Never : ChildReading.Restart(settings, AgentSettings.Child, agent.Name),
-            Ready = ProbeReading.Ready(settings, agent.Name, late),
+            Ready = ProbeReading.Ready(settings, agent.Name, late, linesAreRead: !single),
             Live = ProbeReading.Live(settings, agent.Name, late),
             SuccessCodes = Codes(AgentSettings.SuccessCodes, agent.Name),
             FatalCodes = Codes(AgentSettings.FatalCodes, agent.Name),

@@ -8,10 +8,14 @@ namespace Loom.Agents.Plans;
 internal static class ProbeReading
 {
     /// <summary>When it counts as ready; null = alive for one second.</summary>
-    public static ProbePlan? Ready(SettingsSnapshot settings, string agent, Func<string, string?> late)
+    /// <param name="settings">The configuration.</param>
+    /// <param name="agent">Whose.</param>
+    /// <param name="late">What is known only now.</param>
+    /// <param name="linesAreRead">False: its output goes to a terminal, so no line can make it ready and a log probe reads as none.</param>
+    public static ProbePlan? Ready(SettingsSnapshot settings, string agent, Func<string, string?> late, bool linesAreRead)
     {
         var check = Check(settings, AgentSettings.Ready, agent, late)
-            ?? (settings.GetOrNull(AgentSettings.ReadyLog, agent) is { } pattern ? new ProbeCheck.Log(LateReference.Fill(pattern, late)) : null);
+            ?? (linesAreRead && settings.GetOrNull(AgentSettings.ReadyLog, agent) is { } pattern ? new ProbeCheck.Log(LateReference.Fill(pattern, late)) : null);
         var within = settings.Get(AgentSettings.ReadyWithin, agent);
         return check is null ? null : Probe(settings, AgentSettings.Ready, agent, check) with { Within = within };
     }

@@ -29,13 +29,13 @@ internal sealed class FilePoll(string path, WatchFilter filter)
         return before is null ? [] : [.. now.Where(f => !before.TryGetValue(f.Key, out var old) || old != f.Value).Select(f => f.Key).Concat(before.Keys.Where(f => !now.ContainsKey(f)))];
     }
 
-    /// <summary>Every file that counts in a folder below the watched one, relative to the watched one.</summary>
+    /// <summary>Every file that counts in a folder below the watched one, or in itself (empty), relative to the watched one.</summary>
     internal static IReadOnlyCollection<string> Files(string path, string below, WatchFilter filter)
     {
         var found = new Dictionary<string, (DateTime, long)>(StringComparer.Ordinal);
         try
         {
-            new FilePoll(path, filter).Walk(new DirectoryInfo(Path.Combine(path, below)), below + "/", found);
+            new FilePoll(path, filter).Walk(new DirectoryInfo(Path.Combine(path, below)), below.Length == 0 ? below : below + "/", found);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,11 +1,12 @@
 using Loom.Core.Loops;
+using Loom.Processes;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Agents.Reload;
 
 /// <summary>
-/// Tells of changed files below one path: by inotify while that works, else by a look each second. It stops working when the user's watches run out, and when
-/// the folder itself goes away, as another branch checked out may do.
+/// Tells of changed files below one path: by inotify while that works, else by a look each second. It stops working when the user's watches run out. The kernel
+/// watches a folder, not its name: when another one takes its place, as a branch checked out may do, that one is watched, and what it holds has changed.
 /// </summary>
 internal sealed class FileWatch : IAsyncDisposable
 {
@@ -17,8 +18,8 @@ internal sealed class FileWatch : IAsyncDisposable
     private readonly Action<string, string> _polls;
     private readonly TimeProvider _time;
     private readonly BackgroundLoop _loop;
-    private readonly string _folder;
     private FileSystemWatcher? _kernel;
+    private (string Folder, FileIdentity? Identity) _armed;
     private volatile string? _whyNotKernel;
 
     /// <param name="path">Absolute file or folder.</param>
@@ -35,7 +36,7 @@ internal sealed class FileWatch : IAsyncDisposable
         _changed = changed;
         _polls = polls;
         _time = time;
-        _folder = Directory.Exists(path) ? path : Path.GetDirectoryName(path)!;
+        _armed = Now();
         if (kernel)
         {
             TryKernel();
@@ -57,13 +58,27 @@ internal sealed class FileWatch : IAsyncDisposable
         _kernel?.Dispose();
     }
 
+    /// <summary>The folder that tells of the path, and which one that is just now: the path itself, or what holds it.</summary>
+    private (string Folder, FileIdentity? Identity) Now()
+    {
+        var folder = Directory.Exists(_path) ? _path : Path.GetDirectoryName(_path)!;
+        return (folder, FileIdentity.Of(folder));
+    }
+
     private void TryKernel()
     {
+        _kernel?.Dispose();
+        _kernel = null;
+        if (_armed.Identity is null)
+        {
+            return; // the next look may find it
+        }
+
         try
         {
-            _kernel = new FileSystemWatcher(_folder)
+            _kernel = new FileSystemWatcher(_armed.Folder)
             {
-                IncludeSubdirectories = _folder == _path,
+                IncludeSubdirectories = _armed.Folder == _path,
                 NotifyFilter = NotifyFilters.FileName | NotifyFilters.DirectoryName | NotifyFilters.LastWrite | NotifyFilters.Size | NotifyFilters.CreationTime,
             };
             _kernel.Changed += (_, e) => Told(e.FullPath);
@@ -79,7 +94,35 @@ internal sealed class FileWatch : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or ArgumentException or UnauthorizedAccessException)
         {
-            GiveUp(e);
+            if (Directory.Exists(_armed.Folder))
+            {
+                GiveUp(e);
+            }
+            else
+            {
+                _armed = default; // gone under our hands: whatever comes is another one
+            }
+        }
+    }
+
+    /// <summary>Watches what is there now, if that is another folder than before.</summary>
+    private void FollowFolder()
+    {
+        var now = Now();
+        if (now == _armed)
+        {
+            return;
+        }
+
+        _armed = now;
+        TryKernel();
+        if (now.Folder == _path)
+        {
+            TellAll(string.Empty);
+        }
+        else if (File.Exists(_path))
+        {
+            Tell(_path, Path.GetFileName(_path));
         }
     }
 
@@ -116,11 +159,16 @@ internal sealed class FileWatch : IAsyncDisposable
             else if (!relative.Split('/').Any(part => WatchFilter.IsNever(part)))
             {
                 // What came with a folder moved in, or was made before the kernel watched it, is told of by nobody else.
-                foreach (var file in FilePoll.Files(_path, relative, _filter))
-                {
-                    _changed(Path.Combine(_path, file));
-                }
+                TellAll(relative);
             }
+        }
+    }
+
+    private void TellAll(string below)
+    {
+        foreach (var file in FilePoll.Files(_path, below, _filter))
+        {
+            _changed(Path.Combine(_path, file));
         }
     }
 
@@ -137,9 +185,9 @@ internal sealed class FileWatch : IAsyncDisposable
         FilePoll? poll = null;
         while (true)
         {
-            if (ByKernel && !Directory.Exists(_folder))
+            if (ByKernel)
             {
-                _whyNotKernel = "the folder was not there for a while";
+                FollowFolder();
             }
 
             if (_whyNotKernel is { } why && poll is null)

@@ -9,6 +9,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Loom.Agents.Reload;
 
+/// <summary>Begins to watch a path; see <see cref="FileWatch"/>.</summary>
+internal delegate IAsyncDisposable PathWatch(string path, WatchFilter filter, Action<string> changed, Action<string, string> polls);
+
 /// <summary>
 /// Reloads agents when their files change: watches what the plan in force names, lets <see cref="ReloadMachine"/> decide, and keeps the old process while the
 /// check fails. One loop owns it all; checks run beside it, as supervised processes.
@@ -32,12 +35,24 @@ public sealed partial class HotReload : IAsyncDisposable
     private readonly CancellationTokenSource _end = new();
     private readonly List<Task> _work = [];
     private readonly HashSet<string> _causes = new(StringComparer.Ordinal);
+    private readonly PathWatch _watch;
     private ProjectPlan? _armed;
     private int _disposed;
 
     /// <summary>Begins to watch.</summary>
     public HotReload(AgentHost host, ISupervisor supervisor, TimeProvider time, ILogger logger)
+        : this(host, supervisor, time, logger, (path, filter, changed, polls) => new FileWatch(path, filter, changed, polls, time, logger))
     {
+    }
+
+    /// <param name="host">Whose agents.</param>
+    /// <param name="supervisor">Runs the checks.</param>
+    /// <param name="time">Clock of the quiet times.</param>
+    /// <param name="logger">Where reloads are reported.</param>
+    /// <param name="watch">Watches one path.</param>
+    internal HotReload(AgentHost host, ISupervisor supervisor, TimeProvider time, ILogger logger, PathWatch watch)
+    {
+        _watch = watch;
         _host = host;
         _supervisor = supervisor;
         _time = time;
@@ -102,7 +117,7 @@ public sealed partial class HotReload : IAsyncDisposable
         }
     }
 
-    /// <summary>Watches what the plan in force names, and nothing else.</summary>
+    /// <summary>Watches what the plan in force names, and nothing else. A watch that stays the same is not touched; one that differs goes on where the old one stood.</summary>
     private void Arm()
     {
         var plan = _host.Plan;
@@ -112,17 +127,28 @@ public sealed partial class HotReload : IAsyncDisposable
         }
 
         _armed = plan;
-        foreach (var old in _agents.Values.ToList())
+        var before = _agents.ToDictionary(StringComparer.Ordinal);
+        _agents.Clear();
+        foreach (var agent in plan.Agents)
         {
-            _agents.Remove(old.Plan.Name);
-            Begin(old.DisposeAsync().AsTask());
+            var old = before.GetValueOrDefault(agent.Name);
+            if (old is not null && PlanDiff.SameWatch(old.Plan.Watch, agent.Watch))
+            {
+                old.Plan = agent;
+                _agents.Add(agent.Name, old);
+                before.Remove(agent.Name);
+            }
+            else if (agent.Watch is { } watch)
+            {
+                var watched = new Watched(agent, ReloadMachine.Begin(agent.Name, watch, old?.State));
+                _agents.Add(agent.Name, watched);
+                watched.Watch(_watch, path => Post(() => Apply(watched, new ReloadEvent.Changed(Path.GetRelativePath(plan.ProjectFolder, path)))), (path, why) => Post(() => Polls(path, why)));
+            }
         }
 
-        foreach (var agent in plan.Agents.Where(a => a.Watch is not null))
+        foreach (var old in before.Values)
         {
-            var watched = new Watched(agent);
-            _agents.Add(agent.Name, watched);
-            watched.Watch(path => Post(() => Apply(watched, new ReloadEvent.Changed(Path.GetRelativePath(plan.ProjectFolder, path)))), (path, why) => Post(() => Polls(path, why)), _time, _logger);
+            Begin(old.DisposeAsync().AsTask());
         }
     }
 
@@ -198,7 +224,13 @@ public sealed partial class HotReload : IAsyncDisposable
             LogCheckFailed(_logger, agent.Plan.Name, failure);
         }
 
-        Post(() => Apply(agent, new ReloadEvent.Checked(failure)));
+        Post(() =>
+        {
+            if (_agents.GetValueOrDefault(agent.Plan.Name) is { } now) // under the plan in force, whichever that is by now
+            {
+                Apply(now, new ReloadEvent.Checked(failure));
+            }
+        });
     }
 
     /// <summary>Runs the check of an agent to its end, or to the limit.</summary>
@@ -254,18 +286,18 @@ public sealed partial class HotReload : IAsyncDisposable
     }
 
     /// <summary>One agent whose files are watched.</summary>
-    private sealed class Watched(AgentPlan plan) : IAsyncDisposable
+    private sealed class Watched(AgentPlan plan, ReloadState state) : IAsyncDisposable
     {
-        private ImmutableArray<FileWatch> _watches = [];
+        private ImmutableArray<IAsyncDisposable> _watches = [];
 
-        internal AgentPlan Plan { get; } = plan;
+        internal AgentPlan Plan { get; set; } = plan;
 
-        internal ReloadState State { get; set; } = new() { Debounce = plan.Watch!.Debounce, Checks = !plan.Watch.Check.IsEmpty };
+        internal ReloadState State { get; set; } = state;
 
-        internal void Watch(Action<string> changed, Action<string, string> polls, TimeProvider time, ILogger logger)
+        internal void Watch(PathWatch watch, Action<string> changed, Action<string, string> polls)
         {
             var filter = new WatchFilter(Plan.Watch!);
-            _watches = [.. Plan.Watch!.Paths.Select(p => new FileWatch(p, filter, changed, polls, time, logger))];
+            _watches = [.. Plan.Watch!.Paths.Select(p => watch(p, filter, changed, polls))];
         }
 
         public async ValueTask DisposeAsync()

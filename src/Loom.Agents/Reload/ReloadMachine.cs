@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Loom.Agents.Plans;
 
 namespace Loom.Agents.Reload;
 
@@ -43,6 +44,9 @@ internal abstract record ReloadAction
 /// <summary>Where the watch over one agent stands. Immutable.</summary>
 internal sealed record ReloadState
 {
+    /// <summary>Name of the agent.</summary>
+    internal required string Agent { get; init; }
+
     /// <summary>Quiet time before a change acts.</summary>
     internal required TimeSpan Debounce { get; init; }
 
@@ -64,6 +68,9 @@ internal sealed record ReloadState
     /// <summary>Suspended until then; each further change moves it.</summary>
     internal DateTimeOffset? SuspendedUntil { get; init; }
 
+    /// <summary>What runs is older than its files, since a suspension has ended without acting on them.</summary>
+    internal bool Stale { get; init; }
+
     /// <summary>When a tick is wanted; null = none.</summary>
     internal DateTimeOffset? Alarm => SuspendedUntil ?? (Checking is null ? Due : null);
 }
@@ -79,11 +86,20 @@ internal static class ReloadMachine
 
     internal static readonly TimeSpan Window = TimeSpan.FromSeconds(30);
 
+    /// <summary>Where the watch by a plan begins: where it stood under the plan before, so that what is due or under way is not lost.</summary>
+    internal static ReloadState Begin(string agent, WatchPlan plan, ReloadState? before)
+    {
+        var (debounce, checks) = (plan.Debounce, !plan.Check.IsEmpty);
+        return before is null ? new ReloadState { Agent = agent, Debounce = debounce, Checks = checks } : before with { Debounce = debounce, Checks = checks };
+    }
+
     internal static (ReloadState State, ImmutableArray<ReloadAction> Actions) Apply(ReloadState state, ReloadEvent happened, DateTimeOffset now) => happened switch
     {
         ReloadEvent.Changed when state.SuspendedUntil is not null => (state with { SuspendedUntil = now + Window }, []),
         ReloadEvent.Changed e => (Noted(state, e.File, now), []),
-        ReloadEvent.Tick when state.SuspendedUntil is { } until => now < until ? (state, []) : (Resumed(state), [new ReloadAction.Note(null)]),
+        ReloadEvent.Tick when state.SuspendedUntil is { } until => now < until
+            ? (state, [])
+            : (Resumed(state), [new ReloadAction.Note($"changed while suspended; save once more or loom restart {state.Agent}")]),
         ReloadEvent.Tick when state.Checking is null && state.Due <= now => Act(state, now),
         ReloadEvent.Checked e when state.Checking is { } files => Judge(state with { Checking = null }, files, e.Failure),
         _ => (state, []),
@@ -92,7 +108,7 @@ internal static class ReloadMachine
     private static ReloadState Noted(ReloadState state, string file, DateTimeOffset now) =>
         state with { Files = state.Files.Contains(file) ? state.Files : state.Files.Add(file), Due = now + state.Debounce };
 
-    private static ReloadState Resumed(ReloadState state) => state with { SuspendedUntil = null, Attempts = [], Files = [], Due = null };
+    private static ReloadState Resumed(ReloadState state) => state with { SuspendedUntil = null, Attempts = [], Files = [], Due = null, Stale = true };
 
     private static (ReloadState, ImmutableArray<ReloadAction>) Act(ReloadState state, DateTimeOffset now)
     {
@@ -109,15 +125,19 @@ internal static class ReloadMachine
         }
 
         var acting = state with { Attempts = attempts, Files = [], Due = null };
-        return state.Checks
-            ? (acting with { Checking = state.Files }, [new ReloadAction.Check()])
-            : (acting, [new ReloadAction.Reload(Reason(state.Files))]);
+        var reload = new ReloadAction.Reload(Reason(state.Files));
+        return state switch
+        {
+            { Checks: true } => (acting with { Checking = state.Files }, [new ReloadAction.Check()]),
+            { Stale: true } => (acting with { Stale = false }, [new ReloadAction.Note(null), reload]),
+            _ => (acting, [reload]),
+        };
     }
 
     private static (ReloadState, ImmutableArray<ReloadAction>) Judge(ReloadState state, ImmutableArray<string> files, string? failure) => (state, failure) switch
     {
         ({ Files.IsEmpty: false }, _) => (state with { Files = [.. files.Union(state.Files)] }, []), // its time comes with the next tick
-        (_, null) => (state, [new ReloadAction.Note(null), new ReloadAction.Reload(Reason(files))]),
+        (_, null) => (state with { Stale = false }, [new ReloadAction.Note(null), new ReloadAction.Reload(Reason(files))]),
         _ => (state, [new ReloadAction.Note("reload failed: " + failure)]),
     };
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
 using Loom.Agents.Settings;
 using Loom.Cli.Composition;
 using Loom.Cli.Terminal;
@@ -57,9 +58,11 @@ public static class ProcessConfiguration
         var first = errors[0];
         var more = errors.Count > 1 ? string.Create(CultureInfo.InvariantCulture, $" (and {errors.Count - 1} more: loom config check --json)") : "";
         var words = string.Join(' ', new[] { first.Message, first.Allowed is { } allowed ? $"not one of: {allowed}" : "" }.Where(w => w.Length > 0));
+        using var check = JsonDocument.Parse(ConfigJson.Check(result));
         return new CliError(ExitCode.Usage, string.Create(CultureInfo.InvariantCulture, $"CFG{(int)first.Code:000}"), $"{first.Key ?? first.Variable ?? "configuration"}: {words}{more}", first.Fix)
         {
             Place = new CliErrorPlace(first.Key, first.Source?.File, NullIfNone(first.Source?.Line), NullIfNone(first.Source?.Column)),
+            Errors = check.RootElement.GetProperty("errors").Clone(),
         };
     }
 

@@ -17,12 +17,15 @@ public sealed class CliError(int exit, string code, string message, string? fix 
     /// <summary>Where it is wrong, for an error of configuration; null for any other.</summary>
     public CliErrorPlace? Place { get; init; }
 
+    /// <summary>All errors of a configuration as JSON, since this one is only the first; null for any other failure.</summary>
+    public JsonElement? Errors { get; init; }
+
     /// <summary>Writes the error to stderr: text, or with <c>--json</c> the documented one-line object.</summary>
     public void WriteTo(Terminal terminal)
     {
         if (terminal.Json)
         {
-            var body = new CliErrorBody(code, Message, Place?.Key, Place?.File, Place?.Line, Place?.Column, fix, exit);
+            var body = new CliErrorBody(code, Message, Place?.Key, Place?.File, Place?.Line, Place?.Column, fix, exit, Errors);
             terminal.Err.WriteLine(JsonSerializer.Serialize(new CliErrorDocument(body), CliErrorJson.Default.CliErrorDocument));
             return;
         }
@@ -40,7 +43,7 @@ public sealed record CliErrorPlace(string? Key, string? File, int? Line, int? Co
 
 internal sealed record CliErrorDocument(CliErrorBody Error);
 
-internal sealed record CliErrorBody(string Code, string Message, string? Key, string? File, int? Line, int? Column, string? Fix, int Exit);
+internal sealed record CliErrorBody(string Code, string Message, string? Key, string? File, int? Line, int? Column, string? Fix, int Exit, JsonElement? Errors);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(CliErrorDocument))]

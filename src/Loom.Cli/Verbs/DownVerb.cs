@@ -37,7 +37,7 @@ internal static class DownVerb
         var timeout = parse.GetValue(s_timeout) ?? s_patience;
         var (all, sweep) = (parse.GetValue(s_all), parse.GetValue(s_orphans));
         ImmutableArray<RunDirectory> projects = all ? LiveProjects.Find() : sweep ? [] : [RunDirectory.Of(context.ProjectFolder())];
-        var stopped = await Task.WhenAll(projects.Select(p => StopAsync(context, p, timeout, parse.GetValue(s_force), cancellationToken))).ConfigureAwait(false);
+        var stopped = await Task.WhenAll(projects.Select(p => StopAsync(context, p, timeout, parse.GetValue(s_force), all, cancellationToken))).ConfigureAwait(false);
         var orphans = sweep ? await SweepAsync(context, cancellationToken).ConfigureAwait(false) : null;
         if (context.Terminal.Json)
         {
@@ -58,7 +58,7 @@ internal static class DownVerb
         return survivors.Length == 0 ? ExitCode.Ok : throw new CliError(ExitCode.Failed, "SURVIVORS", $"still alive: {string.Join("; ", survivors)}", "end them by pid");
     }
 
-    private static async Task<StoppedProject> StopAsync(VerbContext context, RunDirectory project, TimeSpan timeout, bool force, CancellationToken cancellationToken)
+    private static async Task<StoppedProject> StopAsync(VerbContext context, RunDirectory project, TimeSpan timeout, bool force, bool all, CancellationToken cancellationToken)
     {
         try
         {
@@ -69,7 +69,7 @@ internal static class DownVerb
         {
             return new StoppedProject(project.Project, true, [], e.Message);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (all && e is (IOException or UnauthorizedAccessException))
         {
             return new StoppedProject(project.Project, true, [$"{project.Project}: {e.Message}"], null); // the others are still told
         }

@@ -42,6 +42,11 @@ internal static class LoomAnswers
             if (line.StartsWith("{\"error\"", StringComparison.Ordinal) && TryComplete(new StringBuilder(), line) is { } document)
             {
                 var error = document.GetProperty("error");
+                if (error.TryGetProperty("errors", out _))
+                {
+                    return Faults(error);
+                }
+
                 return new LoomException(exit, Text(error, "code") ?? "FAILED", Text(error, "message") ?? "loom failed", Text(error, "fix"));
             }
         }

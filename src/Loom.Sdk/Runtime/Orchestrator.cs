@@ -23,6 +23,7 @@ public sealed class Orchestrator : IAsyncDisposable
     private Task _looking = Task.CompletedTask;
     private ImmutableArray<ProcessInfo> _processes = [];
     private int _started;
+    private int _disposed;
 
     /// <summary>Creates one; nothing is started.</summary>
     /// <param name="config">What it runs.</param>
@@ -87,11 +88,16 @@ public sealed class Orchestrator : IAsyncDisposable
     /// <param name="cancellationToken">Ends all patience: the runtime is killed, and its guardian ends what is left.</param>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
-        if (_program is not { } program)
+        if (_program is not { } program || Volatile.Read(ref _disposed) != 0)
         {
             return;
         }
 
+        await EndAsync(program, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task EndAsync(LoomProgram program, CancellationToken cancellationToken)
+    {
         program.CloseInput();
         using (cancellationToken.Register(program.Kill))
         {
@@ -105,8 +111,17 @@ public sealed class Orchestrator : IAsyncDisposable
     /// <summary>Stops what still runs.</summary>
     public async ValueTask DisposeAsync()
     {
-        await StopAsync(CancellationToken.None).ConfigureAwait(false);
-        _program?.Dispose();
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        if (_program is { } program)
+        {
+            await EndAsync(program, CancellationToken.None).ConfigureAwait(false);
+            program.Dispose();
+        }
+
         _over.Dispose();
     }
 

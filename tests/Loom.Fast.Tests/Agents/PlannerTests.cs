@@ -156,6 +156,24 @@ public sealed class PlannerTests
         process.Console.ShouldBe(ProcessConsole.Terminal);
     }
 
+    [Theory]
+    [InlineData(RosterKind.Script, 0, false)]
+    [InlineData(RosterKind.ProjectWithMain, 0, true)]
+    [InlineData(RosterKind.ProjectWithMain, 2, true)]
+    public void Plan_Main_IsOneAndHasNoProbeThatCannotWork(RosterKind kind, int replicas, bool log)
+    {
+        var project = new PlannedProject($$"""
+            [agents.main]
+            script = "main.py"
+            replicas = {{replicas}}
+            ready = { log = "up" }
+            """).File("main.py");
+        project.Surroundings = project.Surroundings with { Kind = kind, Scripts = kind == RosterKind.Script ? ["/project/main.py"] : [] };
+        var process = project.Planning().Plan.Agents.Single(a => a.IsMain).Processes.ShouldHaveSingleItem();
+        process.Name.ShouldBe("main");
+        (process.Ready?.Check is ProbeCheck.Log).ShouldBe(log); // a terminal's lines are not read
+    }
+
     [Fact]
     public void Plan_ExampleOfTheConfigurationSpec_LoadsUnchanged()
     {

@@ -60,6 +60,39 @@ public sealed class AgentHostTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Restart_Survivors_AreThrownAndNothingStartsBesideThem()
+    {
+        await using var host = Host(Project(Agent("a")));
+        await host.StartAsync(["a"], true, default);
+        _supervisor.StopFault = new SurvivorsException(["42 (stuck)"]);
+        (await Should.ThrowAsync<SurvivorsException>(() => host.RestartAsync(["a"], false, default).WaitAsync(s_deadline))).Survivors.ShouldBe(["42 (stuck)"]);
+        host.Agents.Single().State.ShouldBe(ProcessState.Failed);
+        await host.StartAsync(["a"], true, default);
+        await host.ApplyAsync(Project(Agent("a").With(p => p with { Command = ["other"] })), default).WaitAsync(s_deadline);
+        host.Agents.Single().State.ShouldBe(ProcessState.Failed);
+        _supervisor.Calls.Count(c => c == "start a").ShouldBe(2); // the first, and the one asked for by name
+    }
+
+    [Fact]
+    public async Task Apply_Second_WaitsForTheFirst()
+    {
+        await using var host = Host(Project(Agent("a")));
+        await host.StartAsync(null, true, default);
+        var stopped = _supervisor.HoldStops();
+        var first = host.ApplyAsync(Project(), default);
+        var second = host.ApplyAsync(Project(Agent("a")), default);
+        using var gone = new CancellationTokenSource();
+        var third = host.ApplyAsync(Project(Agent("b")), gone.Token);
+        await gone.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(() => third);
+        second.IsCompleted.ShouldBeFalse();
+        stopped.SetResult();
+        (await first.WaitAsync(s_deadline)).Generation.ShouldBe(2);
+        (await second.WaitAsync(s_deadline)).Generation.ShouldBe(3);
+        _supervisor.Calls.ShouldBe(["add a", "start a", "stop a", "remove a", "add a", "start a"]);
+    }
+
+    [Fact]
     public async Task Start_SupervisorRefuses_FailsWithItsWords()
     {
         _supervisor.StartFault = new ObjectDisposedException(null, "the supervisor failed: no memory");
@@ -91,6 +124,16 @@ public sealed class AgentHostTests : IAsyncDisposable
         var end = await host.MainEnded.WaitAsync(s_deadline);
         end.ExitCode.ShouldBe(137);
         end.Reason.ShouldBe("killed by signal 9");
+    }
+
+    [Fact]
+    public async Task Main_Refused_RunEndsWithTheReason()
+    {
+        _supervisor.AddFault = new ArgumentException("no line can make it ready");
+        await using var host = Host(Project(Agent("main") with { IsMain = true }));
+        await host.StartAsync(null, true, default).WaitAsync(s_deadline);
+        var end = await host.MainEnded.WaitAsync(s_deadline);
+        (end.ExitCode, end.State, end.Reason).ShouldBe((1, ProcessState.Failed, "no line can make it ready"));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Loom.Agents.Orchestration;
+using Loom.Agents.Plans;
 using Loom.Processes;
 using Shouldly;
 using Xunit;
@@ -196,6 +197,22 @@ public sealed class AgentMachineTests
     }
 
     [Fact]
+    public void Stop_WithDependents_WhatWasDownBeforeIsMissedByNobody()
+    {
+        var stage = new Stage(Project(Agent("db"), Agent("worker", "db"), Agent("web", "worker"), Agent("other"))).Start();
+        stage.Ready("db", "other").Ready("worker").Ready("web").Stop("db").Take();
+        stage.StopWithDependents("other").Take().ShouldBe(["stop other"]); // worker was left running without db
+        stage.StopWithDependents("db").Take().ShouldBeEmpty();
+        stage.Shown("worker").ShouldBe("ready");
+
+        stage = new Stage(Project(Agent("db"), Agent("worker", "db"), Agent("other"))).Start("other");
+        stage.Do(new HostEvent.StartWanted(["worker"], Dependencies: false)).Ready("worker", "other").Take();
+        stage.StopWithDependents("other").Take().ShouldBe(["stop other"]); // db never was up
+        stage.Start("db").Ready("db").Take();
+        stage.StopWithDependents("db").Take().ShouldContain("stop worker");
+    }
+
+    [Fact]
     public void Restart_WithoutDependencies_NobodyFollows()
     {
         var stage = new Stage(Project(Agent("db"), Agent("api", "db") with { RestartsWithDependencies = true })).Start();
@@ -303,6 +320,57 @@ public sealed class AgentMachineTests
     }
 
     [Fact]
+    public void Plan_BackWhileItIsBeingRemoved_StaysAndRunsAgain()
+    {
+        var both = Project(Agent("x"), Agent("keep"));
+        var stage = UpByHand(both);
+        stage.Do(new HostEvent.PlanWanted(Project(Agent("keep")))).Take().ShouldBe(["stop x"]);
+        stage.Do(new HostEvent.PlanWanted(both));
+        Carry(stage);
+        stage.Shown("x").ShouldBe("running");
+
+        stage.Ready("x").Do(new HostEvent.PlanWanted(Project(Agent("keep"))));
+        stage.CarryNext(); // stopped: the supervisor is to forget it
+        stage.Do(new HostEvent.PlanWanted(both));
+        Carry(stage);
+        stage.Shown("x").ShouldBe("running");
+        stage.Take().Count(a => a == "start x").ShouldBe(2);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Plan_RevertedWhileItIsBeingPutInForce_TheNewestRuns(int carried)
+    {
+        var first = Project(Agent("x"));
+        var stage = UpByHand(first);
+        stage.Do(new HostEvent.PlanWanted(Project(Agent("x").With(p => p with { Command = ["middle"] }))));
+        for (var i = 0; i < carried; i++)
+        {
+            stage.CarryNext();
+        }
+
+        stage.Do(new HostEvent.PlanWanted(first));
+        Carry(stage);
+        stage.Shown("x").ShouldBe("running");
+        stage.State.Find("x")!.Process.Command.ShouldBe(["x"]);
+        stage.Take().Count(a => a == "start x").ShouldBe(1);
+        stage.Added["x"].Command.ShouldBe(["x"]);
+    }
+
+    [Fact]
+    public void Plan_RemovedWhileItIsExchanged_IsForgotten()
+    {
+        var stage = UpByHand(Project(Agent("x")));
+        stage.Do(new HostEvent.PlanWanted(Project(Agent("x").With(p => p with { Command = ["middle"] }))));
+        stage.CarryNext();
+        stage.Do(new HostEvent.PlanWanted(Project()));
+        Carry(stage);
+        stage.State.Replicas.ShouldBeEmpty();
+        stage.Processes.ShouldBeEmpty();
+    }
+
+    [Fact]
     public void Refused_ByTheSupervisor_FailsAndSaysWhy()
     {
         var stage = new Stage(Project(Agent("a"), Agent("b", "a")), byHand: true).Start();
@@ -317,6 +385,14 @@ public sealed class AgentMachineTests
         AgentNames.Resolve(state, ["writer", "writer-2", "researcher"]).ShouldBe(["writer-1", "writer-2", "researcher"]);
         Should.Throw<UnknownAgentException>(() => AgentNames.Resolve(state, ["reseacher"])).Message
             .ShouldBe("there is no agent 'reseacher'; did you mean 'researcher'? there are: researcher, writer");
+    }
+
+    private static Stage UpByHand(ProjectPlan plan)
+    {
+        var stage = new Stage(plan, byHand: true).Start();
+        Carry(stage);
+        stage.Ready([.. plan.Agents.Select(a => a.Name)]).Take();
+        return stage;
     }
 
     private static bool Started(Stage stage) => stage.Asked.Contains("start a");

@@ -10,6 +10,7 @@ internal sealed class FakeSupervisor : ISupervisor
     private readonly List<string> _calls = [];
     private ImmutableArray<ProcessSnapshot> _processes = [];
     private Action<ProcessSnapshot>? _listener;
+    private Task _stops = Task.CompletedTask;
 
     /// <summary>Requests in order, as <c>start a</c>.</summary>
     internal ImmutableArray<string> Calls
@@ -23,11 +24,22 @@ internal sealed class FakeSupervisor : ISupervisor
         }
     }
 
+    /// <summary>Thrown by each add.</summary>
+    internal Exception? AddFault { get; set; }
+
     /// <summary>Thrown by each start.</summary>
     internal Exception? StartFault { get; set; }
 
     /// <summary>Thrown by each stop.</summary>
     internal Exception? StopFault { get; set; }
+
+    /// <summary>No stop ends before the source is completed.</summary>
+    internal TaskCompletionSource HoldStops()
+    {
+        var source = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _stops = source.Task;
+        return source;
+    }
 
     internal bool Hurried { get; private set; }
 
@@ -39,6 +51,11 @@ internal sealed class FakeSupervisor : ISupervisor
     public Task AddAsync(ProcessPlan plan, bool start, CancellationToken cancellationToken)
     {
         Call("add", plan.Name);
+        if (AddFault is { } fault)
+        {
+            return Task.FromException(fault);
+        }
+
         if (_processes.Any(p => p.Name == plan.Name))
         {
             return Task.FromException(new ArgumentException($"there is already a process '{plan.Name}'"));
@@ -68,10 +85,11 @@ internal sealed class FakeSupervisor : ISupervisor
     public Task StartAsync(string name, CancellationToken cancellationToken) =>
         StartFault is { } fault ? Task.FromException(fault) : Do("start", name, p => p with { State = ProcessState.Running, Spawns = p.Spawns + 1, Pid = 1, Reason = null });
 
-    public Task StopAsync(string name, CancellationToken cancellationToken)
+    public async Task StopAsync(string name, CancellationToken cancellationToken)
     {
+        await _stops;
         var done = Do("stop", name, p => p with { State = ProcessState.Stopped, Pid = null, Reason = "stopped by request" });
-        return StopFault is { } fault ? Task.FromException(fault) : done;
+        await (StopFault is { } fault ? Task.FromException(fault) : done);
     }
 
     public Task RestartAsync(string name, CancellationToken cancellationToken, string? reason = null) =>

@@ -9,7 +9,7 @@ namespace Loom.Fast.Tests.Orchestration;
 public sealed class ReloadMachineTests
 {
     private readonly List<ReloadAction> _did = [];
-    private ReloadState _state = new() { Debounce = TimeSpan.FromMilliseconds(300), Checks = true };
+    private ReloadState _state = new() { Agent = "bot", Debounce = TimeSpan.FromMilliseconds(300), Checks = true };
     private DateTimeOffset _now = DateTimeOffset.UnixEpoch;
 
     [Fact]
@@ -70,8 +70,9 @@ public sealed class ReloadMachineTests
             Save("state.json").After(29).Did().ShouldBeEmpty(); // never quiet for long enough
         }
 
-        After(1.1).Did().ShouldBe([new ReloadAction.Note(null)]);
+        After(1.1).Did().ShouldBe([new ReloadAction.Note("changed while suspended; save once more or loom restart bot")]);
         After(60).Did().ShouldBeEmpty(); // what changed meanwhile is not acted upon: it would only begin anew
+        Save("a.py").After(1).Did().ShouldBe([new ReloadAction.Note(null), new ReloadAction.Reload("reloading: a.py changed")]);
         Save("a.py").After(1).Did().ShouldHaveSingleItem().ShouldBeOfType<ReloadAction.Reload>();
     }
 

@@ -25,6 +25,9 @@ internal sealed class Stage
     /// <summary>Everything asked of the supervisor, as <c>start a</c>.</summary>
     internal List<string> Asked { get; } = [];
 
+    /// <summary>The plan by which each process is known.</summary>
+    internal Dictionary<string, ProcessPlan> Added { get; } = new(StringComparer.Ordinal);
+
     internal IReadOnlyCollection<HostAction> Open => _open;
 
     internal IReadOnlyDictionary<string, ProcessSnapshot> Processes => _processes;
@@ -157,6 +160,7 @@ internal sealed class Stage
 
     private void Fresh(ProcessPlan plan)
     {
+        Added[plan.Name] = plan;
         _processes[plan.Name] = new ProcessSnapshot
         {
             Name = plan.Name,

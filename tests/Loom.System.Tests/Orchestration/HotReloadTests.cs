@@ -177,17 +177,43 @@ public sealed class HotReloadTests : IAsyncDisposable
     }
 
     [Fact(Timeout = 120_000)]
-    public async Task Watch_FolderGoesAwayAndComesBack_IsLookedAtFromThenOn()
+    public async Task Watch_FolderGoesAwayOrIsReplaced_TheNewOneIsWatched()
     {
         using var folder = new TempFolder();
         Directory.CreateDirectory(folder["src"]);
         var told = new System.Collections.Concurrent.ConcurrentQueue<string>();
         await using var watch = new FileWatch(folder["src"], new WatchFilter(new WatchPlan { Paths = [] }), told.Enqueue, (_, _) => { }, TimeProvider.System, NullLogger.Instance);
-        Directory.Delete(folder["src"]);
-        await Deadline.Until(() => !watch.ByKernel, "its end is noticed", s_patience);
+        Directory.CreateDirectory(folder["src.new"]);
+        await File.WriteAllTextAsync(folder["src.new/a.py"], "");
+        Directory.Move(folder["src"], folder["src.old"]); // both within one look
+        Directory.Move(folder["src.new"], folder["src"]);
+        await ToldOfAsync("src/a.py");
+        await File.WriteAllTextAsync(folder["src/b.py"], "");
+        await ToldOfAsync("src/b.py");
+
+        Directory.Delete(folder["src"], recursive: true);
         Directory.CreateDirectory(folder["src"]);
-        await File.WriteAllTextAsync(folder["src/a.py"], "");
-        await Deadline.Until(() => told.Contains(folder["src/a.py"]), "the new file is told of", s_patience);
+        await File.WriteAllTextAsync(folder["src/c.py"], "");
+        await ToldOfAsync("src/c.py");
+        await File.WriteAllTextAsync(folder["src/d.py"], "");
+        await ToldOfAsync("src/d.py");
+        watch.ByKernel.ShouldBeTrue();
+
+        Task ToldOfAsync(string file) => Deadline.Until(() => told.Contains(folder[file]), $"told of {file}", s_patience);
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task Watch_PathNotThereYet_IsWatchedAsTheFolderItBecomes()
+    {
+        using var folder = new TempFolder();
+        var told = new System.Collections.Concurrent.ConcurrentQueue<string>();
+        await using var watch = new FileWatch(folder["out/src"], new WatchFilter(new WatchPlan { Paths = [] }), told.Enqueue, (_, _) => { }, TimeProvider.System, NullLogger.Instance);
+        Directory.CreateDirectory(folder["out/src/deep"]);
+        await File.WriteAllTextAsync(folder["out/src/deep/a.py"], "");
+        await Deadline.Until(() => told.Contains(folder["out/src/deep/a.py"]), "what it came with is told of", s_patience);
+        await File.WriteAllTextAsync(folder["out/src/deep/b.py"], "");
+        await Deadline.Until(() => told.Contains(folder["out/src/deep/b.py"]), "what is below it is watched", s_patience);
+        watch.ByKernel.ShouldBeTrue();
     }
 
     /// <summary>The drill of section 15: the old process serves throughout, the good one is picked up.</summary>

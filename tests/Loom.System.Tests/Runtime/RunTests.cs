@@ -71,7 +71,7 @@ public sealed class RunTests : IDisposable
         await using var loom = RunningLoom.Launch(_folder);
         await loom.WaitReadyAsync();
         (await RunningLoom.RunAsync(_folder, ["run", "ok.sh"])).Exit.ShouldBe(5);
-        (await RunningLoom.RunAsync(_folder, ["status"])).Exit.ShouldBe(0);
+        (await RunningLoom.RunAsync(_folder, ["wait", "beside"])).Exit.ShouldBe(0);
         (await loom.StopAsync()).ShouldBe(0, loom.Err);
     }
 
