@@ -141,7 +141,7 @@ public sealed class DiscoveryTests
         var project = new PlannedProject("[agents.c]\nargs = [\"-v\"]\n").File("agents/a.ts").File("agents/b.dll").File("agents/c.cs");
         Commands(project).ShouldBe(
         [
-            "c: /usr/bin/dotnet run agents/c.cs -- -v",
+            "c: /usr/bin/dotnet run --file agents/c.cs -- -v",
             "a: /usr/bin/node --experimental-strip-types --disable-warning=ExperimentalWarning agents/a.ts",
             "b: /usr/bin/dotnet agents/b.dll",
         ]);
