@@ -41,7 +41,7 @@ internal static class SuperviseVerb
                 ProjectFolder = plan.Project,
                 Executable = plan.Guarded ? Environment.ProcessPath : null,
                 LoomVersion = "internal",
-                Cgroup = plan.Cgroup ? CgroupUse.Auto : CgroupUse.Off,
+                Cgroup = plan.Cgroup ? CgroupUse.Required : CgroupUse.Off,
             },
             signals.Stop).ConfigureAwait(false);
         if (run is null)

@@ -6,9 +6,9 @@ public enum CgroupUse
     /// <summary>Never.</summary>
     Off,
 
-    /// <summary>Where the group this program runs in may be divided; else limits fall back to what works without.</summary>
+    /// <summary>For processes with a limit that needs one, where the group this program runs in may be divided; else limits fall back to what works without.</summary>
     Auto,
 
-    /// <summary>Always; a supervisor that cannot make them refuses to start, and so does a process with a limit that cannot be set.</summary>
+    /// <summary>For every process, which nothing of it can leave; a supervisor that cannot make them refuses to start, and so does a process with a limit that cannot be set.</summary>
     Required,
 }

@@ -34,7 +34,7 @@ internal sealed partial class ChildGroups
     internal string? Folder => _run?.Folder;
 
     /// <summary>Makes the child's group and sets its limits, before it is spawned.</summary>
-    /// <returns>Null when there are no groups.</returns>
+    /// <returns>Null when there are no groups, or it needs none.</returns>
     /// <exception cref="SpawnException">Groups are required and something is refused.</exception>
     internal ChildGroup? Prepare(ProcessPlan plan)
     {
@@ -42,7 +42,7 @@ internal sealed partial class ChildGroups
         var refused = ImmutableArray<string>.Empty;
         try
         {
-            group = _run?.Child(plan.Name);
+            group = Wants(plan) ? _run?.Child(plan.Name) : null;
             refused = group is null ? [] : group.Limit(plan.Limits ?? new ProcessLimits(), _run!.Controllers);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -75,6 +75,10 @@ internal sealed partial class ChildGroups
 
     /// <summary>Removes what is empty.</summary>
     internal void Remove() => _run?.Remove();
+
+    // Entering a group costs the kernel 10 to 20 ms, at each start: who has no limit is spared it, unless groups were asked for.
+    private bool Wants(ProcessPlan plan) =>
+        _use == CgroupUse.Required || plan.Limits is { MemoryBytes: not null } or { Pids: not null } or { Cpu: not null };
 
     private bool Holds(string controller) => _run?.Controllers.Contains(controller) == true;
 

@@ -94,7 +94,7 @@ public sealed class LimitTests : IAsyncLifetime
     {
         Assert.SkipUnless(CgroupSupport.Look() is { Trouble: null }, "no writable cgroup v2 here");
         var mark = NastyChildren.NewMark();
-        var supervisor = Start(CgroupUse.Auto);
+        var supervisor = Start(CgroupUse.Required);
         await supervisor.AddAsync(Shell("kinds", NastyChildren.Kinds.Single(k => k.Name == "clean-environment").Script, mark), default);
         for (var i = 0; i < 5; i++)
         {
