@@ -174,7 +174,15 @@ internal sealed class Pm2(string program, string folder) : Contender(folder)
 {
     public override string Name => "pm2";
 
-    public override string Version => Command(program, "--version").Trim().Split('\n')[^1];
+    // Read from its package: asked on the command line, it would start its daemon and leave it.
+    public override string Version
+    {
+        get
+        {
+            using var package = JsonDocument.Parse(File.ReadAllText(Path.Combine(Path.GetDirectoryName(program)!, "..", "pm2", "package.json")));
+            return package.RootElement.GetProperty("version").GetString()!;
+        }
+    }
 
     protected override (string Name, string Value)[] Environment => [("PM2_HOME", Path.Combine(Folder, "home"))];
 
