@@ -40,7 +40,7 @@ public sealed class DownTests
         var folder = AgentProject.NewFolder("", ("steady", AgentProject.Steady));
         var output = await RunAloneAsync(folder, $"""
             set -e
-            "$LOOM" up -d -q
+            "$LOOM" up -d -q --wait
             LOOM_RUN_ID=01DEAD setsid sleep 1000 &
             setsid sleep 2000 &
             until grep -q 1000 /proc/$!/../[0-9]*/cmdline 2>/dev/null; do :; done
