@@ -1,11 +1,8 @@
-using System.CommandLine;
 using System.Globalization;
 using Loom.Agents.Binaries;
-using Loom.Cli.Config;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 using Loom.Core.Binaries;
-using Loom.Core.Settings;
 using Loom.Processes;
 using Loom.Processes.Spawning;
 using Loom.Runtime;
@@ -23,17 +20,11 @@ internal static class VersionHandOver
 
     /// <summary>Returns when this <c>loom</c> is the right one; otherwise the process goes on as the other one, and this call does not return.</summary>
     /// <param name="context">Terminal, environment and clock.</param>
-    /// <param name="parse">The command line, with the options of <see cref="BinaryFlags"/>.</param>
+    /// <param name="options">What the project asks for.</param>
+    /// <param name="allowUnverified">Accept a download without a known checksum.</param>
     /// <param name="cancellationToken">Ends the work.</param>
     /// <exception cref="CliError">The other one cannot be had or run.</exception>
-    public static Task RunAsync(VerbContext context, ParseResult parse, CancellationToken cancellationToken)
-    {
-        // Faults are not looked at: the version that runs in the end judges the file.
-        var settings = ProcessConfiguration.Load(context, parse, LoomPart.Up, BinaryFlags.Values(parse).AsSpan()).Snapshot;
-        return RunAsync(context, BinaryOptions.From(settings), parse.GetValue(BinaryFlags.AllowUnverified), cancellationToken);
-    }
-
-    private static async Task RunAsync(VerbContext context, BinaryOptions options, bool allowUnverified, CancellationToken cancellationToken)
+    public static async Task RunAsync(VerbContext context, BinaryOptions options, bool allowUnverified, CancellationToken cancellationToken)
     {
         var wanted = BinaryNames.Plain(options.RuntimeVersion);
         var pid = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);

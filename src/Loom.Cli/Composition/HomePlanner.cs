@@ -19,7 +19,6 @@ internal sealed record AgentWish
     /// <summary>The run ends with its main agent, or with the last of its agents; otherwise only when it is asked to.</summary>
     public bool EndsByItself { get; init; }
 
-
     /// <summary>Which are meant.</summary>
     public RosterKind Kind { get; init; }
 
@@ -48,7 +47,7 @@ internal sealed record AgentWish
 internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtime, ServingPlan? Serving, AgentWish Wish, Func<string, int> FreePort)
 {
     /// <summary>Folders that children are pointed to.</summary>
-    public DataFolders Folders => new(Settings.Get(SharedSettings.DataRoot), Settings.Get(SharedSettings.CacheDir), Settings.Get(SharedSettings.TmpDir));
+    public DataFolders Folders => DataFolders.From(Settings);
 
     /// <summary>Plans the agents.</summary>
     /// <param name="runId">Id of the run they belong to.</param>
@@ -59,7 +58,6 @@ internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtim
         FreePort = FreePort,
         ApiBase = api is null ? null : api.GetLeftPart(UriPartial.Authority) + "/v1",
         LocalModel = Serving is { Node.Pools: [{ Models: [var model, ..] }, ..] } ? model : null,
-        BridgeAddress = null,
         Kind = Wish.Kind,
         Scripts = Wish.Scripts,
         ScriptArguments = Wish.ScriptArguments,

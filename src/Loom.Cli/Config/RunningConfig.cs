@@ -21,33 +21,18 @@ public static class RunningConfig
     public static void Write(string projectFolder, byte[] content) => DurableFile.Write(PathIn(projectFolder), content);
 
     /// <summary>Keys whose value would be another at a start now; empty when nothing runs.</summary>
-    internal static IReadOnlyList<string> Changed(SettingsSnapshot settings, SettingRegistry registry)
-    {
-        var path = PathIn(settings.ProjectFolder);
-        if (!File.Exists(path))
-        {
-            return [];
-        }
-
-        var running = Values(File.ReadAllText(path));
-        var now = Values(ConfigJson.Show(settings, ShownSetting.All(settings, registry)));
-        return [.. running.Keys.Union(now.Keys, StringComparer.Ordinal).Order(StringComparer.Ordinal).Where(k => running.GetValueOrDefault(k, "null") != now.GetValueOrDefault(k, "null"))];
-    }
+    internal static IEnumerable<string> Changed(SettingsSnapshot settings, SettingRegistry registry) =>
+        File.Exists(PathIn(settings.ProjectFolder)) ? Changes(settings, registry).Select(c => c.Key) : [];
 
     /// <summary>Prints what differs between the running configuration and that of a start now.</summary>
     internal static int Compare(VerbContext context, SettingsSnapshot settings, SettingRegistry registry)
     {
-        var path = PathIn(settings.ProjectFolder);
-        if (!File.Exists(path))
+        if (!File.Exists(PathIn(settings.ProjectFolder)))
         {
             throw new CliError(ExitCode.Usage, "NOT_RUNNING", $"nothing was started in {settings.ProjectFolder}", "loom up");
         }
 
-        var running = Values(File.ReadAllText(path));
-        var now = Values(ConfigJson.Show(settings, ShownSetting.All(settings, registry)));
-        var changes = running.Keys.Union(now.Keys, StringComparer.Ordinal).Order(StringComparer.Ordinal)
-            .Select(k => (Key: k, Running: running.GetValueOrDefault(k, "null"), Now: now.GetValueOrDefault(k, "null")))
-            .Where(c => !string.Equals(c.Running, c.Now, StringComparison.Ordinal)).ToList();
+        var changes = Changes(settings, registry);
         if (context.Terminal.Json)
         {
             context.Terminal.Out.WriteLine(ConfigJson.Document(json =>
@@ -77,6 +62,16 @@ public static class RunningConfig
         }
 
         return ExitCode.Ok;
+    }
+
+    /// <summary>What differs, by key, as JSON texts.</summary>
+    private static List<(string Key, string Running, string Now)> Changes(SettingsSnapshot settings, SettingRegistry registry)
+    {
+        var running = Values(File.ReadAllText(PathIn(settings.ProjectFolder)));
+        var now = Values(ConfigJson.Show(settings, ShownSetting.All(settings, registry)));
+        return [.. running.Keys.Union(now.Keys, StringComparer.Ordinal).Order(StringComparer.Ordinal)
+            .Select(k => (Key: k, Running: running.GetValueOrDefault(k, "null"), Now: now.GetValueOrDefault(k, "null")))
+            .Where(c => !string.Equals(c.Running, c.Now, StringComparison.Ordinal))];
     }
 
     private static Dictionary<string, string> Values(string text)

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Loom.Agents.Orchestration;
 using Loom.Agents.Plans;
 using Loom.Cli.Composition;
 using Loom.Cli.Terminal;
@@ -55,23 +56,14 @@ internal static class DryRun
             return agents;
         }
 
+        var graph = new AgentGraph(agents);
         var chosen = new HashSet<string>(StringComparer.Ordinal);
-        var left = new Stack<string>();
         foreach (var name in names)
         {
-            left.Push(agents.FirstOrDefault(a => a.Name == name || a.Processes.Any(p => p.Name == name))?.Name
-                ?? throw new CliError(ExitCode.NotRunning, "UNKNOWN_AGENT", $"there is no agent '{name}'; there are: {string.Join(", ", agents.Select(a => a.Name))}", "loom up --dry-run"));
-        }
-
-        while (left.TryPop(out var name))
-        {
-            if (chosen.Add(name) && wish.WithDependencies && agents.FirstOrDefault(a => a.Name == name) is { } agent)
-            {
-                foreach (var dependency in agent.DependsOn.Where(d => d.On == DependencyKind.Agent))
-                {
-                    left.Push(dependency.Target);
-                }
-            }
+            var agent = agents.FirstOrDefault(a => a.Name == name || a.Processes.Any(p => p.Name == name))
+                ?? throw new CliError(ExitCode.NotRunning, "UNKNOWN_AGENT", $"there is no agent '{name}'; there are: {string.Join(", ", agents.Select(a => a.Name))}", "loom up --dry-run");
+            chosen.Add(agent.Name);
+            chosen.UnionWith(wish.WithDependencies ? graph.AllOf(agent.Name) : Enumerable.Empty<string>());
         }
 
         return [.. agents.Where(a => chosen.Contains(a.Name))];

@@ -268,7 +268,7 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
     private IDisposable Following()
     {
         var printer = new LogPrinter(context.Terminal, new LogView(null, null, false, false));
-        return run.Supervisor.FollowOutput(line => words.Post(() => printer.Print(new Logs.LogLine(line.Name, line.At, line.Text) { IsError = line.IsError })));
+        return run.Supervisor.FollowOutput(line => words.Post(() => printer.Print(new Logs.LogLine(line.Name, line.At, line.Text, line.IsError))));
     }
 
     private static string NamesOf(string key) =>

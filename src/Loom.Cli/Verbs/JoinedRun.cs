@@ -19,7 +19,8 @@ namespace Loom.Cli.Verbs;
 /// <param name="context">Surroundings of the verb.</param>
 /// <param name="plan">What was asked for.</param>
 /// <param name="signals">Who asks it to stop.</param>
-internal sealed class JoinedRun(VerbContext context, HomePlan plan, ProcessSignals signals)
+/// <param name="words">Takes what the supervisor's threads have to say to the terminal.</param>
+internal sealed class JoinedRun(VerbContext context, HomePlan plan, ProcessSignals signals, WordRelay words)
 {
     private readonly string _folder = plan.Settings.ProjectFolder;
 
@@ -80,7 +81,7 @@ internal sealed class JoinedRun(VerbContext context, HomePlan plan, ProcessSigna
             });
             await using var host = new AgentHost(main, supervisor, NullLogger.Instance);
             var printer = new LogPrinter(context.Terminal, new LogView(null, null, false, false));
-            using var following = supervisor.FollowOutput(l => printer.Print(new Logs.LogLine(l.Name, l.At, l.Text) { IsError = l.IsError }));
+            using var following = supervisor.FollowOutput(l => words.Post(() => printer.Print(new Logs.LogLine(l.Name, l.At, l.Text, l.IsError))));
             using var leaving = CancellationTokenSource.CreateLinkedTokenSource(signals.Stop);
             using var hurry = signals.Kill.Register(supervisor.Hurry);
             var gone = GoneAsync(client, leaving.Token);

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -24,6 +23,8 @@ namespace Loom.Cli.Verbs;
 internal sealed class ProjectSession(VerbContext context, ParseResult parse, ProcessSignals signals)
 {
     private readonly PortBook _ports = new(FreePort.Pick);
+    private readonly bool _allowUnverified = parse.GetValue(BinaryFlags.AllowUnverified);
+    private LoadResult? _first;
 
     /// <summary>Print what the processes write, once ready.</summary>
     public bool Follow { get; init; }
@@ -43,6 +44,17 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
     /// <summary>The terminal belongs to the script: say nothing that is not an error.</summary>
     public bool Quiet { get; init; }
 
+    // The configuration as it was when the command began; one reading serves the hand-over and the start.
+    private LoadResult First => _first ??= Load();
+
+    /// <summary>Goes on as another <c>loom</c> where the project asks for one; returns when this one is right. Then the leash is watched, if there is one.</summary>
+    public async Task HandOverAsync()
+    {
+        // Faults are not looked at: the version that runs in the end judges the file.
+        await VersionHandOver.RunAsync(context, BinaryOptions.From(First.Snapshot), _allowUnverified, signals.Stop).ConfigureAwait(false);
+        StdinLeash.Watch(parse, signals);
+    }
+
     /// <summary>Shows what would run.</summary>
     public int ShowPlan(AgentWish wish)
     {
@@ -59,7 +71,7 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
     /// <param name="wish">What the command line says of the agents.</param>
     /// <param name="joined">What to do when another runtime has the project; null = what a second <c>up</c> does.</param>
     /// <returns>The exit code.</returns>
-    public async Task<int> UpAsync(AgentWish wish, Func<HomePlan, Task<int>>? joined = null)
+    public async Task<int> UpAsync(AgentWish wish, Func<HomePlan, WordRelay, Task<int>>? joined = null)
     {
         var started = context.Time.GetTimestamp();
         if (Plan(wish) is not { } plan)
@@ -88,14 +100,14 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
             var run = await StartRunAsync(plan, config, loggers).ConfigureAwait(false);
             if (run is null)
             {
-                return await (joined is not null ? joined(plan) : new SecondUp(context, plan, Apply, WaitWithin).RunAsync(signals.Stop)).ConfigureAwait(false);
+                return await (joined is not null ? joined(plan, words) : new SecondUp(context, plan, Apply, WaitWithin).RunAsync(signals.Stop)).ConfigureAwait(false);
             }
 
             int exit;
             await using (run.ConfigureAwait(false))
             {
                 RunningConfig.Write(plan.Settings.ProjectFolder, config);
-                using (var work = new BinaryWork(context, BinaryOptions.From(plan.Settings), parse.GetValue(BinaryFlags.AllowUnverified)))
+                using (var work = new BinaryWork(context, BinaryOptions.From(plan.Settings), _allowUnverified))
                 {
                     await work.LinkDeclaredAsync(signals.Stop).ConfigureAwait(false);
                 }
@@ -130,44 +142,51 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
         }
     }
 
-    /// <summary>Reads and judges the whole configuration; null when it has errors, which have been told.</summary>
+    /// <summary>Judges the whole configuration; null when it has errors, which have been told.</summary>
     private HomePlan? Plan(AgentWish wish)
     {
-        var loaded = Load();
-        ProcessConfiguration.Tell(context.Terminal, loaded);
-        if (!loaded.Ok)
+        ProcessConfiguration.Tell(context.Terminal, First);
+        if (!First.Ok)
         {
             return null;
         }
 
-        var plan = HomePlanner.Plan(loaded.Snapshot, context, wish, parse.GetValue(BinaryFlags.AllowUnverified), _ports.Of, out var faults);
-        if (faults.IsEmpty)
+        var (plan, judged) = Judge(First, wish);
+        if (plan is null)
         {
-            return plan;
+            ProcessConfiguration.Tell(context.Terminal, judged);
         }
 
-        ProcessConfiguration.Tell(context.Terminal, loaded with { Faults = faults, Notes = [] });
-        return null;
+        return plan;
     }
 
     /// <summary>Reads the plan of the agents anew, with the environment of this runtime.</summary>
-    /// <exception cref="PlanRefusedException">It has errors.</exception>
-    /// <param name="running">What runs: engines, pools and programs stay as they are.</param>
+    /// <param name="running">What runs: engines and pools stay as they are.</param>
     /// <param name="runId">Id of the run.</param>
     /// <param name="api">Address of the API as it is bound.</param>
+    /// <exception cref="PlanRefusedException">It has errors.</exception>
     private PlanReading ReadPlan(HomePlan running, string runId, Uri? api)
     {
-        var loaded = Load();
-        ImmutableArray<Fault> faults = [];
-        var plan = loaded.Ok ? HomePlanner.Plan(loaded.Snapshot, context, running.Wish, parse.GetValue(BinaryFlags.AllowUnverified), _ports.Of, out faults) : null;
-        if (plan is null || !faults.IsEmpty)
+        var (plan, judged) = Judge(Load(), running.Wish);
+        if (plan is null)
         {
-            throw new PlanRefusedException(FaultText.Write(faults.IsEmpty ? loaded : loaded with { Faults = faults }, starting: false, color: false).TrimEnd());
+            throw new PlanRefusedException(FaultText.Write(judged, starting: false, color: false).TrimEnd());
         }
 
-        var config = RunningConfig.Content(loaded.Snapshot, LoomRegistry.Instance);
-        plan = plan with { Serving = running.Serving };
-        return new PlanReading(plan.Agents(runId, api).Plan, Convert.ToHexStringLower(SHA256.HashData(config)));
+        var config = RunningConfig.Content(plan.Settings, LoomRegistry.Instance);
+        return new PlanReading((plan with { Serving = running.Serving }).Agents(runId, api).Plan, Convert.ToHexStringLower(SHA256.HashData(config)));
+    }
+
+    /// <summary>What a load asks for; no plan, and the load with what is wrong, when that cannot be run.</summary>
+    private (HomePlan? Plan, LoadResult Judged) Judge(LoadResult loaded, AgentWish wish)
+    {
+        if (!loaded.Ok)
+        {
+            return (null, loaded);
+        }
+
+        var plan = HomePlanner.Plan(loaded.Snapshot, context, wish, _allowUnverified, _ports.Of, out var faults);
+        return faults.IsEmpty ? (plan, loaded) : (null, loaded with { Faults = faults, Notes = [] });
     }
 
     private LoadResult Load() => ProcessConfiguration.Load(context, parse, LoomPart.Up, RunFlags.Values(parse).AsSpan());

@@ -36,8 +36,6 @@ internal static class RunVerb
 
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, ProcessSignals signals)
     {
-        await VersionHandOver.RunAsync(context, parse, signals.Stop).ConfigureAwait(false);
-        StdinLeash.Watch(parse, signals);
         var (target, arguments) = Words(parse);
         var path = target is null ? null : Path.GetFullPath(target, context.WorkingDirectory);
         if (path is not null && Directory.Exists(path))
@@ -58,37 +56,18 @@ internal static class RunVerb
             EndsByItself = true,
         };
         var session = new ProjectSession(context, parse, signals) { Follow = !script, Quiet = script, StartupWait = parse.GetValue(s_startupWait) };
-        return await session.UpAsync(wish, plan => new JoinedRun(context, plan, signals).RunAsync()).ConfigureAwait(false);
+        await session.HandOverAsync().ConfigureAwait(false);
+        return await session.UpAsync(wish, (plan, words) => new JoinedRun(context, plan, signals, words).RunAsync()).ConfigureAwait(false);
     }
 
     /// <summary>The one word before <c>--</c>, and the words after it.</summary>
     private static (string? Target, IReadOnlyList<string> Arguments) Words(ParseResult parse)
     {
         var words = parse.GetValue(s_target)!;
-        var before = parse.Tokens.Any(t => t.Type == TokenType.DoubleDash)
-            ? parse.GetResult(s_target)!.Tokens.TakeWhile(t => IsBefore(parse, t)).Select(t => t.Value).ToList()
-            : [.. words];
-        return before.Count <= 1
-            ? (before.FirstOrDefault(), [.. words.Skip(before.Count)])
+        var behind = parse.Tokens.SkipWhile(t => t.Type != TokenType.DoubleDash).Skip(1).Count();
+        var before = words[..^behind];
+        return before.Length <= 1
+            ? (before.FirstOrDefault(), words[^behind..])
             : throw new CliError(ExitCode.Usage, "USAGE", $"one folder or script at a time, found {string.Join(", ", before)}", $"loom run {before[0]} -- {string.Join(' ', before.Skip(1))}");
-    }
-
-    // Tokens are kept as they were written: those behind the dashes belong to the script.
-    private static bool IsBefore(ParseResult parse, Token token)
-    {
-        foreach (var other in parse.Tokens)
-        {
-            if (other.Type == TokenType.DoubleDash)
-            {
-                return false;
-            }
-
-            if (ReferenceEquals(other, token))
-            {
-                return true;
-            }
-        }
-
-        return false;
     }
 }

@@ -47,7 +47,7 @@ internal sealed class SecondUp(VerbContext context, HomePlan plan, bool apply, T
         var printer = new LogPrinter(context.Terminal, new LogView(null, null, false, false));
         await foreach (var line in client.FollowAsync(null, 0, stop).ConfigureAwait(false))
         {
-            printer.Print(new LogLine(line.Name, line.At, line.Text) { IsError = line.Err });
+            printer.Print(new LogLine(line.Name, line.At, line.Text, line.Err));
         }
 
         return ExitCode.Ok;

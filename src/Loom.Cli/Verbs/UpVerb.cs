@@ -47,8 +47,6 @@ internal static class UpVerb
 
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, ProcessSignals signals)
     {
-        await VersionHandOver.RunAsync(context, parse, signals.Stop).ConfigureAwait(false);
-        StdinLeash.Watch(parse, signals);
         var wish = new AgentWish
         {
             Scripts = [.. parse.GetValue(s_scripts)!.Select(s => Path.GetFullPath(s, context.WorkingDirectory))],
@@ -63,6 +61,7 @@ internal static class UpVerb
             Apply = parse.GetValue(s_apply),
             WaitWithin = parse.GetValue(s_wait) ? parse.GetValue(s_waitTimeout) : null,
         };
+        await session.HandOverAsync().ConfigureAwait(false);
         return parse.GetValue(s_dryRun) ? session.ShowPlan(wish) : await session.UpAsync(wish).ConfigureAwait(false);
     }
 }

@@ -89,16 +89,16 @@ public sealed class ProcTextTests
     [Fact]
     public void PlanCheck_LogAsLiveness_IsRefusedWithTheReason()
     {
-        var plan = Plan() with { Live = new ProbePlan { Check = new ProbeCheck.Log("x") } };
+        var plan = MachineBench.Plan() with { Live = new ProbePlan { Check = new ProbeCheck.Log("x") } };
         Should.Throw<ArgumentException>(() => PlanCheck.ThrowIfImpossible(plan)).Message.ShouldContain("use http, tcp or exec");
-        Should.Throw<ArgumentException>(() => PlanCheck.ThrowIfImpossible(Plan() with { Name = "a/b" }));
-        Should.Throw<ArgumentException>(() => PlanCheck.ThrowIfImpossible(Plan() with { WorkingDirectory = "relative" }));
+        Should.Throw<ArgumentException>(() => PlanCheck.ThrowIfImpossible(MachineBench.Plan() with { Name = "a/b" }));
+        Should.Throw<ArgumentException>(() => PlanCheck.ThrowIfImpossible(MachineBench.Plan() with { WorkingDirectory = "relative" }));
     }
 
     [Fact]
     public void PlanHash_AnyChangeOfTheEnvironment_Shows()
     {
-        var plan = Plan() with { Environment = ImmutableDictionary<string, string>.Empty.Add("A", "1") };
+        var plan = MachineBench.Plan() with { Environment = ImmutableDictionary<string, string>.Empty.Add("A", "1") };
         PlanHash.Of(plan).ShouldBe(PlanHash.Of(plan with { }));
         PlanHash.Of(plan).ShouldNotBe(PlanHash.Of(plan with { Environment = plan.Environment.SetItem("A", "2") }));
         PlanHash.Of(plan).ShouldNotBe(PlanHash.Of(plan with { Command = ["a", "b"] }));
@@ -129,16 +129,6 @@ public sealed class ProcTextTests
     }
 
     private static ProcessEntry Entry(int pid, int parent) => new(pid, parent, pid, pid, 'S', pid);
-
-    private static ProcessPlan Plan() => new()
-    {
-        Name = "a",
-        Kind = ProcessKind.Agent,
-        Command = ["a"],
-        WorkingDirectory = "/",
-        Environment = ImmutableDictionary<string, string>.Empty,
-        LogPath = "/a.log",
-    };
 
     private sealed class SteppedTime : TimeProvider
     {
