@@ -17,6 +17,9 @@ public enum ReplicaState
     /// <summary>Running work may finish; no new work.</summary>
     Draining,
 
+    /// <summary>Another model is being brought up; the old one serves meanwhile, as long as there is an address.</summary>
+    Reloading,
+
     /// <summary>The health check fails or the process is being restarted; work waits.</summary>
     Unready,
 
@@ -110,4 +113,28 @@ public sealed record ReplicaStatus
 
     /// <summary>True when answers come from a mock engine.</summary>
     public bool Mock { get; init; }
+
+    /// <summary>Slots that others than this control plane use, for example clients of an engine that somebody else runs.</summary>
+    public int SlotsBusyElsewhere { get; init; }
+
+    /// <summary>Whether a request for another of <see cref="Models"/> may have it loaded in place of this one.</summary>
+    public bool Swap { get; init; }
+
+    /// <summary>How long a model stays at least, once loaded, seconds.</summary>
+    public int MinResidencySecs { get; init; }
+
+    /// <summary>How long the last load took, from spawn to ready, milliseconds; null until measured.</summary>
+    public int? LoadMs { get; init; }
+
+    /// <summary>GPUs it may use: UUIDs or indices; empty = CPU.</summary>
+    public ImmutableArray<string> DeviceMask { get; init; } = [];
+
+    /// <summary>Free memory of these GPUs, bytes; null = no GPU, or not known.</summary>
+    public long? VramFreeBytes { get; init; }
+
+    /// <summary>When it entered its state, Unix milliseconds by the node's clock.</summary>
+    public long SinceMs { get; init; }
+
+    /// <summary><c>config</c>, or <c>handoff</c> for an ad-hoc pool of an engine somebody else runs.</summary>
+    public string Source { get; init; } = "config";
 }
