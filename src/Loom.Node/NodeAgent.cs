@@ -98,6 +98,14 @@ public sealed partial class NodeAgent : IAsyncDisposable
         }
     }
 
+    /// <summary>Does something with this node's part of a pool; see <see cref="PoolCommand"/>.</summary>
+    /// <param name="command">What to do.</param>
+    /// <param name="progress">Called with each change.</param>
+    /// <param name="cancellationToken">Ends the wait, not the work.</param>
+    /// <returns>The ended operation.</returns>
+    public Task<OperationStatus> RunAsync(PoolCommand command, Action<OperationStatus> progress, CancellationToken cancellationToken) =>
+        Task.FromResult(new OperationStatus { Id = Guid.CreateVersion7().ToString(), Kind = command.Word, PoolId = command.PoolId, Status = OperationState.Failed, Error = "not built yet" });
+
     /// <summary>Key and headers for a replica of kind <c>openai</c>; none for all others. In memory only: they are part of no snapshot.</summary>
     public UpstreamCredentials CredentialsOf(ReplicaId replica) =>
         _options.Pools.FirstOrDefault(p => p.Id == replica.PoolId)?.Engine.Provider is { } name && _options.Providers.TryGetValue(name, out var provider)

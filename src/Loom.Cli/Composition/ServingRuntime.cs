@@ -168,6 +168,9 @@ internal sealed class ServingRuntime : IAsyncDisposable
     private sealed class MemoryLink(NodeAgent node) : INodeLink
     {
         public void ReportFault(ReplicaId replica, string reason) => node.ReportFault(replica, reason);
+
+        public Task<OperationStatus> RunAsync(string nodeId, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel) =>
+            node.RunAsync(command, progress, cancel);
     }
 
     /// <summary>Keys and headers of remote providers, handed from node to control in memory; they are in no snapshot.</summary>

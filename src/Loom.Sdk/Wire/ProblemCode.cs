@@ -69,6 +69,24 @@ public enum ProblemCode
     /// <summary>The engine was silent for too long, or the request ran past its deadline.</summary>
     DecodeTimeout,
 
+    /// <summary>The object exists in another state or with another content.</summary>
+    Conflict,
+
+    /// <summary>Another machine that is online uses this node id.</summary>
+    NodeIdInUse,
+
+    /// <summary>The budget of the session is used up.</summary>
+    BudgetExhausted,
+
+    /// <summary>The replica has no free slot; counts as busy, not as a fault.</summary>
+    NoSlot,
+
+    /// <summary>The shared state cannot be reached.</summary>
+    StateUnavailable,
+
+    /// <summary>The disk is full; what must be durable is refused.</summary>
+    DiskFull,
+
     /// <summary>A fault of ours.</summary>
     Internal,
 }
@@ -117,6 +135,12 @@ public sealed record ProblemRow(string Name, int Status, bool Retriable, string 
         Add(ProblemCode.ReplicaExhausted, "REPLICA_EXHAUSTED", 503, true, Server, "unavailable");
         Add(ProblemCode.WorkerReset, "WORKER_RESET", 502, true, Server, "engine_reset");
         Add(ProblemCode.DecodeTimeout, "DECODE_TIMEOUT", 504, true, Server, "engine_timeout");
+        Add(ProblemCode.Conflict, "CONFLICT", 409, false, Invalid, "conflict");
+        Add(ProblemCode.NodeIdInUse, "NODE_ID_IN_USE", 409, false, Invalid, "conflict");
+        Add(ProblemCode.BudgetExhausted, "BUDGET_EXHAUSTED", 429, false, "insufficient_quota", "budget_exhausted");
+        Add(ProblemCode.NoSlot, "NO_SLOT", 503, true, Server, "unavailable");
+        Add(ProblemCode.StateUnavailable, "STATE_UNAVAILABLE", 503, true, Server, "unavailable");
+        Add(ProblemCode.DiskFull, "DISK_FULL", 507, false, Server, "internal_error");
         Add(ProblemCode.Internal, "INTERNAL", 500, false, Server, "internal_error");
         return rows;
     }

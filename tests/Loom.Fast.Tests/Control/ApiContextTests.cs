@@ -66,6 +66,9 @@ public sealed class ApiContextTests : IDisposable, INodeLink
 
     public void ReportFault(ReplicaId replica, string reason) => throw new InvalidOperationException(reason);
 
+    public Task<OperationStatus> RunAsync(string nodeId, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel) =>
+        throw new InvalidOperationException(command.Word);
+
     public void Dispose()
     {
         _upstream.Dispose();

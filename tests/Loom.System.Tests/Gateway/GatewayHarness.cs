@@ -79,6 +79,9 @@ internal sealed class GatewayHarness : IAsyncDisposable, INodeLink
         Faults.Enqueue((replica, reason));
     }
 
+    public Task<OperationStatus> RunAsync(string nodeId, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel) =>
+        throw new NotSupportedException("no test here asks a node for an operation");
+
     public Task<HttpResponseMessage> ChatAsync(string body, Action<HttpRequestMessage>? with = null, CancellationToken cancel = default) =>
         PostAsync("/v1/chat/completions", body, with, cancel);
 
