@@ -54,7 +54,7 @@ public sealed record ControlOptions
             SseKeepAlive = Ms(settings, ControlSettings.SseKeepAlive),
             SseEarlyHeaders = Ms(settings, ControlSettings.SseEarlyHeaders),
         },
-        DrainDeadline = Ms(settings, ControlSettings.DrainDeadline),
+        DrainDeadline = Ms(settings, SharedSettings.DrainDeadline),
     };
 
     private static TimeSpan Ms(SettingsSnapshot settings, Setting<long> setting) => TimeSpan.FromMilliseconds(settings.Get(setting));

@@ -49,10 +49,13 @@ public static class SharedSettings
 
     public static readonly Setting<TimeSpan> GraceAgents = Setting.Duration("supervisor.grace.agents", "Time between TERM and KILL for agents.", "1", min: "0", max: "3600");
 
+    public static readonly Setting<long> DrainDeadline = Setting.Int("serving.drain_deadline_ms", "Default for drain, reload and shutdown.", "30000", min: "0",
+        max: "3600000", unit: "ms");
+
     /// <summary>Every row of this room.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
-        Name, Version, Description, ProjectDir, Token, TokenFile, OtlpEndpoint, MetricsPort, Log, EnvFile, DataRoot, ModelsDir, CacheDir, TmpDir, GraceAgents, GraceEngines,
+        Name, Version, Description, ProjectDir, Token, TokenFile, OtlpEndpoint, MetricsPort, Log, EnvFile, DataRoot, ModelsDir, CacheDir, TmpDir, GraceAgents, GraceEngines, DrainDeadline,
         .. ProviderSettings.All,
     ];
 }
