@@ -3,6 +3,7 @@ using Loom.Control.Admission;
 using Loom.Control.Api;
 using Loom.Control.Gateway;
 using Loom.Core.Settings;
+using Loom.Core.Web;
 
 namespace Loom.Control;
 

@@ -7,6 +7,7 @@ using Loom.Control.Gateway;
 using Loom.Control.Nodes;
 using Loom.Control.Placement;
 using Loom.Core.Telemetry;
+using Loom.Core.Web;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Control;
@@ -28,10 +29,10 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly UpstreamClient _upstream;
     private readonly HealthRoutes _health;
     private readonly ApiApplication _application;
-    private readonly ApiServer _api;
-    private readonly ApiServer? _metricsServer;
+    private readonly WebServer _api;
+    private readonly WebServer? _metricsServer;
     private int _disposed;
-    private readonly MetricsApplication _metricsApplication;
+    private readonly RouteServer _metricsApplication;
 
     /// <param name="options">Settings.</param>
     /// <param name="nodes">Who is told about faults of replicas.</param>
@@ -55,15 +56,17 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _metrics.Observe(_desk, Replicas);
         var services = new GatewayServices(
             options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), nodes, _metrics, time, _log);
-        var gatekeeper = new Gatekeeper(options.Api, time, _log);
+        var gatekeeper = new Gatekeeper(options.Api.Gate, time, _log);
         _health = new HealthRoutes(Replicas, _desk, faults ?? (static () => []));
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
-        var router = new ApiRouter(gatekeeper, new ModelRoutes(Replicas), _health, meta, Metrics, _log);
+        var metricsRoute = MetricsRoute.Of(Metrics);
+        var others = new RouteTable([.. new ModelRoutes(Replicas).Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
+        var router = new ApiRouter(new RouteServer(others, gatekeeper, _log), gatekeeper, _log);
         _application = new ApiApplication(router, services);
         var serverLoggers = new ServerLoggers(loggers);
-        _api = new ApiServer(options.Api.Bind, shapeErrors: true, serverLoggers);
-        _metricsApplication = new MetricsApplication(router);
-        _metricsServer = options.Api.MetricsPort is { } port ? new ApiServer(new IPEndPoint(options.Api.Bind.Address, port), shapeErrors: false, serverLoggers) : null;
+        _api = new WebServer(options.Api.Bind, shapeErrors: true, serverLoggers);
+        _metricsApplication = new RouteServer(new RouteTable([metricsRoute]), gatekeeper, _log);
+        _metricsServer = options.Api.MetricsPort is { } port ? new WebServer(new IPEndPoint(options.Api.Bind.Address, port), shapeErrors: false, serverLoggers) : null;
     }
 
     /// <summary>What the nodes say about their replicas; publish here.</summary>
@@ -139,7 +142,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         }
     }
 
-    private async Task OpenAsync<TContext>(ApiServer server, Microsoft.AspNetCore.Hosting.Server.IHttpApplication<TContext> application, string setting, CancellationToken cancel)
+    private async Task OpenAsync<TContext>(WebServer server, Microsoft.AspNetCore.Hosting.Server.IHttpApplication<TContext> application, string setting, CancellationToken cancel)
         where TContext : notnull
     {
         try

@@ -1,7 +1,7 @@
-using Loom.Control.Api;
 using Loom.Control.Catalog;
 using Loom.Control.Placement;
 using Loom.Core.Queues;
+using Loom.Core.Web;
 using Loom.Wire;
 
 namespace Loom.Control.Admission;

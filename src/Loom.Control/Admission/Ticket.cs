@@ -1,7 +1,7 @@
 using System.Threading.Tasks.Sources;
-using Loom.Control.Api;
 using Loom.Control.Catalog;
 using Loom.Core.Queues;
+using Loom.Core.Web;
 
 namespace Loom.Control.Admission;
 

@@ -1,4 +1,5 @@
 using Loom.Control.Gateway;
+using Loom.Core.Web;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;

@@ -1,36 +1,8 @@
 using System.Collections.Immutable;
 using System.Net;
+using Loom.Core.Web;
 
 namespace Loom.Control.Api;
-
-/// <summary>What a token may do.</summary>
-[Flags]
-public enum Scopes
-{
-    /// <summary>Nothing.</summary>
-    None = 0,
-
-    /// <summary>Call models.</summary>
-    Inference = 1,
-
-    /// <summary>See and change pools, nodes, catalog and detailed health.</summary>
-    Manage = 2,
-
-    /// <summary>Read metrics.</summary>
-    Metrics = 4,
-
-    /// <summary>Register and beat as a node.</summary>
-    Node = 8,
-
-    /// <summary>All of them.</summary>
-    All = Inference | Manage | Metrics | Node,
-}
-
-/// <summary>A client key of <c>[auth.keys.NAME]</c>.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Sha256">Digest of the key, 64 hex digits.</param>
-/// <param name="Scopes">What it may do.</param>
-public sealed record ClientKey(string Name, string Sha256, Scopes Scopes);
 
 /// <summary>Settings of the API listener.</summary>
 public sealed record ApiOptions
@@ -55,6 +27,12 @@ public sealed record ApiOptions
 
     /// <summary>Further browser origins (<c>serving.allowed_origins</c>).</summary>
     public ImmutableArray<string> AllowedOrigins { get; init; } = [];
+
+    /// <summary>Who may use the listener.</summary>
+    public GateOptions Gate => new()
+    {
+        Address = Bind.Address, Token = Token, RunToken = RunToken, Keys = Keys, AllowedHosts = AllowedHosts, AllowedOrigins = AllowedOrigins,
+    };
 
     /// <summary>Name of the profile, shown by capabilities: HOME or CLOUD.</summary>
     public string Profile { get; init; } = "HOME";

@@ -1,6 +1,7 @@
 using Loom.Control.Admission;
 using Loom.Control.Catalog;
 using Loom.Core.Queues;
+using Loom.Core.Web;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
 
@@ -15,7 +16,16 @@ internal sealed class HealthRoutes(ReplicaTable replicas, AdmissionDesk desk, Fu
     /// <summary>Set once the server stops admitting work.</summary>
     public bool Stopping { get; set; }
 
-    public Task LiveAsync(HttpContext http) => JsonAnswer.WriteAsync(http, StatusCodes.Status200OK, 0, static (json, _) =>
+    /// <summary>The routes.</summary>
+    public IEnumerable<ApiRoute> Routes =>
+    [
+        new("GET", "/health", Scopes.None, call => LiveAsync(call.Http)),
+        new("GET", "/health/live", Scopes.None, call => LiveAsync(call.Http)),
+        new("GET", "/health/ready", Scopes.None, call => ReadyAsync(call.Http)),
+        new("GET", "/health/detail", Scopes.Manage, call => DetailAsync(call.Http)),
+    ];
+
+    private static Task LiveAsync(HttpContext http) => JsonAnswer.WriteAsync(http, StatusCodes.Status200OK, 0, static (json, _) =>
     {
         json.WriteStartObject();
         json.WriteString("status"u8, "ok"u8);
@@ -23,7 +33,7 @@ internal sealed class HealthRoutes(ReplicaTable replicas, AdmissionDesk desk, Fu
     });
 
     /// <summary>200 when a pool can take work, else 503. The reasons, and what is wrong beside, name nobody because anyone may ask.</summary>
-    public Task ReadyAsync(HttpContext http)
+    private Task ReadyAsync(HttpContext http)
     {
         var reasons = Reasons(replicas.Current, Stopping);
         var ready = reasons.Count == 0;
@@ -47,7 +57,7 @@ internal sealed class HealthRoutes(ReplicaTable replicas, AdmissionDesk desk, Fu
         });
     }
 
-    public Task DetailAsync(HttpContext http) => JsonAnswer.WriteAsync(http, StatusCodes.Status200OK, this, static (json, self) =>
+    private Task DetailAsync(HttpContext http) => JsonAnswer.WriteAsync(http, StatusCodes.Status200OK, this, static (json, self) =>
     {
         var snapshot = self.Current;
         var reasons = Reasons(snapshot, self.Stopping);

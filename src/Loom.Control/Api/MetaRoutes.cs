@@ -2,6 +2,7 @@ using System.Reflection;
 using Loom.Control.Admission;
 using Loom.Control.Catalog;
 using Loom.Control.Placement;
+using Loom.Core.Web;
 using Microsoft.AspNetCore.Http;
 
 namespace Loom.Control.Api;
@@ -13,7 +14,14 @@ internal sealed class MetaRoutes(ReplicaTable replicas, AdmissionOptions admissi
 
     private static readonly string s_version = typeof(MetaRoutes).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
-    public Task VersionAsync(HttpContext http) => JsonAnswer.WriteAsync(http, StatusCodes.Status200OK, options, static (json, options) =>
+    /// <summary>The routes.</summary>
+    public IEnumerable<ApiRoute> Routes =>
+    [
+        new("GET", "/v2/meta/version", Scopes.None, call => VersionAsync(call.Http)),
+        new("GET", "/v2/meta/capabilities", Scopes.None, call => CapabilitiesAsync(call.Http)),
+    ];
+
+    private Task VersionAsync(HttpContext http) => JsonAnswer.WriteAsync(http, StatusCodes.Status200OK, options, static (json, options) =>
     {
         json.WriteStartObject();
         json.WriteString("api_version"u8, ApiVersion);
@@ -23,7 +31,7 @@ internal sealed class MetaRoutes(ReplicaTable replicas, AdmissionOptions admissi
         json.WriteEndObject();
     });
 
-    public Task CapabilitiesAsync(HttpContext http) =>
+    private Task CapabilitiesAsync(HttpContext http) =>
         JsonAnswer.WriteAsync(http, StatusCodes.Status200OK, (replicas.Current, admission, options), static (json, state) =>
         {
             var (snapshot, admission, options) = state;

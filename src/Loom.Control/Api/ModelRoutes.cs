@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Loom.Control.Catalog;
 using Loom.Control.Gateway;
+using Loom.Core.Web;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
 
@@ -9,7 +10,14 @@ namespace Loom.Control.Api;
 /// <summary><c>GET /v1/models</c> and <c>/v1/models/{id}</c>.</summary>
 internal sealed class ModelRoutes(ReplicaTable replicas)
 {
-    public Task ListAsync(HttpContext http) => JsonAnswer.WriteAsync(http, StatusCodes.Status200OK, replicas.Current, static (json, snapshot) =>
+    /// <summary>The routes.</summary>
+    public IEnumerable<ApiRoute> Routes =>
+    [
+        new("GET", "/v1/models", Scopes.Inference, call => ListAsync(call.Http)),
+        new("GET", "/v1/models/{*id}", Scopes.Inference, call => OneAsync(call.Http, call["id"], call.RequestId)),
+    ];
+
+    private Task ListAsync(HttpContext http) => JsonAnswer.WriteAsync(http, StatusCodes.Status200OK, replicas.Current, static (json, snapshot) =>
     {
         json.WriteStartObject();
         json.WriteString("object"u8, "list"u8);
@@ -27,7 +35,7 @@ internal sealed class ModelRoutes(ReplicaTable replicas)
     });
 
     /// <summary>One model by its id or by any other name of it; the id may contain slashes.</summary>
-    public Task OneAsync(HttpContext http, string id, string requestId)
+    private Task OneAsync(HttpContext http, string id, string requestId)
     {
         var snapshot = replicas.Current;
         return snapshot.TryResolve(id, out var route)

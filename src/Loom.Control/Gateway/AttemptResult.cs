@@ -1,4 +1,4 @@
-using Loom.Control.Api;
+using Loom.Core.Web;
 
 namespace Loom.Control.Gateway;
 

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using Loom.Control.Api;
 using Loom.Control.Catalog;
 using Loom.Core.Queues;
+using Loom.Core.Web;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
 

@@ -1,4 +1,4 @@
-using Loom.Control.Api;
+using Loom.Core.Web;
 using Microsoft.AspNetCore.Http;
 
 namespace Loom.Control.Gateway;

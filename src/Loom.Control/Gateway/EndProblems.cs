@@ -1,5 +1,4 @@
-using Loom.Control.Admission;
-using Loom.Control.Api;
+using Loom.Core.Web;
 using Loom.Wire;
 
 namespace Loom.Control.Gateway;

@@ -1,6 +1,6 @@
 using Loom.Control.Admission;
-using Loom.Control.Api;
 using Loom.Control.Catalog;
+using Loom.Core.Web;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
@@ -14,9 +14,6 @@ namespace Loom.Control.Gateway;
 /// </summary>
 internal sealed partial class InferenceCall : IDisposable
 {
-    /// <summary>What a client is told of a failure that we did not foresee.</summary>
-    public const string Unexpected = "the server failed on this request; its log names the cause under the request's id";
-
     private static readonly string[] s_routeNames = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"];
 
     private readonly GatewayServices _services;
@@ -92,7 +89,7 @@ internal sealed partial class InferenceCall : IDisposable
         }
         catch (Exception e) when (e is not ResponseCutException && !http.Response.HasStarted)
         {
-            problem = new Problem(ProblemCode.Internal, Unexpected);
+            problem = new Problem(ProblemCode.Internal, RouteServer.Unexpected);
             LogUnexpected(_services.Log, requestId, e);
             Release(measured: false);
             await ErrorWriter.WriteAsync(http, problem, requestId).ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Loom.Control.Catalog;
+using Loom.Core.Web;
 using Microsoft.AspNetCore.Http;
 
 namespace Loom.Control.Gateway;

@@ -1,5 +1,5 @@
 using System.Buffers;
-using Loom.Control.Api;
+using Loom.Core.Web;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
 

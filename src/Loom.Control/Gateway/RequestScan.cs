@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
-using Loom.Control.Api;
 using Loom.Control.Catalog;
+using Loom.Core.Web;
 using Loom.Wire;
 
 namespace Loom.Control.Gateway;

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Loom.Control.Admission;
-using Loom.Control.Api;
+using Loom.Core.Web;
 using Microsoft.AspNetCore.Http;
 
 namespace Loom.Control.Gateway;

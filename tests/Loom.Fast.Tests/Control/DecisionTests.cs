@@ -1,11 +1,11 @@
 using System.Net;
 using Loom.Control;
 using Loom.Control.Admission;
-using Loom.Control.Api;
 using Loom.Control.Catalog;
 using Loom.Control.Gateway;
 using Loom.Control.Placement;
 using Loom.Core.Settings;
+using Loom.Core.Web;
 using Loom.Testing;
 using Loom.Testing.Settings;
 using Loom.Wire;
@@ -150,7 +150,7 @@ public sealed class DecisionTests
     public void Logins_TwentyFailuresInASecond_429ForThatAddressUntilTheNextSecond()
     {
         var time = new ManualTimeProvider();
-        var keeper = new Gatekeeper(new ApiOptions { Token = "right" }, time, NullLogger.Instance);
+        var keeper = new Gatekeeper(new GateOptions { Address = System.Net.IPAddress.Loopback, Token = "right" }, time, NullLogger.Instance);
         var pass = new Gatekeeper.Pass();
         var http = new DefaultHttpContext();
         http.Connection.RemoteIpAddress = IPAddress.Parse("10.0.0.1");
@@ -175,7 +175,7 @@ public sealed class DecisionTests
     [Fact]
     public void Gatekeeper_KeyInXApiKey_DoesNotVouchForTheAuthorizationBesideIt()
     {
-        var keeper = new Gatekeeper(new ApiOptions { Token = "right" }, new ManualTimeProvider(), NullLogger.Instance);
+        var keeper = new Gatekeeper(new GateOptions { Address = System.Net.IPAddress.Loopback, Token = "right" }, new ManualTimeProvider(), NullLogger.Instance);
         var pass = new Gatekeeper.Pass();
         var http = new DefaultHttpContext();
         http.Request.Path = "/v1/models";

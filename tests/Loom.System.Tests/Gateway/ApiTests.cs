@@ -2,7 +2,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using Loom.Control.Api;
+using Loom.Core.Web;
 using Loom.Wire;
 using Shouldly;
 using Xunit;

@@ -3,10 +3,10 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
-namespace Loom.Control.Api;
+namespace Loom.Core.Web;
 
 /// <summary>Writes small JSON answers.</summary>
-internal static class JsonAnswer
+public static class JsonAnswer
 {
     private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 

@@ -1,9 +1,9 @@
 using System.Net;
 
-namespace Loom.Control.Api;
+namespace Loom.Core.Web;
 
 /// <summary>Counts failed logins by address in windows of one second. Forgets everything at each new window, so it cannot grow without bound.</summary>
-internal sealed class LoginLimiter(TimeProvider time)
+public sealed class LoginLimiter(TimeProvider time)
 {
     /// <summary>Failed logins one address may have in a second.</summary>
     public const int MostPerSecond = 20;

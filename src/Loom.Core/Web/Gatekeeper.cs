@@ -2,40 +2,42 @@ using System.Net;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
-using Loom.Control.Admission;
 using Loom.Core.Settings;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
-namespace Loom.Control.Api;
+namespace Loom.Core.Web;
 
 /// <summary>
 /// Decides who may do what. Tokens are compared as SHA-256 digests in constant time, every known one each time, and appear in logs as the first six
 /// hex digits of their digest.
 /// </summary>
-internal sealed partial class Gatekeeper
+public sealed partial class Gatekeeper
 {
-    private readonly (byte[] Digest, Scopes Scopes)[] _known;
-    private readonly ApiOptions _options;
+    private readonly (byte[] Digest, Caller Caller)[] _known;
+    private readonly GateOptions _options;
     private readonly LoginLimiter _limiter;
     private readonly bool _loopback;
     private readonly ILogger _log;
 
-    public Gatekeeper(ApiOptions options, TimeProvider time, ILogger log)
+    /// <param name="options">Tokens and sources.</param>
+    /// <param name="time">Clock of the limit on failed logins.</param>
+    /// <param name="log">Where refusals are told, with the token's fingerprint.</param>
+    public Gatekeeper(GateOptions options, TimeProvider time, ILogger log)
     {
         _log = log;
         _options = options;
         _limiter = new LoginLimiter(time);
-        _loopback = IPAddress.IsLoopback(options.Bind.Address);
-        InferenceIsOpen = _loopback && options.Token is null;
-        var known = new List<(byte[], Scopes)>();
+        _loopback = IPAddress.IsLoopback(options.Address);
+        InferenceIsOpen = _loopback && options.Token is null && options.OpenInference;
+        var known = new List<(byte[], Caller)>();
         foreach (var token in new[] { options.Token, options.RunToken }.OfType<string>())
         {
-            known.Add((SHA256.HashData(Encoding.UTF8.GetBytes(token)), Scopes.All));
+            known.Add((SHA256.HashData(Encoding.UTF8.GetBytes(token)), new Caller("token", Scopes.All)));
         }
 
-        known.AddRange(options.Keys.Select(k => (Convert.FromHexString(k.Sha256), k.Scopes)));
+        known.AddRange(options.Keys.Select(k => (Convert.FromHexString(k.Sha256), new Caller(k.Name, k.Scopes))));
         _known = [.. known];
     }
 
@@ -51,15 +53,33 @@ internal sealed partial class Gatekeeper
     /// <param name="pass">What the connection has shown before.</param>
     public Problem? CheckToken(HttpContext http, Scopes needed, Pass pass)
     {
-        if (needed == Scopes.None || (needed == Scopes.Inference && InferenceIsOpen))
+        if (needed == Scopes.None)
         {
             return null;
         }
 
         var shown = http.Request.Headers.Authorization;
-        return pass.Shown is { } accepted && shown.Count == 1 && Same(shown[0], accepted)
-            ? CheckScopes(pass.Scopes, needed)
-            : CheckCredentials(http, needed, pass);
+        var same = pass.Shown is { } accepted && shown.Count == 1 && Same(shown[0], accepted);
+        if (needed == Scopes.Inference && InferenceIsOpen)
+        {
+            // A key is not asked for, but one that is known tells whose tasks and explanations these are.
+            if (!same)
+            {
+                Identify(http.Request, pass);
+            }
+
+            return null;
+        }
+
+        return same && pass.Caller != Caller.Anonymous ? CheckScopes(pass.Caller.Scopes, needed) : CheckCredentials(http, needed, pass);
+    }
+
+    private void Identify(HttpRequest request, Pass pass)
+    {
+        var shown = request.Headers.Authorization;
+        var token = TokenOf(request, out var bearer);
+        pass.Caller = token.IsEmpty ? Caller.Anonymous : CallerOf(token) ?? Caller.Anonymous;
+        pass.Shown = bearer && shown.Count == 1 ? shown[0] : null;
     }
 
     /// <summary>Lets pages of our own origins read the answer. True when a browser only asks beforehand what it may send.</summary>
@@ -103,7 +123,7 @@ internal sealed partial class Gatekeeper
             return new Problem(ProblemCode.Unauthenticated, "this route needs a token: send Authorization: Bearer <token>", SubCode: 40101);
         }
 
-        if (ScopesOf(token) is not { } scopes)
+        if (CallerOf(token) is not { } caller)
         {
             _limiter.Failed(address);
             LogRefused(_log, address, Secret.Fingerprint(token.ToString()));
@@ -111,32 +131,28 @@ internal sealed partial class Gatekeeper
         }
 
         // A key in another header says nothing about what stands in Authorization.
-        if (bearer && http.Request.Headers.Authorization is { Count: 1 } shown)
-        {
-            pass.Shown = shown[0];
-            pass.Scopes = scopes;
-        }
-
-        return CheckScopes(scopes, needed);
+        pass.Shown = bearer && http.Request.Headers.Authorization is { Count: 1 } shown ? shown[0] : null;
+        pass.Caller = caller;
+        return CheckScopes(caller.Scopes, needed);
     }
 
     private static Problem? CheckScopes(Scopes scopes, Scopes needed) => (scopes & needed) == needed
         ? null
         : new Problem(ProblemCode.Forbidden, $"the token lacks the scope '{needed.ToString().ToLowerInvariant()}' that this route needs", SubCode: 40301);
 
-    private Scopes? ScopesOf(ReadOnlySpan<char> token)
+    private Caller? CallerOf(ReadOnlySpan<char> token)
     {
         const int OnStack = 512;
         Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
         Span<byte> utf8 = token.Length * 3 <= OnStack ? stackalloc byte[OnStack] : new byte[token.Length * 3];
         SHA256.HashData(utf8[..Encoding.UTF8.GetBytes(token, utf8)], digest);
-        Scopes? found = null;
-        foreach (var (known, scopes) in _known)
+        Caller? found = null;
+        foreach (var (known, caller) in _known)
         {
             // No early exit: how long this takes must not tell which token was near.
             if (CryptographicOperations.FixedTimeEquals(known, digest))
             {
-                found = (found ?? Scopes.None) | scopes;
+                found ??= caller;
             }
         }
 
@@ -144,13 +160,13 @@ internal sealed partial class Gatekeeper
     }
 
     /// <summary>The credentials a connection has shown and what they are worth, so that they are digested once.</summary>
-    internal sealed class Pass
+    public sealed class Pass
     {
-        /// <summary>The <c>Authorization</c> header whose token was accepted; null before.</summary>
-        public string? Shown { get; set; }
+        /// <summary>The <c>Authorization</c> header that was judged last; null before.</summary>
+        internal string? Shown { get; set; }
 
-        /// <summary>What it may do.</summary>
-        public Scopes Scopes { get; set; }
+        /// <summary>Who was found behind it.</summary>
+        public Caller Caller { get; internal set; } = Caller.Anonymous;
     }
 
     private static bool Same(ReadOnlySpan<char> shown, ReadOnlySpan<char> accepted) =>

@@ -1,9 +1,9 @@
 using System.IO.Pipelines;
 
-namespace Loom.Control.Api;
+namespace Loom.Core.Web;
 
 /// <summary>Writing to a response.</summary>
-internal static class ResponseWriting
+public static class ResponseWriting
 {
     private const int Piece = 2048;
 

@@ -1,10 +1,10 @@
 using System.Buffers.Binary;
 using Microsoft.AspNetCore.Http;
 
-namespace Loom.Control.Api;
+namespace Loom.Core.Web;
 
 /// <summary>The id that follows a request through headers, logs, engine and errors.</summary>
-internal static class RequestIds
+public static class RequestIds
 {
     private const int Longest = 128;
 
@@ -33,7 +33,7 @@ internal static class RequestIds
     }
 
     // A UUID of version 8: half of it random for this process, half a counter. A random one would cost a system call each time.
-    internal static string New()
+    public static string New()
     {
         Span<byte> bytes = stackalloc byte[16];
         s_seed.TryWriteBytes(bytes, bigEndian: true, out _);
@@ -43,7 +43,7 @@ internal static class RequestIds
         return new Guid(bytes, bigEndian: true).ToString();
     }
 
-    internal static bool IsGood(string id)
+    public static bool IsGood(string id)
     {
         foreach (var c in id)
         {

@@ -6,12 +6,12 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
-namespace Loom.Control.Api;
+namespace Loom.Core.Web;
 
 /// <summary>
 /// A web server on one address, without the hosting layer: nothing it does depends on the environment or on files beside the program.
 /// </summary>
-internal sealed class ApiServer : IDisposable
+public sealed class WebServer : IDisposable
 {
     private const int HeaderBytes = 32 * 1024;
     private const int ResponseBuffer = 256 * 1024;
@@ -21,7 +21,7 @@ internal sealed class ApiServer : IDisposable
     /// <param name="bind">Where to listen.</param>
     /// <param name="shapeErrors">Whether the server's own errors get our shape; the application must then mark when a request runs.</param>
     /// <param name="loggers">Where the server logs.</param>
-    public ApiServer(IPEndPoint bind, bool shapeErrors, ILoggerFactory loggers)
+    public WebServer(IPEndPoint bind, bool shapeErrors, ILoggerFactory loggers)
     {
         Bind = bind;
         var options = new KestrelServerOptions { AddServerHeader = false, ApplicationServices = NoServices.Instance };

@@ -1,8 +1,8 @@
-namespace Loom.Control.Admission;
+namespace Loom.Core.Web;
 
 /// <summary>What a refused client is told about coming back.</summary>
 /// <param name="Milliseconds">The wait, jitter included, 1 ms to 60 s.</param>
-internal readonly record struct Backoff(int Milliseconds)
+public readonly record struct Backoff(int Milliseconds)
 {
     private const double Longest = 60_000;
     private const double Jitter = 0.1;

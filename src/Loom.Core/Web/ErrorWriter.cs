@@ -4,10 +4,10 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
-namespace Loom.Control.Api;
+namespace Loom.Core.Web;
 
-/// <summary>Writes every error the control plane sends, in the shape of the API it belongs to.</summary>
-internal static class ErrorWriter
+/// <summary>Writes every error Loom's listeners send, in the shape of the API it belongs to.</summary>
+public static class ErrorWriter
 {
     private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -34,7 +34,7 @@ internal static class ErrorWriter
             headers.WWWAuthenticate = "Bearer";
         }
 
-        var body = Body(problem, requestId, openAi: !http.Request.Path.StartsWithSegments("/v2", StringComparison.Ordinal));
+        var body = Body(problem, requestId, openAi: !IsManagement(http.Request.Path));
         headers.ContentLength = body.WrittenCount;
         if (!HttpMethods.IsHead(http.Request.Method))
         {
@@ -58,8 +58,11 @@ internal static class ErrorWriter
         return buffer.WrittenSpan.ToArray();
     }
 
+    private static bool IsManagement(PathString path) =>
+        path.StartsWithSegments("/v2", StringComparison.Ordinal) || path.StartsWithSegments("/pools", StringComparison.Ordinal);
+
     /// <summary>The error's JSON.</summary>
-    internal static ArrayBufferWriter<byte> Body(Problem problem, string requestId, bool openAi)
+    public static ArrayBufferWriter<byte> Body(Problem problem, string requestId, bool openAi)
     {
         var buffer = new ArrayBufferWriter<byte>(512);
         using var json = new Utf8JsonWriter(buffer, s_json);
@@ -100,9 +103,9 @@ internal static class ErrorWriter
         json.WriteStartObject();
         json.WriteString("code"u8, problem.Row.Name);
         json.WriteString("message"u8, problem.Message);
-        json.WriteNull("engine"u8);
+        json.WriteString("engine"u8, problem.Engine);
         WriteRetry(json, problem);
-        json.WriteNull("policy_label"u8);
+        json.WriteString("policy_label"u8, problem.PolicyLabel);
         if (problem.SubCode is { } subCode)
         {
             json.WriteNumber("sub_code"u8, subCode);
@@ -134,4 +137,4 @@ internal static class ErrorWriter
 /// Ends a response whose headers are out without its proper end, so that the client sees a failure. Thrown through the web server, which then closes
 /// the connection after what was flushed has been sent; aborting the connection instead could lose the last event.
 /// </summary>
-internal sealed class ResponseCutException() : Exception("the response was cut after a late failure");
+public sealed class ResponseCutException() : Exception("the response was cut after a late failure");

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
 
-namespace Loom.Control.Api;
+namespace Loom.Core.Web;
 
 /// <summary>The loggers of the web server, without its report of a response we cut on purpose.</summary>
-internal sealed class ServerLoggers(ILoggerFactory inner) : ILoggerFactory
+public sealed class ServerLoggers(ILoggerFactory inner) : ILoggerFactory
 {
     public ILogger CreateLogger(string categoryName) => new Filtered(inner.CreateLogger(categoryName));
 

@@ -5,13 +5,13 @@ using System.Text;
 using Loom.Wire;
 using Microsoft.AspNetCore.Connections;
 
-namespace Loom.Control.Api;
+namespace Loom.Core.Web;
 
 /// <summary>
 /// Gives a body in our own shape to the answers the web server makes by itself, which are empty: too many headers, headers too slow, not HTTP.
 /// It stands between server and connection and looks only at what is written while no request runs.
 /// </summary>
-internal sealed class ServerErrors : PipeWriter, IDuplexPipe
+public sealed class ServerErrors : PipeWriter, IDuplexPipe
 {
     private readonly PipeWriter _output;
     private readonly ArrayBufferWriter<byte> _aside = new(256);
