@@ -60,7 +60,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _health = new HealthRoutes(Replicas, _desk, faults ?? (static () => []));
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
         var metricsRoute = MetricsRoute.Of(Metrics);
-        var others = new RouteTable([.. new ModelRoutes(Replicas).Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
+        Nodes = new NodeDirectory(options.Nodes, Replicas, new NodeTraffic(), _meter, time, _log);
+        var others = new RouteTable([.. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
         var router = new ApiRouter(new RouteServer(others, gatekeeper, _log), gatekeeper, _log);
         _application = new ApiApplication(router, services);
         var serverLoggers = new ServerLoggers(loggers);
@@ -69,8 +70,11 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _metricsServer = options.Api.MetricsPort is { } port ? new WebServer(new IPEndPoint(options.Api.Bind.Address, port), shapeErrors: false, serverLoggers) : null;
     }
 
-    /// <summary>What the nodes say about their replicas; publish here.</summary>
+    /// <summary>What the nodes say about their replicas, as published by <see cref="Nodes"/>.</summary>
     public ReplicaTable Replicas { get; } = new();
+
+    /// <summary>The nodes: those that registered, and the one in this process.</summary>
+    public NodeDirectory Nodes { get; }
 
     /// <summary>The control plane's metrics as Prometheus text.</summary>
     public PrometheusExporter Metrics { get; }
@@ -85,6 +89,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <exception cref="PortTakenException">A port is in use or an address is not ours; nothing is left open.</exception>
     public async Task StartAsync(CancellationToken cancel)
     {
+        Nodes.Start();
         await OpenAsync(_api, _application, "serving.bind", cancel).ConfigureAwait(false);
         if (_metricsServer is not null)
         {
@@ -123,6 +128,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         }
 
         await StopAsync(TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);
+        await Nodes.DisposeAsync().ConfigureAwait(false);
         Replicas.Changed -= _desk.Apply;
         _api.Dispose();
         _metricsServer?.Dispose();
@@ -153,6 +159,17 @@ public sealed partial class ControlPlane : IAsyncDisposable
         {
             await DisposeAsync().ConfigureAwait(false);
             throw new PortTakenException(server.Bind, setting, e);
+        }
+    }
+
+    private sealed class NodeTraffic : INodeTraffic
+    {
+        public void Lose(string nodeId, string reason)
+        {
+        }
+
+        public void Cut(string nodeId, string reason)
+        {
         }
     }
 
