@@ -63,9 +63,9 @@ public sealed record ControlOptions
             Timeout = Ms(settings, ControlSettings.NodeTimeout),
             CheckInterval = TimeSpan.FromSeconds(settings.Get(ControlSettings.StaleCheck)),
             Forget = TimeSpan.FromSeconds(settings.Get(ControlSettings.NodeForget)),
-            DrainDeadline = Ms(settings, ControlSettings.DrainDeadline),
+            DrainDeadline = Ms(settings, SharedSettings.DrainDeadline),
         },
-        DrainDeadline = Ms(settings, ControlSettings.DrainDeadline),
+        DrainDeadline = Ms(settings, SharedSettings.DrainDeadline),
     };
 
     private static TimeSpan Ms(SettingsSnapshot settings, Setting<long> setting) => TimeSpan.FromMilliseconds(settings.Get(setting));

@@ -72,13 +72,10 @@ public static class ControlSettings
     public static readonly Setting<long> BatchMaxWait = Setting.Int("serving.admission.batch_max_wait_secs",
         "A batch task older than this competes as interactive; 0 = never.", "300", min: "0", max: "86400", unit: "s", variables: ["ORCHD_BATCH_MAX_WAIT_SECS"]);
 
-    public static readonly Setting<long> DrainDeadline = Setting.Int("serving.drain_deadline_ms", "Default for drain, reload and shutdown.", "30000", min: "0",
-        max: "3600000", unit: "ms");
-
     /// <summary>Every row of this room.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
-        Bind, CloudProfile, NodeTimeout, StaleCheck, NodeForget, KeySha256, KeyScopes, Strategy, Capacity, Policy, AllowedHosts, AllowedOrigins, MaxBodyBytes, QueueTimeout, FirstTokenTimeout, StreamIdleTimeout,
-        ClientStallTimeout, SseKeepAlive, SseEarlyHeaders, DispatchAttempts, BatchMaxWait, DrainDeadline,
+        Bind, CloudProfile, NodeTimeout, StaleCheck, NodeForget, KeySha256, KeyScopes, Strategy, Capacity, Policy, AllowedHosts, AllowedOrigins, MaxBodyBytes,
+        QueueTimeout, FirstTokenTimeout, StreamIdleTimeout, ClientStallTimeout, SseKeepAlive, SseEarlyHeaders, DispatchAttempts, BatchMaxWait,
     ];
 }

@@ -43,7 +43,7 @@ public sealed record LinkOptions
     /// <summary>Time running work has at shutdown. Default 30 s (<c>serving.drain_deadline_ms</c>).</summary>
     public TimeSpan DrainDeadline { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Reads the settings. What they do not hold (run token, hosts, drain deadline) is added with <c>with</c>.</summary>
+    /// <summary>Reads the settings. What they do not hold (run token, hosts) is added with <c>with</c>.</summary>
     /// <exception cref="System.Net.Sockets.SocketException">The host name of <c>serving.node.bind</c> has no address.</exception>
     public static LinkOptions From(SettingsSnapshot settings)
     {
@@ -56,6 +56,7 @@ public sealed record LinkOptions
             MetricsPort = settings.Get(SharedSettings.MetricsPort) is > 0 and var port ? (int)port : null,
             ControlPlanes = settings.Profile == SettingsProfile.Cloud ? controlPlanes : [],
             Heartbeat = TimeSpan.FromSeconds(settings.Get(LinkSettings.Heartbeat)),
+            DrainDeadline = TimeSpan.FromMilliseconds(settings.Get(SharedSettings.DrainDeadline)),
             Advertise = settings.GetOrNull(LinkSettings.Advertise),
             Token = settings.GetOrNull(SharedSettings.Token)?.Reveal(),
         };
