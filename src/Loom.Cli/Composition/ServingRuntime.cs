@@ -6,6 +6,7 @@ using Loom.Control.Gateway;
 using Loom.Control.Nodes;
 using Loom.Core.Binaries;
 using Loom.Core.Loops;
+using Loom.Core.Web;
 using Loom.Node;
 using Loom.Node.Engines;
 using Loom.Node.Plans;

@@ -8,6 +8,7 @@ using Loom.Cli.Logs;
 using Loom.Cli.Systemd;
 using Loom.Cli.Terminal;
 using Loom.Control;
+using Loom.Core.Web;
 using Loom.Processes;
 using Loom.Processes.Probes;
 using Loom.Wire;
