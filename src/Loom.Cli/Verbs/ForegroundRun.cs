@@ -112,9 +112,7 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
         }
         catch (PortTakenException e)
         {
-            var holder = PortHolder.Find(e.EndPoint.Port);
-            var message = holder is null ? e.Message : $"port {e.EndPoint.Port} ({NamesOf(e.Setting)}) is in use by {holder}";
-            throw new CliError(ExitCode.Usage, "PORT_TAKEN", message, $"end that program, or choose another address: {PortRemedy.For(e.Setting, e.EndPoint)}");
+            throw PortRemedy.Error(e, "up");
         }
     }
 
@@ -271,7 +269,4 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
         var printer = new LogPrinter(context.Terminal, new LogView(null, null, false, false));
         return run.Supervisor.FollowOutput(line => words.Post(() => printer.Print(new Logs.LogLine(line.Name, line.At, line.Text, line.IsError))));
     }
-
-    private static string NamesOf(string key) =>
-        LoomRegistry.Instance.Find(key.Split('.')) is { Variables: [var variable, ..] } ? $"{key}, {variable}" : key;
 }
