@@ -104,7 +104,7 @@ public sealed partial class NodeDirectory : IAsyncDisposable
         if (outcome is RegisterOutcome.Restarted or RegisterOutcome.Replaced)
         {
             Publish();
-            _traffic.Lose(registration.NodeId, "its agent started anew");
+            _traffic.Lose(registration.NodeId);
         }
 
         Signal();
@@ -178,13 +178,16 @@ public sealed partial class NodeDirectory : IAsyncDisposable
             }
 
             EndDrain(id);
-            _drains[id] = _time.CreateTimer(_ => _traffic.Cut(id, $"node '{id}' drains, and its {deadline.TotalMilliseconds:0} ms are over"), null, deadline, Timeout.InfiniteTimeSpan);
+            _drains[id] = _time.CreateTimer(_ => _traffic.Cut(id, null), null, deadline, Timeout.InfiniteTimeSpan);
         }
 
         LogDrain(_log, id, deadline.TotalMilliseconds);
         Publish();
         return true;
     }
+
+    /// <summary>Ends what still runs in one pool of a node with <c>POOL_UNREADY</c>.</summary>
+    internal void Cut(string id, string poolId) => _traffic.Cut(id, poolId);
 
     /// <summary>Sends work to a node again.</summary>
     /// <returns>False when nobody knows the node.</returns>
@@ -294,7 +297,7 @@ public sealed partial class NodeDirectory : IAsyncDisposable
         foreach (var id in result.Lost)
         {
             LogOffline(_log, id, _options.Timeout.TotalMilliseconds);
-            _traffic.Lose(id, $"node '{id}' is offline");
+            _traffic.Lose(id);
         }
 
         foreach (var id in result.Forgotten)
