@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using Loom.Core.Gpus;
 using Loom.Node.Engines;
+using Loom.Node.Inventory;
 using Loom.Node.Plans;
 using Loom.Node.Provisioning;
 using Loom.Node.Threads;
@@ -22,7 +24,10 @@ public sealed partial class NodeAgent : IAsyncDisposable
     private readonly ImmutableDictionary<ReplicaId, EngineLoop> _loops;
     private readonly Lock _watching = new();
     private readonly List<Channel<ImmutableArray<ReplicaStatus>>> _watchers = [];
-    private ImmutableArray<ReplicaStatus> _snapshot;
+    private readonly IGpuView _gpus;
+    private readonly IDisposable _gpuNews;
+    private ImmutableArray<ReplicaStatus> _replicas; // as their owners tell them
+    private ImmutableArray<ReplicaStatus> _snapshot; // as the world is told
 
     /// <summary>Makes the replicas, all stopped.</summary>
     /// <param name="options">What to run.</param>
@@ -35,6 +40,7 @@ public sealed partial class NodeAgent : IAsyncDisposable
     public NodeAgent(NodeOptions options, ISupervisor supervisor, IProvisioner provisioner, LaunchMachine machine, CpuFacts cpu, TimeProvider time,
         ILoggerFactory loggers)
     {
+        options = NodeGpus.Pin(options, machine.Gpus.Current);
         _options = options;
         _client = new EngineClient(time);
         var logger = loggers.CreateLogger("pool-managerd");
@@ -46,10 +52,13 @@ public sealed partial class NodeAgent : IAsyncDisposable
 
         var host = new EngineHost(supervisor, provisioner, new PortRange(options.EnginePorts.First, options.EnginePorts.Last), _client, threads, machine);
         var replicas = options.Pools.SelectMany(p => Enumerable.Range(0, p.Replicas), (pool, i) => (Pool: pool, Name: $"r{i}")).ToList();
-        _snapshot = [.. replicas.Select(r => First(new ReplicaId(options.NodeId, r.Pool.Id, r.Name), r.Pool))];
+        _replicas = [.. replicas.Select(r => First(new ReplicaId(options.NodeId, r.Pool.Id, r.Name), r.Pool))];
+        _snapshot = _replicas;
+        _gpus = machine.Gpus;
         _loops = replicas.Where(r => r.Pool.Engine.Kind != EngineKinds.OpenAI).ToImmutableDictionary(
             r => new ReplicaId(options.NodeId, r.Pool.Id, r.Name),
             r => Loop(r.Pool, r.Name, host, time, logger));
+        _gpuNews = _gpus.Subscribe(_ => Tell());
     }
 
     /// <summary>How all replicas are, in the order of the file. Immutable; swapped whole on each change.</summary>
@@ -145,6 +154,7 @@ public sealed partial class NodeAgent : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Task.WhenAll(_loops.Values.Select(l => l.DisposeAsync().AsTask())).ConfigureAwait(false);
+        _gpuNews.Dispose();
         _client.Dispose();
         lock (_watching)
         {
@@ -171,8 +181,25 @@ public sealed partial class NodeAgent : IAsyncDisposable
     {
         lock (_watching)
         {
-            var at = _snapshot.IndexOf(_snapshot.First(r => r.Id == status.Id));
-            _snapshot = _snapshot.SetItem(at, status);
+            var at = _replicas.IndexOf(_replicas.First(r => r.Id == status.Id));
+            _replicas = _replicas.SetItem(at, status);
+            Tell();
+        }
+    }
+
+    // After a change of a replica or of the GPUs.
+    private void Tell()
+    {
+        lock (_watching)
+        {
+            var gpus = _gpus.Current;
+            ImmutableArray<ReplicaStatus> next = [.. _replicas.Select(r => GpuView.Apply(r, gpus))];
+            if (next.SequenceEqual(_snapshot))
+            {
+                return;
+            }
+
+            _snapshot = next;
             foreach (var watcher in _watchers)
             {
                 watcher.Writer.TryWrite(_snapshot);

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Loom.Core.Gpus;
 using Loom.Testing;
 using Loom.Wire;
