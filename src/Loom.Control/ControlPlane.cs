@@ -54,6 +54,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _desk = new AdmissionDesk(options.Admission, PlacementStrategies.Create(options.Admission.Strategy, random), time, random);
         _upstream = new UpstreamClient(options.Gateway.ConnectTimeout);
         Replicas.Changed += _desk.Apply;
+        Replicas.Heard += _desk.Heard;
         _metrics.Observe(_desk, Replicas);
         var services = new GatewayServices(
             options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), nodes, _metrics, time, _log);
@@ -143,6 +144,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
 
         await StopAsync(TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);
         Replicas.Changed -= _desk.Apply;
+        Replicas.Heard -= _desk.Heard;
         _api.Dispose();
         _metricsServer?.Dispose();
         _upstream.Dispose();

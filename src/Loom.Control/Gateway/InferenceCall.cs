@@ -14,8 +14,6 @@ namespace Loom.Control.Gateway;
 /// </summary>
 internal sealed partial class InferenceCall : IDisposable
 {
-    private static readonly string[] s_routeNames = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"];
-
     private readonly GatewayServices _services;
     private readonly CallWatch _watch;
     private readonly RequestBody _body = new();
@@ -345,7 +343,7 @@ internal sealed partial class InferenceCall : IDisposable
     {
         var seconds = _services.Time.GetElapsedTime(_started).TotalSeconds;
         var model = _route?.Model ?? "";
-        var name = s_routeNames[(int)_inference];
+        var name = _inference.Path;
         var gone = _watch.Cause == EndCause.ClientGone;
         var status = gone ? StatusCodes.Status499ClientClosedRequest : problem?.HttpStatus ?? _http.Response.StatusCode;
         _services.Metrics.Requested(name, model, status, seconds);
