@@ -8,6 +8,7 @@ using Loom.Control.Nodes;
 using Loom.Control.Placement;
 using Loom.Core.Telemetry;
 using Loom.Core.Web;
+using Loom.Wire;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Control;
@@ -80,6 +81,24 @@ public sealed partial class ControlPlane : IAsyncDisposable
 
     /// <summary>Address of the metrics listener, once started; null when it is off.</summary>
     public Uri? MetricsAddress => _metricsServer?.Address;
+
+    /// <summary>
+    /// Waits until no request of this control plane runs on one run of a replica: true when that is so, false when the deadline came first. Publish the
+    /// replica as draining, or with its new address, before; else new work may follow.
+    /// </summary>
+    /// <param name="replica">The replica.</param>
+    /// <param name="url">Address of the run, as it was published.</param>
+    /// <param name="deadline">Ends the wait.</param>
+    public Task<bool> QuietAsync(ReplicaId replica, string url, CancellationToken deadline) => _desk.QuietAsync(replica, url, deadline);
+
+    /// <summary>Ends what still runs on one run of a replica: elsewhere if nothing of the answer went out, else with <c>POOL_UNREADY</c>. Does not wait.</summary>
+    public void Cut(ReplicaId replica, string url) => _desk.Cut(replica, url);
+
+    /// <summary>
+    /// Fails what runs on a node that is lost: elsewhere if nothing of the answer went out, else with <c>WORKER_RESET</c>. Publish its replicas as unready
+    /// or gone before.
+    /// </summary>
+    public void LoseNode(string nodeId) => _desk.LoseNode(nodeId);
 
     /// <summary>Opens the listeners.</summary>
     /// <exception cref="PortTakenException">A port is in use or an address is not ours; nothing is left open.</exception>

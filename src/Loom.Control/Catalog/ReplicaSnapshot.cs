@@ -59,7 +59,7 @@ public sealed class ReplicaSnapshot
         [
             .. statuses
                 .OrderBy(s => s.Id.NodeId, StringComparer.Ordinal).ThenBy(s => s.Id.PoolId, StringComparer.Ordinal).ThenBy(s => s.Id.ReplicaName, StringComparer.Ordinal)
-                .Select(s => new Replica(s, loads.GetValueOrDefault(s.Id) ?? new ReplicaLoad())),
+                .Select(s => new Replica(s, LoadOf(s, loads.GetValueOrDefault(s.Id)))),
         ];
 
         var routes = new Dictionary<string, ModelRoute>(StringComparer.Ordinal);
@@ -92,4 +92,8 @@ public sealed class ReplicaSnapshot
 
         return new ReplicaSnapshot([.. replicas], routes.ToFrozenDictionary(StringComparer.Ordinal));
     }
+
+    // A replica without an address is between two moments of a run, or between two runs; which of them its next address tells.
+    private static ReplicaLoad LoadOf(ReplicaStatus status, ReplicaLoad? before) =>
+        before is not null && (status.Url is null || status.Url == before.Url) ? before : new ReplicaLoad(status.Id, status.Url);
 }

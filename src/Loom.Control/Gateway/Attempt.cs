@@ -52,6 +52,9 @@ internal sealed partial class Attempt
 
     private Replica Replica => _plan.Ticket.Replica!;
 
+    // Nothing of the answer went out, and another replica can be asked without paying twice.
+    private bool IsHarmless => Record.FirstByteAt == 0 && !Replica.IsRemote;
+
     public void Reset()
     {
         Record.Reset();
@@ -70,6 +73,11 @@ internal sealed partial class Attempt
             using var answer = await SendAsync().ConfigureAwait(false);
             _answer = answer;
             return await ForwardAsync(answer).ConfigureAwait(false);
+        }
+        catch (Exception) when (_watch.Cause is EndCause.NodeLost or EndCause.Drained && IsHarmless)
+        {
+            var lost = EndProblems.Of(_watch.Cause, _services.Options, queued: false);
+            return _watch.Revive() ? AttemptResult.TryAgain(lost) : AttemptResult.Failed(EndProblems.Of(_watch.Cause, _services.Options, queued: false));
         }
         catch (Exception) when (_watch.Cause != EndCause.None)
         {
@@ -222,7 +230,7 @@ internal sealed partial class Attempt
         }
 
         var text = $"the connection to '{id}' broke: {error.Message}";
-        if (Record.FirstByteAt != 0 || Replica.IsRemote)
+        if (!IsHarmless)
         {
             return AttemptResult.Failed(new Problem(ProblemCode.WorkerReset, text, Backoff: new Backoff(1000)));
         }

@@ -19,7 +19,7 @@ internal sealed partial class InferenceCall : IDisposable
     private readonly GatewayServices _services;
     private readonly CallWatch _watch;
     private readonly RequestBody _body = new();
-    private readonly Ticket _ticket = new();
+    private readonly Ticket _ticket;
     private readonly WaitingStream _waiting;
     private readonly ClientWriter _client;
     private readonly Attempt _attempt;
@@ -37,6 +37,7 @@ internal sealed partial class InferenceCall : IDisposable
     {
         _services = services;
         _watch = new CallWatch(services.Time);
+        _ticket = new Ticket(_watch);
         _waiting = new WaitingStream(services.Options, services.Desk, services.Time);
         _client = new ClientWriter(_watch, services.Options.ClientStallTimeout);
         _attempt = new Attempt(services, _watch, _client, _waiting);
@@ -186,7 +187,9 @@ internal sealed partial class InferenceCall : IDisposable
             }
 
             Started();
+            _watch.Hold(_ticket);
             var result = await _attempt.RunAsync(_http, new AttemptPlan(_inference, _requestId, _request, _body.Memory, _ticket, _attempts, QueueMs)).ConfigureAwait(false);
+            _watch.LetGo();
             if (result.End != AttemptEnd.TryAgain)
             {
                 return result.Problem;
@@ -270,6 +273,12 @@ internal sealed partial class InferenceCall : IDisposable
 
     private Problem Exhausted(Problem last)
     {
+        if (last.Code == ProblemCode.PoolUnready)
+        {
+            // Its pool is being emptied; nothing failed.
+            return last;
+        }
+
         var text = $"{_attempts} of at most {_services.Admission.DispatchAttempts} attempts failed and no other replica of model '{_route!.Model}' is left; last: {last.Message}";
         return new Problem(ProblemCode.ReplicaExhausted, text, Backoff: _services.Desk.BackoffFor(_ticket.Route, leastMs: 1000));
     }
