@@ -23,7 +23,7 @@ internal readonly record struct TaskChunk(string? Text, string? FinishReason, st
 
             if (root.TryGetProperty("error"u8, out var error) && error.ValueKind == JsonValueKind.Object)
             {
-                return new TaskChunk(null, null, Text(error, "message"u8) ?? error.GetRawText());
+                return new TaskChunk(null, null, Read(error, "message"u8) ?? error.GetRawText());
             }
 
             if (!root.TryGetProperty("choices"u8, out var choices) || choices.ValueKind != JsonValueKind.Array || choices.GetArrayLength() == 0
@@ -32,8 +32,8 @@ internal readonly record struct TaskChunk(string? Text, string? FinishReason, st
                 return default;
             }
 
-            var text = choice.TryGetProperty("delta"u8, out var part) || choice.TryGetProperty("message"u8, out part) ? Text(part, "content"u8) : Text(choice, "text"u8);
-            var finish = Text(choice, "finish_reason"u8);
+            var text = choice.TryGetProperty("delta"u8, out var part) || choice.TryGetProperty("message"u8, out part) ? Read(part, "content"u8) : Read(choice, "text"u8);
+            var finish = Read(choice, "finish_reason"u8);
             return new TaskChunk(string.IsNullOrEmpty(text) ? null : text, string.IsNullOrEmpty(finish) ? null : finish, null);
         }
         catch (JsonException)
@@ -42,6 +42,6 @@ internal readonly record struct TaskChunk(string? Text, string? FinishReason, st
         }
     }
 
-    private static string? Text(JsonElement from, ReadOnlySpan<byte> name) =>
+    private static string? Read(JsonElement from, ReadOnlySpan<byte> name) =>
         from.ValueKind == JsonValueKind.Object && from.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

@@ -1,26 +1,25 @@
-using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Loom.Control.Catalog;
-using Loom.Core.Queues;
-using Loom.Core.Web;
 
 namespace Loom.Control.Tasks;
 
 /// <summary>
-/// One task from acceptance to the end of its retention. Its run changes it, anybody reads it; each change is a short step under its own lock. Exactly one of
-/// <see cref="End"/> and <see cref="Fail"/> takes effect.
+/// One task from acceptance to the end of its retention. Its run changes it, anybody reads it; each change is a short step under its own lock. It ends once.
 /// </summary>
 internal sealed class TaskEntry
 {
     private readonly Lock _gate = new();
     private readonly StringBuilder _text = new();
+    private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<TaskAccepted> _accepted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskView _view;
     private int _tokens;
     private int _readers;
     private int _verboseReaders;
+    private bool _stopped;
+    private bool _finished;
 
     public TaskEntry(string owner, string id, long sequence, string digest, TaskRequest? request, TaskPlan? plan, TaskView view)
     {
@@ -62,6 +61,12 @@ internal sealed class TaskEntry
 
     /// <summary>Closes its readers without a terminal event: it goes on after a restart.</summary>
     public CancellationTokenSource Parked { get; } = new();
+
+    /// <summary>The place in the queue that was told last.</summary>
+    public int ToldPosition { get; private set; } = -1;
+
+    /// <summary>Ends with the task.</summary>
+    public Task Over => _over.Task;
 
     public bool HasReaders => Volatile.Read(ref _readers) > 0;
 
@@ -105,7 +110,11 @@ internal sealed class TaskEntry
     }
 
     /// <summary>Tells the place in the queue.</summary>
-    public void Queued(int position, long predictedMs) => Tell(TaskEventKind.Queued, new QueuedEvent(position, predictedMs), TaskJson.Default.QueuedEvent);
+    public void Queued(int position, long predictedMs)
+    {
+        ToldPosition = position;
+        Tell(TaskEventKind.Queued, new QueuedEvent(position, predictedMs), TaskJson.Default.QueuedEvent);
+    }
 
     public void Measured(MetricsEvent metrics) => Tell(TaskEventKind.Metrics, metrics, TaskJson.Default.MetricsEvent);
 
@@ -140,7 +149,7 @@ internal sealed class TaskEntry
         int index;
         lock (_gate)
         {
-            if (_view.EndedMs is not null)
+            if (_stopped)
             {
                 return;
             }
@@ -152,46 +161,50 @@ internal sealed class TaskEntry
         Tell(TaskEventKind.Token, new TokenEvent(text, index), TaskJson.Default.TokenEvent);
     }
 
-    /// <summary>It ended well, or was cancelled.</summary>
-    public bool End(EndEvent end, long nowMs)
+    /// <summary>From now on no token is taken any more.</summary>
+    public void StopTokens()
     {
-        if (!Close(end.Canceled ? TaskState.Cancelled : TaskState.Completed, nowMs, v => v with
+        lock (_gate)
         {
-            FinishReason = end.FinishReason,
-            Usage = end.Usage,
-            Result = end.Result,
-            Canceled = end.Canceled,
-        }))
-        {
-            return false;
+            _stopped = true;
         }
-
-        Tell(TaskEventKind.End, end, TaskJson.Default.EndEvent);
-        return true;
     }
 
-    /// <summary>It ended with an error.</summary>
-    public bool Fail(Problem problem, TaskUsage? usage, string? engine, long nowMs)
+    /// <summary>The task as it will be once it has ended; nothing changes yet.</summary>
+    public TaskView Ending(TaskState state, string finishReason, TaskUsage? usage, long decodeMs, long nowMs)
     {
-        var row = problem.Row;
-        int? retry = row.Retriable ? problem.Backoff?.Milliseconds ?? 1000 : null;
-        var error = new TaskError(row.Name, problem.Message, engine, row.Retriable, retry);
-        if (!Close(TaskState.Failed, nowMs, v => v with { Error = error, Usage = usage, FinishReason = "error" }))
+        StopTokens();
+        return View with
         {
-            return false;
-        }
-
-        Tell(TaskEventKind.Error, error, TaskJson.Default.TaskError);
-        return true;
+            State = state,
+            FinishReason = finishReason,
+            Usage = usage,
+            DecodeMs = decodeMs,
+            TokensOut = TokensOut,
+            EndedMs = nowMs,
+            Canceled = state == TaskState.Cancelled,
+        };
     }
 
-    /// <summary>A task that ended before this process began: its stream holds the last event alone.</summary>
-    public void Restore()
+    /// <summary>It has ended. The first call takes effect: it tells the terminal event.</summary>
+    public bool Finish(TaskView ended)
     {
-        var view = View;
-        Request = null;
-        Plan = null;
-        if (view.Error is { } error)
+        lock (_gate)
+        {
+            if (_finished)
+            {
+                return false;
+            }
+
+            _finished = true;
+            _stopped = true;
+            _view = ended;
+            _text.Clear();
+            Request = null;
+            Plan = null;
+        }
+
+        if (ended.Error is { } error)
         {
             Tell(TaskEventKind.Error, error, TaskJson.Default.TaskError);
         }
@@ -199,32 +212,19 @@ internal sealed class TaskEntry
         {
             var end = new EndEvent
             {
-                TokensOut = view.Usage?.CompletionTokens ?? 0,
-                DecodeMs = (view.EndedMs - view.StartedMs) ?? 0,
-                FinishReason = view.FinishReason ?? "stop",
-                Usage = view.Usage,
-                Canceled = view.Canceled,
-                Result = view.Result,
-                Mock = view.Mock,
+                TokensOut = ended.TokensOut,
+                DecodeMs = ended.DecodeMs,
+                FinishReason = ended.FinishReason ?? "stop",
+                Usage = ended.Usage,
+                Canceled = ended.Canceled,
+                Result = ended.Result,
+                Mock = ended.Mock,
             };
             Tell(TaskEventKind.End, end, TaskJson.Default.EndEvent);
         }
-    }
 
-    private bool Close(TaskState state, long nowMs, Func<TaskView, TaskView> change)
-    {
-        lock (_gate)
-        {
-            if (_view.EndedMs is not null)
-            {
-                return false;
-            }
-
-            _view = change(_view) with { State = state, EndedMs = nowMs, Streams = _view.Streams };
-            Request = null;
-            Plan = null;
-            return true;
-        }
+        _over.TrySetResult();
+        return true;
     }
 
     private void Tell<T>(TaskEventKind kind, T data, JsonTypeInfo<T> type) => Events.Append(kind, JsonSerializer.SerializeToUtf8Bytes(data, type));

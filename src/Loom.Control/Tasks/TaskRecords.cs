@@ -78,6 +78,11 @@ internal sealed record TaskView
 
     public int Attempts { get; init; }
 
+    /// <summary>Time from the first to the last byte of the answer, milliseconds.</summary>
+    public long DecodeMs { get; init; }
+
+    public int TokensOut { get; init; }
+
     public string? Text { get; init; }
 
     public JsonElement? Result { get; init; }
