@@ -21,6 +21,7 @@ internal readonly record struct AttemptPlan(
 internal sealed partial class Attempt
 {
     private readonly GatewayServices _services;
+    private readonly CallTrace _trace;
     private readonly CallWatch _watch;
     private readonly WaitingStream _waiting;
     private readonly StreamRelay _streamRelay;
@@ -32,14 +33,15 @@ internal sealed partial class Attempt
     private HttpResponseMessage? _answer;
     private long _sentAt;
 
-    public Attempt(GatewayServices services, CallWatch watch, ClientWriter client, WaitingStream waiting)
+    public Attempt(GatewayServices services, CallWatch watch, ClientWriter client, WaitingStream waiting, CallTrace trace)
     {
         _services = services;
+        _trace = trace;
         _watch = watch;
         _waiting = waiting;
         _streamRelay = new StreamRelay(watch, client, waiting, services.Options, services.Time);
         _wholeRelay = new WholeRelay(watch, client, services.Options, services.Time);
-        Record = new RelayRecord(gap => _services.Metrics.TokenGap(Replica.Status.Id.PoolId, _plan.Ticket.Route.Model, gap / (double)_services.Time.TimestampFrequency));
+        Record = new RelayRecord(gap => _services.Metrics.TokenGap(Replica.Status.Id.PoolId, _plan.Ticket.Route.Model, gap / (double)_services.Time.TimestampFrequency), trace.FirstToken);
         _beginStream = BeginStream;
         _beginWhole = BeginWhole;
     }
@@ -140,6 +142,7 @@ internal sealed partial class Attempt
         var request = new UpstreamRequest(Replica.TargetOf(_plan.Route)) { Content = new UpstreamBody(_plan.Body, splices) };
         request.Headers.TryAddWithoutValidation("X-Request-Id", _plan.RequestId);
         CopyHeaders(request.Headers);
+        _trace.Send(request.Headers, Replica, _plan.Number);
         return request;
     }
 

@@ -1,7 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Loom.Control.Admission;
-using Loom.Control.Catalog;
 using Loom.Control.Placement;
 using Loom.Core.Queues;
 using Loom.Wire;
