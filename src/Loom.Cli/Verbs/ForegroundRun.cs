@@ -9,6 +9,7 @@ using Loom.Cli.Systemd;
 using Loom.Cli.Terminal;
 using Loom.Control;
 using Loom.Core.Web;
+using Loom.Node.Inventory;
 using Loom.Processes;
 using Loom.Processes.Probes;
 using Loom.Wire;
@@ -109,6 +110,10 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
         catch (OperationCanceledException) when (patience.IsCancellationRequested && !stop.IsCancellationRequested)
         {
             throw new CliError(ExitCode.TimedOut, "START_TIMEOUT", $"the API was not open within {plan.Runtime.StartupTimeout.TotalSeconds:0} s (runtime.startup_timeout)", "loom logs loom");
+        }
+        catch (GpuMaskException e)
+        {
+            throw new CliError(ExitCode.Usage, "CONFIGURATION", e.Message, "name one of them, or none for the CPU; loom doctor shows them");
         }
         catch (PortTakenException e)
         {
