@@ -8,6 +8,7 @@ using Loom.Control.Nodes;
 using Loom.Control.Placement;
 using Loom.Core.Telemetry;
 using Loom.Core.Web;
+using Loom.Wire;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Control;
@@ -27,6 +28,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly ControlMetrics _metrics;
     private readonly AdmissionDesk _desk;
     private readonly UpstreamClient _upstream;
+    private readonly NodeLinks _links;
     private readonly HealthRoutes _health;
     private readonly ApiApplication _application;
     private readonly WebServer _api;
@@ -35,14 +37,14 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly RouteServer _metricsApplication;
 
     /// <param name="options">Settings.</param>
-    /// <param name="nodes">Who is told about faults of replicas.</param>
+    /// <param name="nodes">The way to the node in this process; null = there is none. Nodes that register are reached at their address.</param>
     /// <param name="time">The clock.</param>
     /// <param name="random">Source of chance for placement and jitter; used by this instance alone.</param>
     /// <param name="loggers">Where to log.</param>
     /// <param name="credentials">Secrets of remote providers; null = none.</param>
     /// <param name="faults">What has failed for good in the rest of the process, one sentence each; asked at each look at the health. Null = nothing ever.</param>
     public ControlPlane(
-        ControlOptions options, INodeLink nodes, TimeProvider time, Random random, ILoggerFactory loggers, IUpstreamCredentials? credentials = null,
+        ControlOptions options, INodeLink? nodes, TimeProvider time, Random random, ILoggerFactory loggers, IUpstreamCredentials? credentials = null,
         Func<IReadOnlyList<string>>? faults = null)
     {
         _options = options;
@@ -54,13 +56,15 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _upstream = new UpstreamClient(options.Gateway.ConnectTimeout);
         Replicas.Changed += _desk.Apply;
         _metrics.Observe(_desk, Replicas);
+        Nodes = new NodeDirectory(options.Nodes, Replicas, new NodeTraffic(_desk, Replicas), _meter, time, _log);
+        _links = new NodeLinks(Nodes, nodes, options.Api.Token, time, _log);
         var services = new GatewayServices(
-            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), nodes, _metrics, time, _log);
+            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), _links, _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api.Gate, time, _log);
         _health = new HealthRoutes(Replicas, _desk, faults ?? (static () => []));
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
         var metricsRoute = MetricsRoute.Of(Metrics);
-        var others = new RouteTable([.. new ModelRoutes(Replicas).Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
+        var others = new RouteTable([.. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
         var router = new ApiRouter(new RouteServer(others, gatekeeper, _log), gatekeeper, _log);
         _application = new ApiApplication(router, services);
         var serverLoggers = new ServerLoggers(loggers);
@@ -69,8 +73,11 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _metricsServer = options.Api.MetricsPort is { } port ? new WebServer(new IPEndPoint(options.Api.Bind.Address, port), shapeErrors: false, serverLoggers) : null;
     }
 
-    /// <summary>What the nodes say about their replicas; publish here.</summary>
+    /// <summary>What the nodes say about their replicas, as published by <see cref="Nodes"/>.</summary>
     public ReplicaTable Replicas { get; } = new();
+
+    /// <summary>The nodes: those that registered, and the one in this process.</summary>
+    public NodeDirectory Nodes { get; }
 
     /// <summary>The control plane's metrics as Prometheus text.</summary>
     public PrometheusExporter Metrics { get; }
@@ -81,10 +88,29 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <summary>Address of the metrics listener, once started; null when it is off.</summary>
     public Uri? MetricsAddress => _metricsServer?.Address;
 
+    /// <summary>
+    /// Waits until no request of this control plane runs on one run of a replica: true when that is so, false when the deadline came first. Publish the
+    /// replica as draining, or with its new address, before; else new work may follow.
+    /// </summary>
+    /// <param name="replica">The replica.</param>
+    /// <param name="url">Address of the run, as it was published.</param>
+    /// <param name="deadline">Ends the wait.</param>
+    public Task<bool> QuietAsync(ReplicaId replica, string url, CancellationToken deadline) => _desk.QuietAsync(replica, url, deadline);
+
+    /// <summary>Ends what still runs on one run of a replica: elsewhere if nothing of the answer went out, else with <c>POOL_UNREADY</c>. Does not wait.</summary>
+    public void Cut(ReplicaId replica, string url) => _desk.Cut(replica, url);
+
+    /// <summary>
+    /// Fails what runs on a node that is lost: elsewhere if nothing of the answer went out, else with <c>WORKER_RESET</c>. Publish its replicas as unready
+    /// or gone before.
+    /// </summary>
+    public void LoseNode(string nodeId) => _desk.LoseNode(nodeId);
+
     /// <summary>Opens the listeners.</summary>
     /// <exception cref="PortTakenException">A port is in use or an address is not ours; nothing is left open.</exception>
     public async Task StartAsync(CancellationToken cancel)
     {
+        Nodes.Start();
         await OpenAsync(_api, _application, "serving.bind", cancel).ConfigureAwait(false);
         if (_metricsServer is not null)
         {
@@ -123,6 +149,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
         }
 
         await StopAsync(TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);
+        await Nodes.DisposeAsync().ConfigureAwait(false);
+        await _links.DisposeAsync().ConfigureAwait(false);
         Replicas.Changed -= _desk.Apply;
         _api.Dispose();
         _metricsServer?.Dispose();
@@ -153,6 +181,23 @@ public sealed partial class ControlPlane : IAsyncDisposable
         {
             await DisposeAsync().ConfigureAwait(false);
             throw new PortTakenException(server.Bind, setting, e);
+        }
+    }
+
+    /// <summary>Takes slots away from requests on behalf of the nodes.</summary>
+    private sealed class NodeTraffic(AdmissionDesk desk, ReplicaTable replicas) : INodeTraffic
+    {
+        public void Lose(string nodeId) => desk.LoseNode(nodeId);
+
+        public void Cut(string nodeId, string? poolId)
+        {
+            foreach (var status in replicas.Current.Replicas.Select(r => r.Status))
+            {
+                if (status.Id.NodeId == nodeId && (poolId is null || status.Id.PoolId == poolId) && status.Url is { } url)
+                {
+                    desk.Cut(status.Id, url);
+                }
+            }
         }
     }
 

@@ -38,6 +38,7 @@ internal static class NodeOptionsReader
             EnginePorts = (ports.First, ports.Last),
             Offline = settings.Get(NodeSettings.Offline),
             Grace = settings.Get(SharedSettings.GraceEngines),
+            DrainDeadline = TimeSpan.FromMilliseconds(settings.Get(SharedSettings.DrainDeadline)),
             MockMode = mock,
             Handoff = Handoff(settings),
             Gpus = Gpus(settings, mock),
@@ -116,6 +117,10 @@ internal static class NodeOptionsReader
             Deterministic = settings.Get(PoolSettings.Deterministic, id),
             DeviceMask = settings.Get(PoolSettings.DeviceMask, id),
             DeviceMaskIsGiven = settings.SourceOf(PoolSettings.DeviceMask, id).IsGiven,
+            Preload = settings.Get(PoolSettings.Preload, id),
+            SwapSet = IsDefault(settings, PoolSettings.Swap, id) ? null : settings.Get(PoolSettings.Swap, id),
+            IdleTtl = TimeSpan.FromSeconds(settings.Get(PoolSettings.IdleTtl, id)),
+            MinResidency = TimeSpan.FromSeconds(settings.Get(PoolSettings.MinResidency, id)),
         };
     }
 

@@ -11,7 +11,7 @@ namespace Loom.Control.Admission;
 /// or sent inside it, and no other type's lock is ever taken. After each step the queue holds nobody whom a free slot could serve, so a newcomer that
 /// finds a free slot overtakes nobody.
 /// </summary>
-internal sealed class AdmissionDesk : IDisposable
+internal sealed partial class AdmissionDesk : IDisposable
 {
     private static readonly TimeSpan s_suspicion = TimeSpan.FromSeconds(1);
 
@@ -77,10 +77,8 @@ internal sealed class AdmissionDesk : IDisposable
         Admittance answer;
         lock (_gate)
         {
-            var failed = ticket.Replica!.Load;
+            var failed = Return(ticket, settles: false);
             ticket.MarkTried(failed);
-            ticket.HoldsLease = false;
-            failed.Leases--;
             next = NextFor(failed);
             ticket.Route = Refresh(ticket.Route);
             answer = TryLease(ticket) ? Admittance.Granted : Rejoin(ticket);
@@ -103,14 +101,12 @@ internal sealed class AdmissionDesk : IDisposable
                 return;
             }
 
-            ticket.HoldsLease = false;
             if (measured)
             {
                 ticket.Route.Stats.Observe(_time.GetElapsedTime(ticket.GrantedAt).TotalMilliseconds);
             }
 
-            var load = ticket.Replica!.Load;
-            load.Leases--;
+            var load = Return(ticket, settles: false);
             next = _queue.Count == 0 ? null : NextFor(load);
         }
 
@@ -167,6 +163,7 @@ internal sealed class AdmissionDesk : IDisposable
     public void Apply(ReplicaSnapshot snapshot)
     {
         List<(Ticket Ticket, WaitOutcome Outcome)> ended = [];
+        List<(Ticket Ticket, long Lease)> losers = [];
         lock (_gate)
         {
             foreach (var gone in _snapshot.Replicas)
@@ -174,6 +171,7 @@ internal sealed class AdmissionDesk : IDisposable
                 gone.Load.Current = null;
             }
 
+            var before = _snapshot;
             _snapshot = snapshot;
             foreach (var replica in snapshot.Replicas)
             {
@@ -181,6 +179,7 @@ internal sealed class AdmissionDesk : IDisposable
                 replica.Load.Suspect = false;
             }
 
+            Retire(before, snapshot, losers);
             foreach (var entry in _queue.Entries().ToList())
             {
                 var ticket = entry.Value;
@@ -199,6 +198,7 @@ internal sealed class AdmissionDesk : IDisposable
         }
 
         End(ended);
+        Tell(losers, LeaseLoss.NodeLost);
     }
 
     /// <summary>Lets nobody in any more; who waits keeps waiting.</summary>
@@ -279,14 +279,6 @@ internal sealed class AdmissionDesk : IDisposable
         var choice = count == 1 ? 0 : _strategy.Choose(candidates[..count], ticket.Route.Stats.Turn++);
         Lease(ticket, replicas[candidates[choice].Index]);
         return true;
-    }
-
-    private void Lease(Ticket ticket, Replica replica)
-    {
-        replica.Load.Leases++;
-        ticket.Replica = replica;
-        ticket.HoldsLease = true;
-        ticket.GrantedAt = _time.GetTimestamp();
     }
 
     private Admittance Join(Ticket ticket, out Ticket? evicted)

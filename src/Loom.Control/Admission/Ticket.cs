@@ -41,12 +41,14 @@ internal enum Admittance
 /// One request's way through admission. Used again for the next request of its connection. All but the wait itself belongs to
 /// <see cref="AdmissionDesk"/> and is touched only under its lock.
 /// </summary>
-internal sealed class Ticket : IValueTaskSource<WaitOutcome>
+/// <param name="holder">Told when a slot it holds is taken away; null = nobody.</param>
+internal sealed class Ticket(ILeaseHolder? holder = null) : IValueTaskSource<WaitOutcome>
 {
     private const int MostAttempts = 5;
 
     private readonly ReplicaLoad[] _tried = new ReplicaLoad[MostAttempts];
     private int _triedCount;
+    private volatile LeaseLoss _loss;
     private ManualResetValueTaskSourceCore<WaitOutcome> _wait = new() { RunContinuationsAsynchronously = true };
 
     /// <summary>Class of the request.</summary>
@@ -60,6 +62,16 @@ internal sealed class Ticket : IValueTaskSource<WaitOutcome>
 
     /// <summary>Whether it holds a slot.</summary>
     public bool HoldsLease { get; set; }
+
+    /// <summary>Number of the lease it holds or held last; no two leases have the same.</summary>
+    public long Lease { get; set; }
+
+    /// <summary>Why that lease was taken away; <see cref="LeaseLoss.None"/> while it was not. Any thread may ask.</summary>
+    public LeaseLoss Loss
+    {
+        get => _loss;
+        set => _loss = value;
+    }
 
     /// <summary>Why it was refused; set when it was.</summary>
     public Problem? Refusal { get; set; }
@@ -78,6 +90,12 @@ internal sealed class Ticket : IValueTaskSource<WaitOutcome>
 
     internal QueueEntry<Ticket>? Entry { get; set; }
 
+    internal ILeaseHolder? Holder { get; } = holder;
+
+    internal Ticket? NextHolder { get; set; }
+
+    internal Ticket? PreviousHolder { get; set; }
+
     internal ReadOnlySpan<ReplicaLoad> Tried => _tried.AsSpan(0, _triedCount);
 
     /// <summary>Makes the ticket ready for a new request.</summary>
@@ -89,6 +107,7 @@ internal sealed class Ticket : IValueTaskSource<WaitOutcome>
         Arrived = now;
         Replica = null;
         HoldsLease = false;
+        Loss = LeaseLoss.None;
         Refusal = null;
         Predicted = null;
         Rank = -1;

@@ -29,29 +29,18 @@ public sealed class Replica
     /// <summary><see cref="ReplicaStatus.UpstreamModel"/> as a JSON string, or null when the client's bytes go upstream unchanged.</summary>
     internal byte[]? UpstreamModelJson { get; }
 
-    internal bool IsReady => Status.State == ReplicaState.Ready && Status.Url is not null;
+    /// <summary>Whether work may be sent. While another model is brought up, the old one serves on as long as it has an address.</summary>
+    internal bool IsReady => Status.State is ReplicaState.Ready or ReplicaState.Reloading && Status.Url is not null;
 
     /// <summary>Whether work for it may wait: it serves now or is on its way to serve.</summary>
-    internal bool CanBeWaitedFor => Status.State is ReplicaState.Ready or ReplicaState.Provisioning or ReplicaState.Starting or ReplicaState.Unready;
+    internal bool CanBeWaitedFor =>
+        Status.State is ReplicaState.Ready or ReplicaState.Provisioning or ReplicaState.Starting or ReplicaState.Unready or ReplicaState.Reloading;
 
     internal Uri TargetOf(InferenceRoute route) => _targets[(int)route]!;
 
     internal bool Serves(string model) => IsRemote || string.Equals(Status.Model, model, StringComparison.Ordinal);
 
     private static Uri? Target(ReplicaStatus status, string path) => status.Url is null ? null : new Uri(status.Url + path);
-}
-
-/// <summary>Work in flight on one replica. Read and written only by the admission desk, under its lock.</summary>
-internal sealed class ReplicaLoad
-{
-    /// <summary>Requests dispatched and not yet released.</summary>
-    public int Leases { get; set; }
-
-    /// <summary>True from a refused connection until the node speaks again or a second has passed: no work is sent meanwhile.</summary>
-    public bool Suspect { get; set; }
-
-    /// <summary>The replica in the newest snapshot; null once its node names it no more.</summary>
-    public Replica? Current { get; set; }
 }
 
 /// <summary>The routes that reach an engine.</summary>

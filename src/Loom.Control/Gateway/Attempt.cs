@@ -21,6 +21,7 @@ internal readonly record struct AttemptPlan(
 internal sealed partial class Attempt
 {
     private readonly GatewayServices _services;
+    private readonly CallTrace _trace;
     private readonly CallWatch _watch;
     private readonly WaitingStream _waiting;
     private readonly StreamRelay _streamRelay;
@@ -32,14 +33,15 @@ internal sealed partial class Attempt
     private HttpResponseMessage? _answer;
     private long _sentAt;
 
-    public Attempt(GatewayServices services, CallWatch watch, ClientWriter client, WaitingStream waiting)
+    public Attempt(GatewayServices services, CallWatch watch, ClientWriter client, WaitingStream waiting, CallTrace trace)
     {
         _services = services;
+        _trace = trace;
         _watch = watch;
         _waiting = waiting;
         _streamRelay = new StreamRelay(watch, client, waiting, services.Options, services.Time);
         _wholeRelay = new WholeRelay(watch, client, services.Options, services.Time);
-        Record = new RelayRecord(gap => _services.Metrics.TokenGap(Replica.Status.Id.PoolId, _plan.Ticket.Route.Model, gap / (double)_services.Time.TimestampFrequency));
+        Record = new RelayRecord(gap => _services.Metrics.TokenGap(Replica.Status.Id.PoolId, _plan.Ticket.Route.Model, gap / (double)_services.Time.TimestampFrequency), trace.FirstToken);
         _beginStream = BeginStream;
         _beginWhole = BeginWhole;
     }
@@ -51,6 +53,9 @@ internal sealed partial class Attempt
     public byte[]? EngineRefusal { get; private set; }
 
     private Replica Replica => _plan.Ticket.Replica!;
+
+    // Nothing of the answer went out, and another replica can be asked without paying twice.
+    private bool IsHarmless => Record.FirstByteAt == 0 && !Replica.IsRemote;
 
     public void Reset()
     {
@@ -70,6 +75,11 @@ internal sealed partial class Attempt
             using var answer = await SendAsync().ConfigureAwait(false);
             _answer = answer;
             return await ForwardAsync(answer).ConfigureAwait(false);
+        }
+        catch (Exception) when (_watch.Cause is EndCause.NodeLost or EndCause.Drained && IsHarmless)
+        {
+            var lost = EndProblems.Of(_watch.Cause, _services.Options, queued: false);
+            return _watch.Revive() ? AttemptResult.TryAgain(lost) : AttemptResult.Failed(EndProblems.Of(_watch.Cause, _services.Options, queued: false));
         }
         catch (Exception) when (_watch.Cause != EndCause.None)
         {
@@ -132,6 +142,7 @@ internal sealed partial class Attempt
         var request = new UpstreamRequest(Replica.TargetOf(_plan.Route)) { Content = new UpstreamBody(_plan.Body, splices) };
         request.Headers.TryAddWithoutValidation("X-Request-Id", _plan.RequestId);
         CopyHeaders(request.Headers);
+        _trace.Send(request.Headers, Replica, _plan.Number);
         return request;
     }
 
@@ -222,7 +233,7 @@ internal sealed partial class Attempt
         }
 
         var text = $"the connection to '{id}' broke: {error.Message}";
-        if (Record.FirstByteAt != 0 || Replica.IsRemote)
+        if (!IsHarmless)
         {
             return AttemptResult.Failed(new Problem(ProblemCode.WorkerReset, text, Backoff: new Backoff(1000)));
         }

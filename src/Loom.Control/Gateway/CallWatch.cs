@@ -1,3 +1,5 @@
+using Loom.Control.Admission;
+
 namespace Loom.Control.Gateway;
 
 /// <summary>What ended a call before its natural end.</summary>
@@ -29,13 +31,19 @@ internal enum EndCause
 
     /// <summary>The control plane stops and the drain deadline has passed.</summary>
     Shutdown,
+
+    /// <summary>The node that works on it is lost.</summary>
+    NodeLost,
+
+    /// <summary>Its pool is being emptied and the time it had is over.</summary>
+    Drained,
 }
 
 /// <summary>
 /// One cancellation for everything that can end a call, which remembers what did: the first cause wins. One instance serves all calls of a connection.
 /// Its timer is moved only when it fires, so extending a silence limit costs one field.
 /// </summary>
-internal sealed class CallWatch : IDisposable
+internal sealed class CallWatch : ILeaseHolder, IDisposable
 {
     private static readonly long s_never = long.MaxValue;
 
@@ -45,6 +53,7 @@ internal sealed class CallWatch : IDisposable
     private CancellationTokenSource _source = new();
     private bool _active;
     private bool _clientGone;
+    private long _lease;
     private EndCause _cause;
     private EndCause _silenceCause;
     private long _silenceDue = s_never;
@@ -78,6 +87,7 @@ internal sealed class CallWatch : IDisposable
             }
 
             _active = true;
+            _lease = 0;
             _cause = EndCause.None;
             _silenceDue = s_never;
             _deadlineDue = s_never;
@@ -120,24 +130,52 @@ internal sealed class CallWatch : IDisposable
     }
 
     /// <summary>Ends the call for a reason. False when it has ended before.</summary>
-    public bool End(EndCause cause)
+    public bool End(EndCause cause) => End(cause, lease: 0);
+
+    /// <summary>From now on the loss of this lease ends the call.</summary>
+    public void Hold(Ticket ticket)
     {
-        CancellationTokenSource source;
         lock (_gate)
         {
-            if (!_active || _cause != EndCause.None)
-            {
-                return false;
-            }
-
-            _cause = cause;
-            EndedAt = _time.GetTimestamp();
-            source = _source;
+            _lease = ticket.Lease;
         }
 
-        // Outside the lock: callbacks run here.
-        source.Cancel();
-        return true;
+        // Lost before this: whoever took it has told nobody. Lost after this: told twice at worst.
+        if (ticket.Loss != LeaseLoss.None)
+        {
+            Lost(ticket.Lease, ticket.Loss);
+        }
+    }
+
+    /// <summary>The work with the lease is over.</summary>
+    public void LetGo()
+    {
+        lock (_gate)
+        {
+            _lease = 0;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Lost(long lease, LeaseLoss loss) => End(loss == LeaseLoss.NodeLost ? EndCause.NodeLost : EndCause.Drained, lease);
+
+    /// <summary>Lets a call go on that only lost its lease. False when something else has ended it meanwhile.</summary>
+    public bool Revive()
+    {
+        lock (_gate)
+        {
+            _lease = 0;
+            _source = new CancellationTokenSource();
+            _cause = EndCause.None;
+            _silenceDue = s_never;
+            if (_deadlineDue != s_never)
+            {
+                // Its timer may have fired in vain.
+                Schedule(_deadlineDue);
+            }
+        }
+
+        return !_clientGone || !End(EndCause.ClientGone);
     }
 
     /// <summary>Ends this call and all later ones of the connection.</summary>
@@ -163,6 +201,27 @@ internal sealed class CallWatch : IDisposable
     }
 
     public void Dispose() => _timer.Dispose();
+
+    // Lease 0: whichever it holds.
+    private bool End(EndCause cause, long lease)
+    {
+        CancellationTokenSource source;
+        lock (_gate)
+        {
+            if (!_active || _cause != EndCause.None || (lease != 0 && lease != _lease))
+            {
+                return false;
+            }
+
+            _cause = cause;
+            EndedAt = _time.GetTimestamp();
+            source = _source;
+        }
+
+        // Outside the lock: callbacks run here.
+        source.Cancel();
+        return true;
+    }
 
     private void OnTimer()
     {

@@ -25,6 +25,10 @@ internal static class EndProblems
             new(ProblemCode.DecodeTimeout, $"the engine fell silent for {options.StreamIdleTimeout.TotalMilliseconds:F0} ms (serving.stream_idle_timeout_ms)", Backoff: s_second),
         EndCause.Shutdown =>
             new(ProblemCode.NodeUnavailable, "the server shut down before the request was finished", Backoff: s_second),
+        EndCause.NodeLost =>
+            new(ProblemCode.WorkerReset, "the node that worked on the request was lost", Backoff: s_second),
+        EndCause.Drained =>
+            new(ProblemCode.PoolUnready, "the pool was emptied and its drain deadline passed before the request was finished", Backoff: s_second),
         _ => new(ProblemCode.RequestTimeout, "the client closed the connection"),
     };
 }

@@ -15,11 +15,14 @@ namespace Loom.Control.Gateway;
 internal sealed partial class InferenceCall : IDisposable
 {
     private static readonly string[] s_routeNames = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"];
+    private static readonly string[] s_spanNames = [.. s_routeNames.Select(r => "POST " + r)];
+    private static readonly string[] s_operations = ["chat", "text_completion", "embeddings"];
 
     private readonly GatewayServices _services;
     private readonly CallWatch _watch;
+    private readonly CallTrace _trace = new();
     private readonly RequestBody _body = new();
-    private readonly Ticket _ticket = new();
+    private readonly Ticket _ticket;
     private readonly WaitingStream _waiting;
     private readonly ClientWriter _client;
     private readonly Attempt _attempt;
@@ -37,9 +40,10 @@ internal sealed partial class InferenceCall : IDisposable
     {
         _services = services;
         _watch = new CallWatch(services.Time);
+        _ticket = new Ticket(_watch);
         _waiting = new WaitingStream(services.Options, services.Desk, services.Time);
         _client = new ClientWriter(_watch, services.Options.ClientStallTimeout);
-        _attempt = new Attempt(services, _watch, _client, _waiting);
+        _attempt = new Attempt(services, _watch, _client, _waiting, _trace);
     }
 
     /// <summary>The drain deadline has passed: ends the call that runs.</summary>
@@ -67,6 +71,7 @@ internal sealed partial class InferenceCall : IDisposable
         _client.Reset(http);
         _attempt.Reset();
         _watch.Begin();
+        _trace.Begin(http.Request.Headers, s_spanNames[(int)inference], s_operations[(int)inference], requestId);
         // A stream may be as slow as its model; the client writer minds clients that do not read.
         var pace = http.Features.Get<IHttpMinResponseDataRateFeature>();
         var usualPace = pace?.MinDataRate;
@@ -166,11 +171,13 @@ internal sealed partial class InferenceCall : IDisposable
 
         _ticket.Reset(_route!, queueClass, _deadline?.TotalMilliseconds, _started);
         _services.Metrics.Enqueued(Engine, queueClass);
+        _trace.Model(_route!.Model);
         return null;
     }
 
     private async ValueTask<Problem?> ServeAsync()
     {
+        _trace.Wait();
         var admittance = _services.Desk.Enter(_ticket);
         Problem? last = null;
         while (true)
@@ -186,7 +193,10 @@ internal sealed partial class InferenceCall : IDisposable
             }
 
             Started();
+            _watch.Hold(_ticket);
             var result = await _attempt.RunAsync(_http, new AttemptPlan(_inference, _requestId, _request, _body.Memory, _ticket, _attempts, QueueMs)).ConfigureAwait(false);
+            _watch.LetGo();
+            _trace.Answered(result.Problem);
             if (result.End != AttemptEnd.TryAgain)
             {
                 return result.Problem;
@@ -198,6 +208,7 @@ internal sealed partial class InferenceCall : IDisposable
                 return Exhausted(last);
             }
 
+            _trace.Wait();
             admittance = _services.Desk.TryAgain(_ticket);
             _services.Metrics.Retried(admittance == Admittance.Refused ? "exhausted" : "retried");
         }
@@ -270,6 +281,12 @@ internal sealed partial class InferenceCall : IDisposable
 
     private Problem Exhausted(Problem last)
     {
+        if (last.Code == ProblemCode.PoolUnready)
+        {
+            // Its pool is being emptied; nothing failed.
+            return last;
+        }
+
         var text = $"{_attempts} of at most {_services.Admission.DispatchAttempts} attempts failed and no other replica of model '{_route!.Model}' is left; last: {last.Message}";
         return new Problem(ProblemCode.ReplicaExhausted, text, Backoff: _services.Desk.BackoffFor(_ticket.Route, leastMs: 1000));
     }
@@ -278,6 +295,7 @@ internal sealed partial class InferenceCall : IDisposable
     {
         _attempts++;
         _services.Metrics.Placed(_services.Desk.StrategyName, "placed");
+        _trace.Placed(_ticket.Replica, _services.Desk.StrategyName, _waitedForSlot);
         if (_attempts == 1)
         {
             _services.Metrics.Started(Engine, _ticket.Class, QueueMs / 1000);
@@ -340,6 +358,7 @@ internal sealed partial class InferenceCall : IDisposable
         var gone = _watch.Cause == EndCause.ClientGone;
         var status = gone ? StatusCodes.Status499ClientClosedRequest : problem?.HttpStatus ?? _http.Response.StatusCode;
         _services.Metrics.Requested(name, model, status, seconds);
+        _trace.End(status, problem, _attempts > 0 ? _attempt.Record.Usage : null, _ticket.Replica is { Status.Mock: true } && _attempts > 0);
         if (_route is null)
         {
             return;

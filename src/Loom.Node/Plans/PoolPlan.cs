@@ -37,8 +37,45 @@ public sealed record PoolPlan
     /// <summary>The mask was written for this pool, so what it names must be there.</summary>
     public bool DeviceMaskIsGiven { get; init; }
 
+    /// <summary>Load at start; otherwise on demand.</summary>
+    public bool Preload { get; init; } = true;
+
+    /// <summary>Whether a request for another model of the pool may have it loaded in place of the present one; null = when there is more than one.</summary>
+    public bool? SwapSet { get; init; }
+
+    /// <summary>A replica nobody has used for so long is unloaded; zero = never.</summary>
+    public TimeSpan IdleTtl { get; init; }
+
+    /// <summary>How long a model stays at least, once loaded. Default 30 s.</summary>
+    public TimeSpan MinResidency { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Whether models are changed on demand. A provider serves all of its models at once.</summary>
+    public bool Swap => Engine.Kind != EngineKinds.OpenAI && (SwapSet ?? Models.Length > 1);
+
     /// <summary>What clients call the models: the id of a reference is its file name without <c>.gguf</c>.</summary>
     public ImmutableArray<string> ModelIds => [.. Models.Select(Provisioning.ModelReference.IdFor)];
+
+    /// <summary>Ids of the models that can answer or be waited for once the first is loaded: all of them where models are changed on demand.</summary>
+    public ImmutableArray<string> OfferedIds => Swap || Engine.Kind == EngineKinds.OpenAI ? ModelIds : [ModelIds[0]];
+
+    /// <summary>
+    /// The plan that loads another model. One of the pool's own comes to the front; any other takes the place of the one in front, which is then no longer
+    /// the pool's.
+    /// </summary>
+    /// <param name="model">Id or reference.</param>
+    public PoolPlan Loading(string model)
+    {
+        var ids = ModelIds;
+        for (var i = 0; i < Models.Length; i++)
+        {
+            if (Models[i] == model || ids[i] == model)
+            {
+                return i == 0 ? this : this with { Models = [Models[i], .. Models.RemoveAt(i)] };
+            }
+        }
+
+        return this with { Models = Models.SetItem(0, model) };
+    }
 
     /// <summary>Slots the engine is really started with.</summary>
     public int EffectiveSlots => Deterministic ? 1 : Slots;

@@ -1,8 +1,6 @@
-using System.Collections.Immutable;
 using FsCheck;
 using FsCheck.Fluent;
 using Loom.Control.Admission;
-using Loom.Control.Catalog;
 using Loom.Control.Placement;
 using Loom.Core.Queues;
 using Loom.Wire;
@@ -16,7 +14,7 @@ public sealed class AdmissionDeskTests
     [Fact]
     public void Enter_FreeSlot_GrantsWithoutWaiting()
     {
-        using var world = new World(capacity: 2, replicas: [("r0", "demo", 1)]);
+        using var world = new AdmissionWorld(capacity: 2, replicas: [("r0", "demo", 1)]);
 
         world.Enter("demo", out var ticket).ShouldBe(Admittance.Granted);
 
@@ -27,7 +25,7 @@ public sealed class AdmissionDeskTests
     [Fact]
     public void Enter_OtherModelIsBusy_DoesNotBlock()
     {
-        using var world = new World(capacity: 5, replicas: [("r0", "a", 1), ("r1", "b", 1)]);
+        using var world = new AdmissionWorld(capacity: 5, replicas: [("r0", "a", 1), ("r1", "b", 1)]);
         world.Enter("a", out _).ShouldBe(Admittance.Granted);
         world.Enter("a", out _).ShouldBe(Admittance.Waiting);
 
@@ -37,7 +35,7 @@ public sealed class AdmissionDeskTests
     [Fact]
     public async Task Release_Waiters_AreServedInOrderAndPositionsMoveUp()
     {
-        using var world = new World(capacity: 5, replicas: [("r0", "demo", 1)]);
+        using var world = new AdmissionWorld(capacity: 5, replicas: [("r0", "demo", 1)]);
         world.Enter("demo", out var running);
         world.Enter("demo", out var first);
         world.Enter("demo", out var second);
@@ -55,7 +53,7 @@ public sealed class AdmissionDeskTests
     [Fact]
     public async Task TryAgain_OtherReplicaBusy_WaitsAtItsOldPlaceAndNeverReturnsToTheFailedOne()
     {
-        using var world = new World(capacity: 5, replicas: [("r0", "demo", 1), ("r1", "demo", 1)]);
+        using var world = new AdmissionWorld(capacity: 5, replicas: [("r0", "demo", 1), ("r1", "demo", 1)]);
         world.Enter("demo", out var failing);
         world.Enter("demo", out var other);
         world.Enter("demo", out var waiting);
@@ -76,7 +74,7 @@ public sealed class AdmissionDeskTests
     [Fact]
     public void Enter_MeasuredPredictionLaterThanTheDeadline_DeadlineUnmetAtOnce()
     {
-        using var world = new World(capacity: 5, replicas: [("r0", "demo", 1)]);
+        using var world = new AdmissionWorld(capacity: 5, replicas: [("r0", "demo", 1)]);
         world.Enter("demo", out var first);
         world.Time.Advance(TimeSpan.FromSeconds(10));
         world.Desk.Release(first, measured: true);
@@ -92,7 +90,7 @@ public sealed class AdmissionDeskTests
     [Fact]
     public async Task Apply_ReplicaBecomesReady_WaitersAreServed()
     {
-        using var world = new World(capacity: 5, replicas: [("r0", "demo", 2)], state: ReplicaState.Starting);
+        using var world = new AdmissionWorld(capacity: 5, replicas: [("r0", "demo", 2)], state: ReplicaState.Starting);
         world.Enter("demo", out var one).ShouldBe(Admittance.Waiting);
         world.Enter("demo", out var two).ShouldBe(Admittance.Waiting);
         world.Enter("demo", out var three).ShouldBe(Admittance.Waiting);
@@ -109,7 +107,7 @@ public sealed class AdmissionDeskTests
     [Fact]
     public void Suspect_RefusedConnection_NoWorkForASecond()
     {
-        using var world = new World(capacity: 5, replicas: [("r0", "demo", 2)]);
+        using var world = new AdmissionWorld(capacity: 5, replicas: [("r0", "demo", 2)]);
         world.Enter("demo", out var ticket);
         world.Desk.Suspect(ticket.Replica!);
 
@@ -122,7 +120,7 @@ public sealed class AdmissionDeskTests
     [Fact]
     public async Task Close_NewWorkRefused_WaitersStayUntilDismissed()
     {
-        using var world = new World(capacity: 5, replicas: [("r0", "demo", 1)]);
+        using var world = new AdmissionWorld(capacity: 5, replicas: [("r0", "demo", 1)]);
         world.Enter("demo", out _);
         world.Enter("demo", out var waiting);
 
@@ -146,7 +144,7 @@ public sealed class AdmissionDeskTests
 
     private static bool Play(OverflowPolicy policy, (int Kind, int Number)[] steps)
     {
-        using var world = new World(capacity: 4, replicas: [("r0", "a", 2), ("r1", "a", 1), ("r2", "b", 1)], policy: policy);
+        using var world = new AdmissionWorld(capacity: 4, replicas: [("r0", "a", 2), ("r1", "a", 1), ("r2", "b", 1)], policy: policy);
         var live = new List<(Ticket Ticket, Task<WaitOutcome>? Wait)>();
         var returned = 0;
         foreach (var (kind, number) in steps)
@@ -190,7 +188,7 @@ public sealed class AdmissionDeskTests
         return true;
     }
 
-    private static void Check(World world, List<(Ticket Ticket, Task<WaitOutcome>? Wait)> live, int returned)
+    private static void Check(AdmissionWorld world, List<(Ticket Ticket, Task<WaitOutcome>? Wait)> live, int returned)
     {
         var holders = live.Where(one => one.Ticket.HoldsLease).ToList();
         var waiters = live.Where(one => one.Ticket.Entry is not null).ToList();
@@ -213,46 +211,5 @@ public sealed class AdmissionDeskTests
             var positions = group.OrderBy(one => one.Ticket.Rank).Select(one => world.Desk.Outlook(one.Ticket).Position);
             positions.ShouldBe(Enumerable.Range(0, group.Count()), "first in, first out");
         }
-    }
-
-    private sealed class World : IDisposable
-    {
-        private readonly ReplicaTable _table = new();
-        private readonly (string Name, string Model, int Slots)[] _replicas;
-
-        public World(int capacity, (string Name, string Model, int Slots)[] replicas, ReplicaState state = ReplicaState.Ready, OverflowPolicy policy = OverflowPolicy.DropLru)
-        {
-            _replicas = replicas;
-            Desk = new AdmissionDesk(new AdmissionOptions { Capacity = capacity, Policy = policy }, new RoundRobin(), Time, new Random(1));
-            _table.Changed += Desk.Apply;
-            Publish(state);
-        }
-
-        public Loom.Testing.ManualTimeProvider Time { get; } = new();
-
-        public AdmissionDesk Desk { get; }
-
-        public ImmutableArray<Replica> Replicas => _table.Current.Replicas;
-
-        public void Publish(ReplicaState state) => _table.Publish([.. _replicas.Select(r => new ReplicaStatus
-        {
-            Id = new ReplicaId("n", "p-" + r.Model, r.Name),
-            State = state,
-            EngineKind = "mock",
-            Model = r.Model,
-            Models = [r.Model],
-            SlotsTotal = r.Slots,
-            Url = "http://127.0.0.1:1/v1",
-        })]);
-
-        public Admittance Enter(string model, out Ticket ticket, double? deadlineMs = null, QueueClass queueClass = QueueClass.Interactive)
-        {
-            ticket = new Ticket();
-            _table.Current.TryResolve(model, out var route).ShouldBeTrue();
-            ticket.Reset(route!, queueClass, deadlineMs, Time.GetTimestamp());
-            return Desk.Enter(ticket);
-        }
-
-        public void Dispose() => Desk.Dispose();
     }
 }
