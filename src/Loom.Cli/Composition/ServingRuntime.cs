@@ -7,6 +7,7 @@ using Loom.Control.Nodes;
 using Loom.Core.Binaries;
 using Loom.Core.Gpus;
 using Loom.Core.Loops;
+using Loom.Core.Web;
 using Loom.Node;
 using Loom.Node.Engines;
 using Loom.Node.Inventory;

@@ -1,4 +1,3 @@
-using Loom.Wire;
 
 namespace Loom.Node.Pools;
 
