@@ -58,6 +58,11 @@ public sealed class ReplicaSnapshot
         return null;
     }
 
+    private static int Order(ReplicaId a, ReplicaId b) =>
+        string.CompareOrdinal(a.NodeId, b.NodeId) is not 0 and var node ? node
+        : string.CompareOrdinal(a.PoolId, b.PoolId) is not 0 and var pool ? pool
+        : string.CompareOrdinal(a.ReplicaName, b.ReplicaName);
+
     /// <summary>Finds the route of a model name.</summary>
     public bool TryResolve(string name, [NotNullWhen(true)] out ModelRoute? route) => _routes.TryGetValue(name, out route);
 
