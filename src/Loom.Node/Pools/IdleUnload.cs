@@ -1,5 +1,4 @@
 using Loom.Node.Plans;
-using Loom.Wire;
 
 namespace Loom.Node.Pools;
 

@@ -1,4 +1,3 @@
-using Loom.Node.Engines;
 using Loom.Node.Plans;
 
 namespace Loom.Node.Pools;
