@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using Loom.Core.Gpus;
 using Loom.Core.Loops;
 using Loom.Node.Engines;
+using Loom.Node.Inventory;
 using Loom.Node.Plans;
 using Loom.Node.Pools;
 using Loom.Node.Provisioning;
@@ -29,7 +31,10 @@ public sealed partial class NodeAgent : IAsyncDisposable
     private readonly List<BackgroundLoop> _watches = [];
     private readonly Lock _watching = new();
     private readonly List<Channel<ImmutableArray<ReplicaStatus>>> _watchers = [];
-    private ImmutableArray<ReplicaStatus> _snapshot;
+    private readonly IGpuView _gpus;
+    private readonly IDisposable _gpuNews;
+    private ImmutableArray<ReplicaStatus> _replicas; // as their owners tell them
+    private ImmutableArray<ReplicaStatus> _snapshot; // as the world is told
 
     /// <summary>Makes the replicas, all stopped.</summary>
     /// <param name="options">What to run.</param>
@@ -39,10 +44,10 @@ public sealed partial class NodeAgent : IAsyncDisposable
     /// <param name="cpu">Cores to split.</param>
     /// <param name="time">Clock.</param>
     /// <param name="loggers">Makes the loggers.</param>
-    /// <param name="devices">Free memory of the GPUs; null = a machine without, where nothing waits for memory to come back.</param>
     public NodeAgent(NodeOptions options, ISupervisor supervisor, IProvisioner provisioner, LaunchMachine machine, CpuFacts cpu, TimeProvider time,
-        ILoggerFactory loggers, IDeviceMemory? devices = null)
+        ILoggerFactory loggers)
     {
+        options = NodeGpus.Pin(options, machine.Gpus.Current);
         _options = options;
         _time = time;
         _client = new EngineClient(time);
@@ -55,18 +60,21 @@ public sealed partial class NodeAgent : IAsyncDisposable
 
         var host = new EngineHost(supervisor, provisioner, new PortRange(options.EnginePorts.First, options.EnginePorts.Last), _client, threads, machine);
         var files = new PurgeFiles(options, () => _pools!.Values.Select(p => p.State), time);
-        _effects = new PoolEffects(options, host, files, devices, time, _logger);
+        _effects = new PoolEffects(options, host, files, time, _logger);
         _providers = options.Pools.Where(IsRemote).ToImmutableDictionary(p => p.Id,
             p => new ProviderPool(p, options.NodeId, options.Providers[p.Engine.Provider!], Publish, () => _effects.Traffic, time), StringComparer.Ordinal);
         _pools = options.Pools.Where(p => !IsRemote(p)).ToImmutableDictionary(p => p.Id,
             p => new PoolOwner(p, options.NodeId, _effects, Publish, time, _logger), StringComparer.Ordinal);
         var now = time.GetUtcNow().ToUnixTimeMilliseconds();
-        _snapshot =
+        _replicas =
         [
             .. options.Pools
                 .SelectMany(p => _pools.TryGetValue(p.Id, out var pool) ? PoolMachine.View(pool.State) : _providers[p.Id].Replicas)
                 .Select(r => r with { SinceMs = now }),
         ];
+        _snapshot = _replicas;
+        _gpus = machine.Gpus;
+        _gpuNews = _gpus.Subscribe(_ => Tell());
     }
 
     /// <summary>How all replicas are, in the order of the file. Immutable; swapped whole on each change.</summary>
@@ -155,7 +163,7 @@ public sealed partial class NodeAgent : IAsyncDisposable
     {
         lock (_watching)
         {
-            _snapshot = _snapshot.RemoveAll(r => r.Id == replica);
+            _replicas = _replicas.RemoveAll(r => r.Id == replica);
             Tell();
         }
     }
@@ -204,6 +212,7 @@ public sealed partial class NodeAgent : IAsyncDisposable
     {
         await Task.WhenAll(_watches.Select(w => w.DisposeAsync().AsTask())).ConfigureAwait(false);
         await Task.WhenAll(_pools.Values.Select(p => p.DisposeAsync().AsTask())).ConfigureAwait(false);
+        _gpuNews.Dispose();
         _client.Dispose();
         lock (_watching)
         {
@@ -220,16 +229,16 @@ public sealed partial class NodeAgent : IAsyncDisposable
     {
         lock (_watching)
         {
-            if (_snapshot.IsDefault)
+            if (_replicas.IsDefault)
             {
                 return; // a pool speaks while it is being made; the first snapshot has it
             }
 
-            var next = _snapshot.ToBuilder();
+            var next = _replicas.ToBuilder();
             foreach (var replica in replicas)
             {
                 var at = IndexOf(replica.Id);
-                var since = at >= 0 && _snapshot[at].State == replica.State ? _snapshot[at].SinceMs : _time.GetUtcNow().ToUnixTimeMilliseconds();
+                var since = at >= 0 && _replicas[at].State == replica.State ? _replicas[at].SinceMs : _time.GetUtcNow().ToUnixTimeMilliseconds();
                 if (at < 0)
                 {
                     next.Add(replica with { SinceMs = since });
@@ -240,16 +249,16 @@ public sealed partial class NodeAgent : IAsyncDisposable
                 }
             }
 
-            _snapshot = next.ToImmutable();
+            _replicas = next.ToImmutable();
             Tell();
         }
     }
 
     private int IndexOf(ReplicaId replica)
     {
-        for (var i = 0; i < _snapshot.Length; i++)
+        for (var i = 0; i < _replicas.Length; i++)
         {
-            if (_snapshot[i].Id == replica)
+            if (_replicas[i].Id == replica)
             {
                 return i;
             }
@@ -258,11 +267,23 @@ public sealed partial class NodeAgent : IAsyncDisposable
         return -1;
     }
 
+    // After a change of a replica or of the GPUs.
     private void Tell()
     {
-        foreach (var watcher in _watchers)
+        lock (_watching)
         {
-            watcher.Writer.TryWrite(_snapshot);
+            var gpus = _gpus.Current;
+            ImmutableArray<ReplicaStatus> next = [.. _replicas.Select(r => GpuView.Apply(r, gpus))];
+            if (next.SequenceEqual(_snapshot))
+            {
+                return;
+            }
+
+            _snapshot = next;
+            foreach (var watcher in _watchers)
+            {
+                watcher.Writer.TryWrite(_snapshot);
+            }
         }
     }
 

@@ -52,6 +52,7 @@ public static class ReplicaView
                 _ => null,
             },
             Mock = pool.Engine.Kind == EngineKinds.Mock || facts is { Mock: true },
+            DeviceMask = pool.DeviceMask,
         };
     }
 

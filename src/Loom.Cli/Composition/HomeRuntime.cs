@@ -4,6 +4,7 @@ using Loom.Agents.Reload;
 using Loom.Cli.Verbs;
 using Loom.Control;
 using Loom.Core.Loops;
+using Loom.Core.Web;
 using Loom.Node.Provisioning;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;

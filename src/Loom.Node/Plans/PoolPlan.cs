@@ -49,6 +49,9 @@ public sealed record PoolPlan
     /// <summary>Whether models are changed on demand. A provider serves all of its models at once.</summary>
     public bool Swap => Engine.Kind != EngineKinds.OpenAI && (SwapSet ?? Models.Length > 1);
 
+    /// <summary>The mask was written for this pool, so what it names must be there.</summary>
+    public bool DeviceMaskIsGiven { get; init; }
+
     /// <summary>What clients call the models: the id of a reference is its file name without <c>.gguf</c>.</summary>
     public ImmutableArray<string> ModelIds => [.. Models.Select(Provisioning.ModelReference.IdFor)];
 
