@@ -1,7 +1,4 @@
 using System.Collections.Immutable;
-using System.Runtime.CompilerServices;
-using System.Threading.Channels;
-using Loom.Core.Gpus;
 using Loom.Core.Loops;
 using Loom.Node.Engines;
 using Loom.Node.Inventory;
@@ -23,18 +20,12 @@ public sealed partial class NodeAgent : IAsyncDisposable
 {
     private readonly NodeOptions _options;
     private readonly EngineClient _client;
-    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly PoolEffects _effects;
     private readonly ImmutableDictionary<string, PoolOwner> _pools;
     private readonly ImmutableDictionary<string, ProviderPool> _providers;
     private readonly List<BackgroundLoop> _watches = [];
-    private readonly Lock _watching = new();
-    private readonly List<Channel<ImmutableArray<ReplicaStatus>>> _watchers = [];
-    private readonly IGpuView _gpus;
-    private readonly IDisposable _gpuNews;
-    private ImmutableArray<ReplicaStatus> _replicas; // as their owners tell them
-    private ImmutableArray<ReplicaStatus> _snapshot; // as the world is told
+    private readonly ReplicaBoard _board;
 
     /// <summary>Makes the replicas, all stopped.</summary>
     /// <param name="options">What to run.</param>
@@ -44,12 +35,13 @@ public sealed partial class NodeAgent : IAsyncDisposable
     /// <param name="cpu">Cores to split.</param>
     /// <param name="time">Clock.</param>
     /// <param name="loggers">Makes the loggers.</param>
+    /// <param name="devices">Free memory of the GPUs; null = a machine without, where nothing waits for memory to come back.</param>
     public NodeAgent(NodeOptions options, ISupervisor supervisor, IProvisioner provisioner, LaunchMachine machine, CpuFacts cpu, TimeProvider time,
-        ILoggerFactory loggers)
+        ILoggerFactory loggers, IDeviceMemory? devices = null)
     {
         options = NodeGpus.Pin(options, machine.Gpus.Current);
         _options = options;
-        _time = time;
+        _board = new ReplicaBoard(machine.Gpus, time);
         _client = new EngineClient(time);
         _logger = loggers.CreateLogger("pool-managerd");
         var threads = ThreadPlan.For(options.Pools, cpu);
@@ -60,34 +52,16 @@ public sealed partial class NodeAgent : IAsyncDisposable
 
         var host = new EngineHost(supervisor, provisioner, new PortRange(options.EnginePorts.First, options.EnginePorts.Last), _client, threads, machine);
         var files = new PurgeFiles(options, () => _pools!.Values.Select(p => p.State), time);
-        _effects = new PoolEffects(options, host, files, time, _logger);
+        _effects = new PoolEffects(options, host, files, devices, time, _logger);
         _providers = options.Pools.Where(IsRemote).ToImmutableDictionary(p => p.Id,
-            p => new ProviderPool(p, options.NodeId, options.Providers[p.Engine.Provider!], Publish, () => _effects.Traffic, time), StringComparer.Ordinal);
+            p => new ProviderPool(p, options.NodeId, options.Providers[p.Engine.Provider!], _board.Publish, () => _effects.Traffic, time), StringComparer.Ordinal);
         _pools = options.Pools.Where(p => !IsRemote(p)).ToImmutableDictionary(p => p.Id,
-            p => new PoolOwner(p, options.NodeId, _effects, Publish, time, _logger), StringComparer.Ordinal);
-        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
-        _replicas =
-        [
-            .. options.Pools
-                .SelectMany(p => _pools.TryGetValue(p.Id, out var pool) ? PoolMachine.View(pool.State) : _providers[p.Id].Replicas)
-                .Select(r => r with { SinceMs = now }),
-        ];
-        _snapshot = _replicas;
-        _gpus = machine.Gpus;
-        _gpuNews = _gpus.Subscribe(_ => Tell());
+            p => new PoolOwner(p, options.NodeId, _effects, _board.Publish, time, _logger), StringComparer.Ordinal);
+        _board.Begin([.. options.Pools.SelectMany(p => _pools.TryGetValue(p.Id, out var pool) ? PoolMachine.View(pool.State) : _providers[p.Id].Replicas)]);
     }
 
     /// <summary>How all replicas are, in the order of the file. Immutable; swapped whole on each change.</summary>
-    public ImmutableArray<ReplicaStatus> Snapshot
-    {
-        get
-        {
-            lock (_watching)
-            {
-                return _snapshot;
-            }
-        }
-    }
+    public ImmutableArray<ReplicaStatus> Snapshot => _board.Snapshot;
 
     /// <summary>Errors that ended the owner of a replica; empty while all is well. For health.</summary>
     public IEnumerable<Exception> Faults => _pools.Values.SelectMany(p => p.Faults).Concat(_watches.Select(w => w.Fault).OfType<Exception>());
@@ -155,18 +129,11 @@ public sealed partial class NodeAgent : IAsyncDisposable
             throw new ArgumentException($"{replica.Id} is one of this node's own replicas", nameof(replica));
         }
 
-        Publish([replica]);
+        _board.Publish([replica]);
     }
 
     /// <summary>Shows a replica no more that <see cref="Adopt"/> showed.</summary>
-    public void Forget(ReplicaId replica)
-    {
-        lock (_watching)
-        {
-            _replicas = _replicas.RemoveAll(r => r.Id == replica);
-            Tell();
-        }
-    }
+    public void Forget(ReplicaId replica) => _board.Forget(replica);
 
     /// <summary>Key and headers for a replica of kind <c>openai</c>; none for all others. In memory only: they are part of no snapshot.</summary>
     public UpstreamCredentials CredentialsOf(ReplicaId replica) =>
@@ -175,30 +142,7 @@ public sealed partial class NodeAgent : IAsyncDisposable
             : UpstreamCredentials.None;
 
     /// <summary>The present snapshot, then each newer one; a slow reader misses those between, never the last.</summary>
-    public async IAsyncEnumerable<ImmutableArray<ReplicaStatus>> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        var channel = Channel.CreateBounded<ImmutableArray<ReplicaStatus>>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
-        lock (_watching)
-        {
-            channel.Writer.TryWrite(_snapshot);
-            _watchers.Add(channel);
-        }
-
-        try
-        {
-            await foreach (var snapshot in channel.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(false))
-            {
-                yield return snapshot;
-            }
-        }
-        finally
-        {
-            lock (_watching)
-            {
-                _watchers.Remove(channel);
-            }
-        }
-    }
+    public IAsyncEnumerable<ImmutableArray<ReplicaStatus>> WatchAsync(CancellationToken cancellationToken) => _board.WatchAsync(cancellationToken);
 
     /// <summary>Stops every engine, all at once; returns when no process of them is left.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
@@ -212,80 +156,11 @@ public sealed partial class NodeAgent : IAsyncDisposable
     {
         await Task.WhenAll(_watches.Select(w => w.DisposeAsync().AsTask())).ConfigureAwait(false);
         await Task.WhenAll(_pools.Values.Select(p => p.DisposeAsync().AsTask())).ConfigureAwait(false);
-        _gpuNews.Dispose();
         _client.Dispose();
-        lock (_watching)
-        {
-            foreach (var watcher in _watchers)
-            {
-                watcher.Writer.TryComplete();
-            }
-        }
+        _board.Dispose();
     }
 
     private static bool IsRemote(PoolPlan pool) => pool.Engine.Kind == EngineKinds.OpenAI;
-
-    private void Publish(ImmutableArray<ReplicaStatus> replicas)
-    {
-        lock (_watching)
-        {
-            if (_replicas.IsDefault)
-            {
-                return; // a pool speaks while it is being made; the first snapshot has it
-            }
-
-            var next = _replicas.ToBuilder();
-            foreach (var replica in replicas)
-            {
-                var at = IndexOf(replica.Id);
-                var since = at >= 0 && _replicas[at].State == replica.State ? _replicas[at].SinceMs : _time.GetUtcNow().ToUnixTimeMilliseconds();
-                if (at < 0)
-                {
-                    next.Add(replica with { SinceMs = since });
-                }
-                else
-                {
-                    next[at] = replica with { SinceMs = since };
-                }
-            }
-
-            _replicas = next.ToImmutable();
-            Tell();
-        }
-    }
-
-    private int IndexOf(ReplicaId replica)
-    {
-        for (var i = 0; i < _replicas.Length; i++)
-        {
-            if (_replicas[i].Id == replica)
-            {
-                return i;
-            }
-        }
-
-        return -1;
-    }
-
-    // After a change of a replica or of the GPUs.
-    private void Tell()
-    {
-        lock (_watching)
-        {
-            var gpus = _gpus.Current;
-            ImmutableArray<ReplicaStatus> next = [.. _replicas.Select(r => GpuView.Apply(r, gpus))];
-            if (next.SequenceEqual(_snapshot))
-            {
-                return;
-            }
-
-            _snapshot = next;
-            foreach (var watcher in _watchers)
-            {
-                watcher.Writer.TryWrite(_snapshot);
-            }
-        }
-    }
 
     [LoggerMessage(EventId = 320, Level = LogLevel.Warning, Message = "{Warning}")]
     private static partial void LogWarning(ILogger logger, string warning);

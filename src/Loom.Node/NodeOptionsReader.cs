@@ -116,11 +116,11 @@ internal static class NodeOptionsReader
             GpuLayers = (int?)settings.GetOrNull(PoolSettings.GpuLayers, id),
             Deterministic = settings.Get(PoolSettings.Deterministic, id),
             DeviceMask = settings.Get(PoolSettings.DeviceMask, id),
+            DeviceMaskIsGiven = settings.SourceOf(PoolSettings.DeviceMask, id).IsGiven,
             Preload = settings.Get(PoolSettings.Preload, id),
             SwapSet = IsDefault(settings, PoolSettings.Swap, id) ? null : settings.Get(PoolSettings.Swap, id),
             IdleTtl = TimeSpan.FromSeconds(settings.Get(PoolSettings.IdleTtl, id)),
             MinResidency = TimeSpan.FromSeconds(settings.Get(PoolSettings.MinResidency, id)),
-            DeviceMaskIsGiven = settings.SourceOf(PoolSettings.DeviceMask, id).IsGiven,
         };
     }
 

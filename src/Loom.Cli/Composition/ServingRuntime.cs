@@ -72,7 +72,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
         var machine = MachineProbe.Launch(plan.Node.Environment, gpus);
         var transfers = Transfer.CreateClient();
         var provisioner = new Provisioner(plan.Node, run.Supervisor, new Transfer(transfers, new TransferDisk(), time, new Random()), machine, MachineProbe.FreeMemory, time);
-        var node = new NodeAgent(plan.Node, run.Supervisor, new WatchedProvisioner(provisioner, progress), machine, CpuFacts.OfThisMachine(), time, loggers);
+        var node = new NodeAgent(plan.Node, run.Supervisor, new WatchedProvisioner(provisioner, progress), machine, CpuFacts.OfThisMachine(), time, loggers, new GpuMemory(gpus));
         ControlPlane? control = null;
         ControlTraffic? traffic = null;
         BackgroundLoop? publishing = null;

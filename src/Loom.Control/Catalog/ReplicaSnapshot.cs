@@ -217,9 +217,4 @@ public sealed class ReplicaSnapshot
 
         return true;
     }
-
-    private static int Order(ReplicaId a, ReplicaId b) =>
-        string.CompareOrdinal(a.NodeId, b.NodeId) is not 0 and var node ? node
-        : string.CompareOrdinal(a.PoolId, b.PoolId) is not 0 and var pool ? pool
-        : string.CompareOrdinal(a.ReplicaName, b.ReplicaName);
 }

@@ -6,9 +6,6 @@ public interface IGpuView
     /// <summary>What was found last. Immutable.</summary>
     GpuSnapshot Current { get; }
 
-    /// <summary>Looks now, and tells everybody.</summary>
-    Task<GpuSnapshot> ScanAsync(CancellationToken cancellationToken);
-
     /// <summary>Calls <paramref name="listener"/> after each scan, never twice at once. Be short. Dispose to end.</summary>
     IDisposable Subscribe(Action<GpuSnapshot> listener);
 }
@@ -21,8 +18,6 @@ public sealed class FixedGpus(GpuSnapshot snapshot) : IGpuView
     public static FixedGpus None { get; } = new(GpuSnapshot.None);
 
     public GpuSnapshot Current => snapshot;
-
-    public Task<GpuSnapshot> ScanAsync(CancellationToken cancellationToken) => Task.FromResult(snapshot);
 
     public IDisposable Subscribe(Action<GpuSnapshot> listener) => new Nothing();
 

@@ -34,6 +34,9 @@ public sealed record PoolPlan
     /// <summary>GPUs of the pool: indices, UUIDs, or <c>none</c>.</summary>
     public ImmutableArray<string> DeviceMask { get; init; } = ["0"];
 
+    /// <summary>The mask was written for this pool, so what it names must be there.</summary>
+    public bool DeviceMaskIsGiven { get; init; }
+
     /// <summary>Load at start; otherwise on demand.</summary>
     public bool Preload { get; init; } = true;
 
@@ -48,9 +51,6 @@ public sealed record PoolPlan
 
     /// <summary>Whether models are changed on demand. A provider serves all of its models at once.</summary>
     public bool Swap => Engine.Kind != EngineKinds.OpenAI && (SwapSet ?? Models.Length > 1);
-
-    /// <summary>The mask was written for this pool, so what it names must be there.</summary>
-    public bool DeviceMaskIsGiven { get; init; }
 
     /// <summary>What clients call the models: the id of a reference is its file name without <c>.gguf</c>.</summary>
     public ImmutableArray<string> ModelIds => [.. Models.Select(Provisioning.ModelReference.IdFor)];

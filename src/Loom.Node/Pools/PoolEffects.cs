@@ -11,9 +11,10 @@ namespace Loom.Node.Pools;
 /// <param name="options">Folders and rules.</param>
 /// <param name="host">What engines share.</param>
 /// <param name="files">What was fetched.</param>
+/// <param name="devices">Free memory of the GPUs; null = a machine without.</param>
 /// <param name="time">Clock.</param>
 /// <param name="logger">Where changes are told.</param>
-internal sealed class PoolEffects(NodeOptions options, EngineHost host, PurgeFiles files, TimeProvider time, ILogger logger) : IPoolEffects
+internal sealed class PoolEffects(NodeOptions options, EngineHost host, PurgeFiles files, IDeviceMemory? devices, TimeProvider time, ILogger logger) : IPoolEffects
 {
     private readonly IdleClock _idle = new(host.Client, time);
 
@@ -41,16 +42,9 @@ internal sealed class PoolEffects(NodeOptions options, EngineHost host, PurgeFil
     public async Task<TimeSpan?> IdleForAsync(ReplicaId replica, string url, CancellationToken cancellationToken) =>
         Traffic.IdleFor(replica, url) ?? await _idle.ReadAsync(url, cancellationToken).ConfigureAwait(false);
 
-    public async Task<long?> FreeDeviceBytesAsync(PoolPlan plan, CancellationToken cancellationToken)
-    {
-        if (host.Machine.Selected(plan).Devices.IsEmpty)
-        {
-            return null;
-        }
-
-        await host.Machine.Gpus.ScanAsync(cancellationToken).ConfigureAwait(false);
-        return GpuFit.Free(host.Machine.Selected(plan).Devices);
-    }
+    // A kind that knows only the CPU has none of the GPU's memory to give back, whatever its mask says.
+    public Task<long?> FreeDeviceBytesAsync(PoolPlan plan, CancellationToken cancellationToken) =>
+        devices is null || host.Machine.Selected(plan).Devices.IsEmpty ? Task.FromResult<long?>(null) : devices.FreeAsync(plan, cancellationToken);
 
     public ImmutableArray<PurgeTarget> PurgeTargets(PoolState pool, PoolCommand.Purge command) => files.Targets(pool, command);
 
