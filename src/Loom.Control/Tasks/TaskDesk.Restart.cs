@@ -1,7 +1,6 @@
 using Loom.Control.Admission;
 using Loom.Control.Catalog;
 using Loom.Core.Web;
-using Loom.Wire;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Control.Tasks;

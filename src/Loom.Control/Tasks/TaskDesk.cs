@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Loom.Control.Admission;
 using Loom.Control.Catalog;
 using Loom.Control.Gateway;
@@ -132,7 +131,7 @@ internal sealed partial class TaskDesk : IAsyncDisposable
         }
 
         task.Run?.Cancel();
-        await task.Over.WaitAsync(s_cancelled, _gateway.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await task.Over.WaitAsync(s_cancelled, _gateway.Time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (task.State is TaskState.Completed or TaskState.Failed)
         {
             throw new ProblemException(new Problem(ProblemCode.Conflict, $"task '{id}' cannot be cancelled: it has {task.State.ToString().ToLowerInvariant()}"));
@@ -187,7 +186,7 @@ internal sealed partial class TaskDesk : IAsyncDisposable
         {
             if (task.Run is { IsParked: false })
             {
-                await task.Over.WaitAsync(s_cancelled, _gateway.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await task.Over.WaitAsync(s_cancelled, _gateway.Time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
 

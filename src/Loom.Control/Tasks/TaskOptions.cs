@@ -1,3 +1,6 @@
+using System.Collections.Immutable;
+using Loom.Control.Sessions;
+
 namespace Loom.Control.Tasks;
 
 /// <summary>Settings of tasks, sessions and artifacts.</summary>
@@ -11,4 +14,8 @@ public sealed record TaskOptions
 
     /// <summary>Folder of what must outlive the process: journal, catalog, artifacts. Null = nothing does, and tasks are not durable.</summary>
     public string? StateFolder { get; init; }
+
+    /// <summary>What the answers of a pool cost, by pool id; a pool that is not named costs nothing. From <c>extra.prompt_rate</c> and
+    /// <c>extra.completion_rate</c> of <c>[llm.NAME]</c>, per million tokens.</summary>
+    public ImmutableDictionary<string, Price> Prices { get; init; } = ImmutableDictionary<string, Price>.Empty;
 }
