@@ -29,6 +29,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly AdmissionDesk _desk;
     private readonly UpstreamClient _upstream;
     private readonly NodeLinks _links;
+    private readonly ManagementPart _management;
     private readonly HealthRoutes _health;
     private readonly ApiApplication _application;
     private readonly WebServer _api;
@@ -55,16 +56,18 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _desk = new AdmissionDesk(options.Admission, PlacementStrategies.Create(options.Admission.Strategy, random), time, random);
         _upstream = new UpstreamClient(options.Gateway.ConnectTimeout, direct: options.Nodes.Registers);
         Replicas.Changed += _desk.Apply;
+        Replicas.Heard += _desk.Heard;
         _metrics.Observe(_desk, Replicas);
         Nodes = new NodeDirectory(options.Nodes, Replicas, new NodeTraffic(_desk, Replicas), _meter, time, _log);
         _links = new NodeLinks(Nodes, nodes, options.Api.Token, time, _log);
         var services = new GatewayServices(
             options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), _links, _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api.Gate, time, _log);
-        _health = new HealthRoutes(Replicas, _desk, faults ?? (static () => []));
+        _management = new ManagementPart(options.Tasks, services, _log);
+        _health = new HealthRoutes(Replicas, _desk, () => [.. faults?.Invoke() ?? [], .. _management.Faults]);
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
         var metricsRoute = MetricsRoute.Of(Metrics);
-        var others = new RouteTable([.. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
+        var others = new RouteTable([.. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _management.Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
         var router = new ApiRouter(new RouteServer(others, gatekeeper, _log), gatekeeper, _log);
         _application = new ApiApplication(router, services);
         var serverLoggers = new ServerLoggers(loggers);
@@ -111,6 +114,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     public async Task StartAsync(CancellationToken cancel)
     {
         Nodes.Start();
+        _management.Start();
         await OpenAsync(_api, _application, "serving.bind", cancel).ConfigureAwait(false);
         if (_metricsServer is not null)
         {
@@ -129,9 +133,12 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         _health.Stopping = true;
         _desk.Close();
+        _management.Close();
         await DrainAsync(drain, hurry).ConfigureAwait(false);
         _desk.DismissWaiting();
+        _management.Shutdown();
         _application.Shutdown();
+        await _management.DisposeAsync().ConfigureAwait(false);
         using var lastWords = new CancellationTokenSource(s_lastWords, _time);
         await _api.StopAsync(lastWords.Token).ConfigureAwait(false);
         if (_metricsServer is not null)
@@ -152,6 +159,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         await Nodes.DisposeAsync().ConfigureAwait(false);
         await _links.DisposeAsync().ConfigureAwait(false);
         Replicas.Changed -= _desk.Apply;
+        Replicas.Heard -= _desk.Heard;
         _api.Dispose();
         _metricsServer?.Dispose();
         _upstream.Dispose();
@@ -164,7 +172,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         var until = _time.GetTimestamp() + (long)(drain.TotalSeconds * _time.TimestampFrequency);
         using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(20), _time);
-        while (_application.Running > 0 && _time.GetTimestamp() < until && !hurry.IsCancellationRequested)
+        while (_application.Running + _management.Running > 0 && _time.GetTimestamp() < until && !hurry.IsCancellationRequested)
         {
             await tick.WaitForNextTickAsync(CancellationToken.None).ConfigureAwait(false);
         }
