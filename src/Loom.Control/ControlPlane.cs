@@ -54,8 +54,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
         Metrics = new PrometheusExporter(meter => ReferenceEquals(meter, _meter));
         _metrics = new ControlMetrics(_meter);
         _desk = new AdmissionDesk(options.Admission, PlacementStrategies.Create(options.Admission.Strategy, random), time, random);
-        _upstream = new UpstreamClient(options.Gateway.ConnectTimeout);
+        _upstream = new UpstreamClient(options.Gateway.ConnectTimeout, direct: options.Nodes.Registers);
         Replicas.Changed += _desk.Apply;
+        Replicas.Heard += _desk.Heard;
         _metrics.Observe(_desk, Replicas);
         Nodes = new NodeDirectory(options.Nodes, Replicas, new NodeTraffic(_desk, Replicas), _meter, time, _log);
         _links = new NodeLinks(Nodes, nodes, options.Api.Token, time, _log);
@@ -158,6 +159,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         await Nodes.DisposeAsync().ConfigureAwait(false);
         await _links.DisposeAsync().ConfigureAwait(false);
         Replicas.Changed -= _desk.Apply;
+        Replicas.Heard -= _desk.Heard;
         _api.Dispose();
         _metricsServer?.Dispose();
         _upstream.Dispose();

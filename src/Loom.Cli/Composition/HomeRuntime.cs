@@ -3,6 +3,7 @@ using Loom.Agents.Project;
 using Loom.Agents.Reload;
 using Loom.Control;
 using Loom.Core.Loops;
+using Loom.Core.Web;
 using Loom.Node.Provisioning;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;

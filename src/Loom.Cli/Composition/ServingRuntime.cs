@@ -5,9 +5,12 @@ using Loom.Control.Catalog;
 using Loom.Control.Gateway;
 using Loom.Control.Nodes;
 using Loom.Core.Binaries;
+using Loom.Core.Gpus;
 using Loom.Core.Loops;
+using Loom.Core.Web;
 using Loom.Node;
 using Loom.Node.Engines;
+using Loom.Node.Inventory;
 using Loom.Node.Plans;
 using Loom.Node.Provisioning;
 using Loom.Node.Threads;
@@ -26,17 +29,19 @@ internal sealed class ServingRuntime : IAsyncDisposable
     private readonly NodeAgent _node;
     private readonly Provisioner _provisioner;
     private readonly HttpMessageInvoker _transfers;
+    private readonly GpuInventory _gpus;
     private readonly ControlPlane _control;
     private readonly BackgroundLoop _publishing;
     private bool _stopped;
 
     private ServingRuntime(
-        TimeSpan drain, NodeAgent node, Provisioner provisioner, HttpMessageInvoker transfers, ControlPlane control, BackgroundLoop publishing)
+        TimeSpan drain, NodeAgent node, Provisioner provisioner, HttpMessageInvoker transfers, GpuInventory gpus, ControlPlane control, BackgroundLoop publishing)
     {
         _drain = drain;
         _node = node;
         _provisioner = provisioner;
         _transfers = transfers;
+        _gpus = gpus;
         _control = control;
         _publishing = publishing;
     }
@@ -52,6 +57,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
 
     /// <summary>Opens the listeners, then begins to start the pools; returns while those still load.</summary>
     /// <exception cref="PortTakenException">A port is in use; nothing was started.</exception>
+    /// <exception cref="GpuMaskException">A GPU that was asked for is not there; nothing was started.</exception>
     public static async Task<ServingRuntime> StartAsync(
         ServingPlan plan,
         ProjectRun run,
@@ -61,10 +67,11 @@ internal sealed class ServingRuntime : IAsyncDisposable
         ILoggerFactory loggers,
         CancellationToken cancellationToken)
     {
-        var machine = MachineProbe.Launch(plan.Node.Environment);
+        var gpus = await NodeGpus.StartAsync(plan.Node, run.Supervisor, time, loggers, cancellationToken).ConfigureAwait(false);
+        var machine = MachineProbe.Launch(plan.Node.Environment, gpus);
         var transfers = Transfer.CreateClient();
         var provisioner = new Provisioner(plan.Node, run.Supervisor, new Transfer(transfers, new TransferDisk(), time, new Random()), machine, MachineProbe.FreeMemory, time);
-        var node = new NodeAgent(plan.Node, run.Supervisor, new WatchedProvisioner(provisioner, progress), machine, CpuFacts.OfThisMachine(), time, loggers);
+        var node = new NodeAgent(plan.Node, run.Supervisor, new WatchedProvisioner(provisioner, progress), machine, CpuFacts.OfThisMachine(), time, loggers, new GpuMemory(gpus));
         ControlPlane? control = null;
         BackgroundLoop? publishing = null;
         try
@@ -93,6 +100,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
             await node.DisposeAsync().ConfigureAwait(false);
             provisioner.Dispose();
             transfers.Dispose();
+            await gpus.DisposeAsync().ConfigureAwait(false);
             throw;
         }
 
@@ -102,7 +110,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
             run.SetAddress("metrics", metrics.GetLeftPart(UriPartial.Authority) + "/metrics");
         }
 
-        var runtime = new ServingRuntime(plan.Control.DrainDeadline, node, provisioner, transfers, control, publishing);
+        var runtime = new ServingRuntime(plan.Control.DrainDeadline, node, provisioner, transfers, gpus, control, publishing);
         node.Start();
         return runtime;
     }
@@ -149,6 +157,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
         await _node.DisposeAsync().ConfigureAwait(false);
         _provisioner.Dispose();
         _transfers.Dispose();
+        await _gpus.DisposeAsync().ConfigureAwait(false);
     }
 
     private static async Task PublishAsync(ProjectRun run, NodeAgent node, ReplicaTable replicas, CancellationToken cancellationToken)

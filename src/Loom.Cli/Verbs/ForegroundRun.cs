@@ -8,6 +8,8 @@ using Loom.Cli.Logs;
 using Loom.Cli.Systemd;
 using Loom.Cli.Terminal;
 using Loom.Control;
+using Loom.Core.Web;
+using Loom.Node.Inventory;
 using Loom.Processes;
 using Loom.Processes.Probes;
 using Loom.Wire;
@@ -109,11 +111,13 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
         {
             throw new CliError(ExitCode.TimedOut, "START_TIMEOUT", $"the API was not open within {plan.Runtime.StartupTimeout.TotalSeconds:0} s (runtime.startup_timeout)", "loom logs loom");
         }
+        catch (GpuMaskException e)
+        {
+            throw new CliError(ExitCode.Usage, "CONFIGURATION", e.Message, "name one of them, or none for the CPU; loom doctor shows them");
+        }
         catch (PortTakenException e)
         {
-            var holder = PortHolder.Find(e.EndPoint.Port);
-            var message = holder is null ? e.Message : $"port {e.EndPoint.Port} ({NamesOf(e.Setting)}) is in use by {holder}";
-            throw new CliError(ExitCode.Usage, "PORT_TAKEN", message, $"end that program, or choose another address: {PortRemedy.For(e.Setting, e.EndPoint)}");
+            throw PortRemedy.Error(e, "up");
         }
     }
 
@@ -270,7 +274,4 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
         var printer = new LogPrinter(context.Terminal, new LogView(null, null, false, false));
         return run.Supervisor.FollowOutput(line => words.Post(() => printer.Print(new Logs.LogLine(line.Name, line.At, line.Text, line.IsError))));
     }
-
-    private static string NamesOf(string key) =>
-        LoomRegistry.Instance.Find(key.Split('.')) is { Variables: [var variable, ..] } ? $"{key}, {variable}" : key;
 }

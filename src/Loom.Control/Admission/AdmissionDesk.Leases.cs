@@ -10,7 +10,10 @@ internal sealed partial class AdmissionDesk
     private readonly List<ReplicaLoad> _retired = [];
     private long _lastLease;
 
-    /// <summary>Waits until no request runs on one run of a replica; true when that is so, false when the deadline came first.</summary>
+    /// <summary>
+    /// Waits until no request runs on one run of a replica and, by the newest view, none can begin there; true when that is so, false when the deadline came
+    /// first.
+    /// </summary>
     /// <param name="replica">The replica.</param>
     /// <param name="url">Address of the run.</param>
     /// <param name="deadline">Ends the wait.</param>
@@ -18,31 +21,113 @@ internal sealed partial class AdmissionDesk
     {
         while (true)
         {
-            Task quiet;
+            Task next;
             lock (_gate)
             {
-                if (Loads().FirstOrDefault(load => load.Leases > 0 && load.Id == replica && load.Url == url) is not { } load)
+                var load = LoadsOf(replica, url).FirstOrDefault(load => load.Leases > 0);
+                if (load is null && !MayBegin(replica, url))
                 {
                     return true;
                 }
 
-                load.WhenQuiet ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                quiet = load.WhenQuiet.Task;
+                var waiter = load is null
+                    ? _nextView ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
+                    : load.WhenQuiet ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                next = waiter.Task;
             }
 
-            await quiet.WaitAsync(deadline).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (!quiet.IsCompletedSuccessfully)
+            await next.WaitAsync(deadline).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!next.IsCompletedSuccessfully)
             {
                 return false;
             }
         }
     }
 
+    /// <summary>How long no request has run on one run of a replica; zero while one runs, null when the run is not known.</summary>
+    public TimeSpan? IdleFor(ReplicaId replica, string url)
+    {
+        lock (_gate)
+        {
+            var loads = LoadsOf(replica, url).ToList();
+            return loads.Count == 0 ? null
+                : loads.Exists(load => load.Leases > 0) ? TimeSpan.Zero
+                : _time.GetElapsedTime(loads.Max(load => load.IdleSince));
+        }
+    }
+
+    /// <summary>Requests that run on a replica, on all its runs.</summary>
+    public int LeasesOf(ReplicaId replica)
+    {
+        lock (_gate)
+        {
+            return Loads().Where(load => load.Id == replica).Sum(load => load.Leases);
+        }
+    }
+
     /// <summary>Takes their slots away from all requests on one run of a replica, because its pool is drained.</summary>
     public void Cut(ReplicaId replica, string url) => Take(load => load.Id == replica && load.Url == url, LeaseLoss.Drained);
 
+    /// <summary>Takes their slots away from all requests on the replicas of a node that is drained.</summary>
+    public void CutNode(string nodeId) => Take(load => load.Id.NodeId == nodeId, LeaseLoss.Drained);
+
     /// <summary>Takes their slots away from all requests on the replicas of a node that is lost.</summary>
     public void LoseNode(string nodeId) => Take(load => load.Id.NodeId == nodeId, LeaseLoss.NodeLost);
+
+    /// <summary>
+    /// Ends the lease of a request that was cut while the engine worked. The slot stays in use until <see cref="Settled"/>, because the engine may need a
+    /// moment to notice. Null when the ticket holds none.
+    /// </summary>
+    public Replica? Settle(Ticket ticket)
+    {
+        lock (_gate)
+        {
+            if (!ticket.HoldsLease)
+            {
+                return null;
+            }
+
+            Return(ticket, settles: true);
+            return ticket.Replica;
+        }
+    }
+
+    /// <summary>The engine is done with cancelled requests: their slots are free.</summary>
+    /// <param name="replica">The replica as it was when they were cancelled.</param>
+    /// <param name="slots">How many; more than settle counts as all of them.</param>
+    /// <returns>How many still settle.</returns>
+    public int Settled(Replica replica, int slots)
+    {
+        List<Ticket> next = [];
+        List<SwapOrder>? orders;
+        int left;
+        lock (_gate)
+        {
+            var load = replica.Load;
+            load.Settled(Math.Min(slots, load.Settling));
+            left = load.Settling;
+            Idle(load);
+            for (var i = 0; i < slots && NextFor(load) is { } ticket; i++)
+            {
+                next.Add(ticket);
+            }
+
+            orders = WhenIdle(load);
+        }
+
+        next.ForEach(static ticket => ticket.EndWait(WaitOutcome.Granted));
+        Place(orders);
+        return left;
+    }
+
+    /// <summary>Slots in use on a run, and how many of them settle.</summary>
+    public (int Leases, int Settling) UseOf(Replica replica)
+    {
+        lock (_gate)
+        {
+            return (replica.Load.Leases, replica.Load.Settling);
+        }
+    }
 
     private static void Tell(List<(Ticket Ticket, long Lease)> losers, LeaseLoss loss)
     {
@@ -80,6 +165,8 @@ internal sealed partial class AdmissionDesk
 
     private IEnumerable<ReplicaLoad> Loads() => _snapshot.Replicas.Select(r => r.Load).Concat(_retired);
 
+    private IEnumerable<ReplicaLoad> LoadsOf(ReplicaId replica, string url) => Loads().Where(load => load.Id == replica && load.Url == url);
+
     private void Lease(Ticket ticket, Replica replica)
     {
         replica.Load.Add(ticket);
@@ -88,26 +175,35 @@ internal sealed partial class AdmissionDesk
         ticket.Lease = ++_lastLease;
         ticket.Loss = LeaseLoss.None;
         ticket.GrantedAt = _time.GetTimestamp();
+        ticket.Trace?.Placed(replica, ticket.GrantedAt);
     }
 
     // The slot is free again, or settles; who might take it is the caller's question.
-    private static ReplicaLoad Return(Ticket ticket, bool settles)
+    private ReplicaLoad Return(Ticket ticket, bool settles)
     {
         var load = ticket.Replica!.Load;
         ticket.HoldsLease = false;
         load.Remove(ticket, settles);
+        Idle(load);
         return load;
     }
 
+    private void Idle(ReplicaLoad load)
+    {
+        if (load.Leases == 0)
+        {
+            load.IdleSince = _time.GetTimestamp();
+        }
+    }
+
     // A run that the newest view does not name keeps its requests until they end, but a replica that has vanished altogether cannot answer them.
-    private void Retire(ReplicaSnapshot before, ReplicaSnapshot now, List<(Ticket Ticket, long Lease)> losers)
+    private void Retire(SnapshotChange change, List<(Ticket Ticket, long Lease)> losers)
     {
         _retired.RemoveAll(static load => load.Leases == 0);
-        var known = now.Replicas.Select(r => r.Status.Id).ToHashSet();
-        foreach (var load in before.Replicas.Select(r => r.Load).Where(load => load.Current is null && load.Leases > 0))
+        foreach (var load in change.Gone.Select(r => r.Load).Where(load => load.Current is null && load.Leases > 0))
         {
             _retired.Add(load);
-            if (!known.Contains(load.Id))
+            if (!change.New.Any(r => r.Status.Id == load.Id))
             {
                 Mark(load, LeaseLoss.NodeLost, losers);
             }

@@ -13,16 +13,15 @@ namespace Loom.Control.Admission;
 /// </summary>
 internal sealed partial class AdmissionDesk : IDisposable
 {
-    private static readonly TimeSpan s_suspicion = TimeSpan.FromSeconds(1);
-
     private readonly Lock _gate = new();
     private readonly AdmissionOptions _options;
     private readonly IPlacementStrategy _strategy;
     private readonly TwoClassQueue<Ticket> _queue;
     private readonly TimeProvider _time;
     private readonly Random _random;
-    private readonly ITimer _suspicionTimer;
     private ReplicaSnapshot _snapshot = ReplicaSnapshot.Empty;
+    private readonly HashSet<(ModelRoute Route, InferenceRoute Work)> _exhausted = [];
+    private Candidate[] _candidates = new Candidate[16];
     private bool _closed;
 
     public AdmissionDesk(AdmissionOptions options, IPlacementStrategy strategy, TimeProvider time, Random random)
@@ -31,8 +30,9 @@ internal sealed partial class AdmissionDesk : IDisposable
         _strategy = strategy;
         _time = time;
         _random = random;
-        _queue = new TwoClassQueue<Ticket>(options.Capacity, options.Policy, (long)(options.BatchMaxWait.TotalSeconds * time.TimestampFrequency));
+        _queue = new TwoClassQueue<Ticket>(options.Capacity, options.Policy, Units(options.BatchMaxWait));
         _suspicionTimer = time.CreateTimer(static desk => ((AdmissionDesk)desk!).ClearSuspicion(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _swapTimer = time.CreateTimer(static desk => ((AdmissionDesk)desk!).ReviewSwaps(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Name of the placement strategy.</summary>
@@ -46,10 +46,11 @@ internal sealed partial class AdmissionDesk : IDisposable
         }
     }
 
-    /// <summary>Asks for a slot. <see cref="Admittance.Granted"/> must be answered by <see cref="Release"/> or <see cref="TryAgain"/>.</summary>
+    /// <summary>Asks for a slot. <see cref="Admittance.Granted"/> must be answered by <see cref="Release"/>, <see cref="Settle"/> or <see cref="TryAgain"/>.</summary>
     public Admittance Enter(Ticket ticket)
     {
         Ticket? evicted = null;
+        List<SwapOrder>? orders = null;
         Admittance answer;
         lock (_gate)
         {
@@ -63,10 +64,12 @@ internal sealed partial class AdmissionDesk : IDisposable
             else
             {
                 answer = TryLease(ticket) ? Admittance.Granted : Join(ticket, out evicted);
+                orders = answer == Admittance.Waiting && ticket.IsForeign ? PlanSwaps() : null;
             }
         }
 
         evicted?.EndWait(WaitOutcome.Evicted);
+        Place(orders);
         return answer;
     }
 
@@ -74,6 +77,7 @@ internal sealed partial class AdmissionDesk : IDisposable
     public Admittance TryAgain(Ticket ticket)
     {
         Ticket? next;
+        List<SwapOrder>? orders;
         Admittance answer;
         lock (_gate)
         {
@@ -82,9 +86,11 @@ internal sealed partial class AdmissionDesk : IDisposable
             next = NextFor(failed);
             ticket.Route = Refresh(ticket.Route);
             answer = TryLease(ticket) ? Admittance.Granted : Rejoin(ticket);
+            orders = WhenIdle(failed);
         }
 
         next?.EndWait(WaitOutcome.Granted);
+        Place(orders);
         return answer;
     }
 
@@ -94,6 +100,7 @@ internal sealed partial class AdmissionDesk : IDisposable
     public void Release(Ticket ticket, bool measured)
     {
         Ticket? next;
+        List<SwapOrder>? orders;
         lock (_gate)
         {
             if (!ticket.HoldsLease)
@@ -103,19 +110,23 @@ internal sealed partial class AdmissionDesk : IDisposable
 
             if (measured)
             {
-                ticket.Route.Stats.Observe(_time.GetElapsedTime(ticket.GrantedAt).TotalMilliseconds);
+                Observe(ticket);
             }
 
             var load = Return(ticket, settles: false);
             next = _queue.Count == 0 ? null : NextFor(load);
+            orders = WhenIdle(load);
         }
 
         next?.EndWait(WaitOutcome.Granted);
+        Place(orders);
     }
 
     /// <summary>Takes a ticket out of the queue because its own side gave up. False when its wait has already ended in another way.</summary>
     public bool Leave(Ticket ticket)
     {
+        List<SwapOrder>? orders;
+        List<(Ticket Ticket, WaitOutcome Outcome)> ended = [];
         lock (_gate)
         {
             if (ticket.Entry is null || !_queue.Remove(ticket.Entry))
@@ -123,82 +134,16 @@ internal sealed partial class AdmissionDesk : IDisposable
                 return false;
             }
 
+            var foreign = ticket.IsForeign;
             Forget(ticket);
+            // What was kept for it is not any more.
+            orders = foreign ? Replan(ended) : null;
         }
 
         ticket.EndWait(WaitOutcome.Abandoned);
-        return true;
-    }
-
-    /// <summary>Place within the class (0 = next) and predicted wait of a waiting ticket; position -1 when it does not wait any more.</summary>
-    public (int Position, WaitEstimate Estimate) Outlook(Ticket ticket)
-    {
-        lock (_gate)
-        {
-            return ticket.Entry is null ? (-1, default) : (_queue.PositionOf(ticket.Entry), EstimateOf(ticket.Route, AheadOf(ticket)));
-        }
-    }
-
-    /// <summary>When a client that lost its place may come back.</summary>
-    public Backoff BackoffFor(ModelRoute route, int leastMs)
-    {
-        lock (_gate)
-        {
-            return NextBackoff(route, leastMs);
-        }
-    }
-
-    /// <summary>Sends no work to a replica that refused a connection until its node speaks again or a second has passed.</summary>
-    public void Suspect(Replica replica)
-    {
-        lock (_gate)
-        {
-            replica.Load.Suspect = true;
-        }
-
-        _suspicionTimer.Change(s_suspicion, Timeout.InfiniteTimeSpan);
-    }
-
-    /// <summary>Takes over a new view of the replicas: waiters move to it, those nobody can serve any more are told, free slots are handed out.</summary>
-    public void Apply(ReplicaSnapshot snapshot)
-    {
-        List<(Ticket Ticket, WaitOutcome Outcome)> ended = [];
-        List<(Ticket Ticket, long Lease)> losers = [];
-        lock (_gate)
-        {
-            foreach (var gone in _snapshot.Replicas)
-            {
-                gone.Load.Current = null;
-            }
-
-            var before = _snapshot;
-            _snapshot = snapshot;
-            foreach (var replica in snapshot.Replicas)
-            {
-                replica.Load.Current = replica;
-                replica.Load.Suspect = false;
-            }
-
-            Retire(before, snapshot, losers);
-            foreach (var entry in _queue.Entries().ToList())
-            {
-                var ticket = entry.Value;
-                ticket.Route.Stats.Waiting--;
-                ticket.Route = Refresh(ticket.Route);
-                ticket.Route.Stats.Waiting++;
-                if (!snapshot.TryResolve(ticket.Route.Name, out _) || !CandidateFilter.AnyLeft(ticket.Route.Replicas, ticket.Tried))
-                {
-                    _queue.Remove(entry);
-                    Forget(ticket);
-                    ended.Add((ticket, WaitOutcome.Unavailable));
-                }
-            }
-
-            HandOut(ended);
-        }
-
         End(ended);
-        Tell(losers, LeaseLoss.NodeLost);
+        Place(orders);
+        return true;
     }
 
     /// <summary>Lets nobody in any more; who waits keeps waiting.</summary>
@@ -219,16 +164,18 @@ internal sealed partial class AdmissionDesk : IDisposable
             _closed = true;
             foreach (var entry in _queue.Entries().ToList())
             {
-                _queue.Remove(entry);
-                Forget(entry.Value);
-                ended.Add((entry.Value, WaitOutcome.Closed));
+                Dismiss(entry, WaitOutcome.Closed, ended);
             }
         }
 
         End(ended);
     }
 
-    public void Dispose() => _suspicionTimer.Dispose();
+    public void Dispose()
+    {
+        _suspicionTimer.Dispose();
+        _swapTimer.Dispose();
+    }
 
     private static void End(List<(Ticket Ticket, WaitOutcome Outcome)> ended)
     {
@@ -238,112 +185,106 @@ internal sealed partial class AdmissionDesk : IDisposable
         }
     }
 
-    private static void Forget(Ticket ticket)
-    {
-        ticket.Entry = null;
-        ticket.Route.Stats.Waiting--;
-    }
-
     private static Problem Closing() =>
         new(ProblemCode.NodeUnavailable, "the server is shutting down and takes no new work; try again when it is back", Backoff: new Backoff(1000));
 
-    private void ClearSuspicion()
-    {
-        List<(Ticket Ticket, WaitOutcome Outcome)> ended = [];
-        lock (_gate)
-        {
-            foreach (var replica in _snapshot.Replicas)
-            {
-                replica.Load.Suspect = false;
-            }
-
-            HandOut(ended);
-        }
-
-        End(ended);
-    }
+    private long Units(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
 
     private ModelRoute Refresh(ModelRoute route) => _snapshot.TryResolve(route.Name, out var newest) ? newest : route;
 
+    private static Demand DemandOf(Ticket ticket) => new()
+    {
+        Route = ticket.Route,
+        Work = ticket.Work,
+        Wish = ticket.Wish,
+        Rank = ticket.Rank,
+        Interactive = ticket.Class == QueueClass.Interactive,
+        Tried = ticket.Tried,
+    };
+
     private bool TryLease(Ticket ticket)
     {
-        const int OnStack = 64;
-        ReadOnlySpan<Replica> replicas = ticket.Route.Replicas;
-        Span<Candidate> candidates = replicas.Length <= OnStack ? stackalloc Candidate[OnStack] : new Candidate[replicas.Length];
-        var count = CandidateFilter.Select(replicas, ticket.Tried, candidates);
+        var demand = DemandOf(ticket);
+        var fallback = CandidateFilter.FallsBack(demand);
+        ReadOnlySpan<Replica> replicas = ticket.Route.Offering;
+        if (_candidates.Length < replicas.Length)
+        {
+            _candidates = new Candidate[replicas.Length];
+        }
+
+        ticket.Trace?.BeginPlacement();
+        var count = 0;
+        for (var i = 0; i < replicas.Length; i++)
+        {
+            var replica = replicas[i];
+            var verdict = CandidateFilter.Judge(replica, demand, fallback);
+            ticket.Trace?.Judged(replica, verdict);
+            if (verdict == Verdict.Candidate)
+            {
+                var status = replica.Status;
+                _candidates[count++] = new Candidate(i, status.SlotsTotal, replica.Load.Leases + status.SlotsBusyElsewhere, status.VramFreeBytes ?? 0);
+            }
+        }
+
         if (count == 0)
         {
             return false;
         }
 
-        var choice = count == 1 ? 0 : _strategy.Choose(candidates[..count], ticket.Route.Stats.Turn++);
-        Lease(ticket, replicas[candidates[choice].Index]);
+        Lease(ticket, replicas[Choose(ticket, _candidates.AsSpan(0, count), replicas)]);
         return true;
     }
 
-    private Admittance Join(Ticket ticket, out Ticket? evicted)
+    private int Choose(Ticket ticket, Span<Candidate> candidates, ReadOnlySpan<Replica> replicas)
     {
-        evicted = null;
-        var route = ticket.Route;
-        if (!route.CanWait)
+        if (ticket.LastReplica is { } last)
         {
-            var (code, reason) = route.Unavailability();
-            return Refuse(ticket, code, reason, leastMs: 1000);
+            foreach (var candidate in candidates)
+            {
+                if (replicas[candidate.Index].Status.Id == last)
+                {
+                    return candidate.Index;
+                }
+            }
         }
 
-        var estimate = EstimateOf(route, route.Stats.Waiting);
-        if (estimate.Measured && ticket.DeadlineMs < estimate.Milliseconds)
+        if (ticket.Wish is { PreferPools.Length: > 0 } wish)
         {
-            var text = $"the request would start in about {estimate.Milliseconds:F0} ms, later than its deadline of {ticket.DeadlineMs:F0} ms";
-            ticket.Refusal = new Problem(ProblemCode.DeadlineUnmet, text, Status: 400);
-            return Admittance.Refused;
+            candidates = Preferred(wish, candidates, replicas);
         }
 
-        var outcome = _queue.Enqueue(ticket, ticket.Class, ticket.Rank, ticket.Arrived, out var entry, out var victim);
-        if (outcome == EnqueueOutcome.Refused)
-        {
-            var text = $"the queue is full ({_queue.Count} of {_options.Capacity} places taken, policy {_options.PolicyName})";
-            return Refuse(ticket, ProblemCode.AdmissionReject, text, leastMs: 1);
-        }
-
-        if (victim is not null)
-        {
-            evicted = victim.Value;
-            Forget(evicted);
-        }
-
-        BeginWait(ticket, entry!);
-        ticket.Predicted = estimate;
-        return Admittance.Waiting;
+        var turns = ticket.Route.Turns;
+        return candidates.Length == 1 ? candidates[0].Index
+            : candidates[_strategy.Choose(candidates, ticket.Wish is null ? turns.Next() : turns.Next(ticket.Wish.Key))].Index;
     }
 
-    private Admittance Rejoin(Ticket ticket)
+    // The candidates of the first preferred pool that has any, in place; all of them when none has.
+    private static Span<Candidate> Preferred(PlacementWish wish, Span<Candidate> candidates, ReadOnlySpan<Replica> replicas)
     {
-        if (_closed || !CandidateFilter.AnyLeft(ticket.Route.Replicas, ticket.Tried))
+        foreach (var pool in wish.PreferPools)
         {
-            return Admittance.Refused;
+            var count = 0;
+            for (var i = 0; i < candidates.Length; i++)
+            {
+                if (replicas[candidates[i].Index].Status.Id.PoolId == pool)
+                {
+                    (candidates[count], candidates[i]) = (candidates[i], candidates[count]);
+                    count++;
+                }
+            }
+
+            if (count > 0)
+            {
+                return candidates[..count];
+            }
         }
 
-        BeginWait(ticket, _queue.Restore(ticket, ticket.Class, ticket.Rank, ticket.Arrived));
-        return Admittance.Waiting;
-    }
-
-    private void BeginWait(Ticket ticket, QueueEntry<Ticket> entry)
-    {
-        ticket.BeginWait();
-        ticket.Entry = entry;
-        ticket.Route.Stats.Waiting++;
-    }
-
-    private Admittance Refuse(Ticket ticket, ProblemCode code, string message, int leastMs)
-    {
-        ticket.Refusal = new Problem(code, message, Backoff: NextBackoff(ticket.Route, leastMs));
-        return Admittance.Refused;
+        return candidates;
     }
 
     private Ticket? NextFor(ReplicaLoad freed)
     {
-        if (freed.Current is not { } replica || !CandidateFilter.Accepts(replica, []))
+        if (freed.Current is not { } replica || !replica.IsReady)
         {
             return null;
         }
@@ -355,41 +296,58 @@ internal sealed partial class AdmissionDesk : IDisposable
         }
 
         Forget(entry.Value);
+        entry.Value.Trace?.BeginPlacement();
+        entry.Value.Trace?.Judged(replica, Verdict.Candidate);
         Lease(entry.Value, replica);
         return entry.Value;
     }
 
-    private static bool Suits(Ticket ticket, Replica replica) =>
-        Array.IndexOf(ticket.Route.Replicas, replica) >= 0 && CandidateFilter.Accepts(replica, ticket.Tried);
+    private static bool Suits(Ticket ticket, Replica replica)
+    {
+        if (!ticket.Route.Includes(replica))
+        {
+            return false;
+        }
+
+        var demand = DemandOf(ticket);
+        return CandidateFilter.Judge(replica, demand, CandidateFilter.FallsBack(demand)) == Verdict.Candidate;
+    }
 
     private void HandOut(List<(Ticket Ticket, WaitOutcome Outcome)> ended)
     {
+        if (_queue.Count == 0)
+        {
+            return;
+        }
+
         var now = _time.GetTimestamp();
-        while (_queue.TryTake(now, this, static (ticket, desk) => desk.TryLease(ticket)) is { } entry)
+        _exhausted.Clear();
+        while (_queue.TryTake(now, this, static (ticket, desk) => desk.TryHandOut(ticket)) is { } entry)
         {
             Forget(entry.Value);
             ended.Add((entry.Value, WaitOutcome.Granted));
         }
     }
 
-    private Backoff NextBackoff(ModelRoute route, int leastMs) => Backoff.Of(EstimateOf(route, 0).Milliseconds, leastMs, _random);
-
-    // Interactive waiters of the same route stand before a batch one; the route's count bounds the places that matter to this request.
-    private int AheadOf(Ticket ticket)
+    // Where one request without further wishes finds nothing, those behind it find nothing either; unless something is kept, which makes them differ.
+    private bool TryHandOut(Ticket ticket)
     {
-        var position = _queue.PositionOf(ticket.Entry!);
-        var before = ticket.Class == QueueClass.Interactive ? position : position + _queue.CountOf(QueueClass.Interactive);
-        return Math.Min(before, Math.Max(0, ticket.Route.Stats.Waiting - 1));
-    }
-
-    private static WaitEstimate EstimateOf(ModelRoute route, int ahead)
-    {
-        var slots = 0;
-        foreach (var replica in route.Replicas)
+        var plain = ticket.Wish is null && ticket.Tried.IsEmpty && _kept.Count == 0;
+        if (plain && _exhausted.Contains((ticket.Route, ticket.Work)))
         {
-            slots += replica.IsReady ? replica.Status.SlotsTotal : 0;
+            return false;
         }
 
-        return WaitEstimate.Start(ahead, route.Stats.ServiceMs, slots);
+        if (TryLease(ticket))
+        {
+            return true;
+        }
+
+        if (plain)
+        {
+            _exhausted.Add((ticket.Route, ticket.Work));
+        }
+
+        return false;
     }
 }

@@ -1,7 +1,10 @@
 using System.Threading.Tasks.Sources;
 using Loom.Control.Catalog;
+using Loom.Control.Explain;
+using Loom.Control.Placement;
 using Loom.Core.Queues;
 using Loom.Core.Web;
+using Loom.Wire;
 
 namespace Loom.Control.Admission;
 
@@ -22,6 +25,9 @@ internal enum WaitOutcome
 
     /// <summary>Every replica that could have served it is gone.</summary>
     Unavailable,
+
+    /// <summary>Its model could not be loaded; <see cref="Ticket.Refusal"/> says why.</summary>
+    LoadFailed,
 }
 
 /// <summary>Answer to a request for a slot.</summary>
@@ -79,6 +85,27 @@ internal sealed class Ticket(ILeaseHolder? holder = null) : IValueTaskSource<Wai
     /// <summary>Wait the client accepts before the start, in milliseconds; null = any.</summary>
     public double? DeadlineMs { get; private set; }
 
+    /// <summary>What the engine must offer.</summary>
+    public InferenceRoute Work { get; set; }
+
+    /// <summary>What it asks of its place; null = nothing.</summary>
+    public PlacementWish? Wish { get; set; }
+
+    /// <summary>The replica of its session's last turn: taken if it is free; null = none.</summary>
+    public ReplicaId? LastReplica { get; set; }
+
+    /// <summary>Tokens it may generate at most; null = not said.</summary>
+    public int? MostTokens { get; set; }
+
+    /// <summary>Where decisions about it are written down; null = nowhere.</summary>
+    public RequestRecord? Trace { get; set; }
+
+    /// <summary>When the first byte of the answer came, as a timestamp; 0 while none did. Set by the holder before it gives the slot back.</summary>
+    public long FirstByteAt { get; set; }
+
+    /// <summary>Tokens generated. Set by the holder before it gives the slot back.</summary>
+    public long Tokens { get; set; }
+
     /// <summary>Wait that was predicted on joining the queue; null when it never waited.</summary>
     public WaitEstimate? Predicted { get; set; }
 
@@ -87,6 +114,9 @@ internal sealed class Ticket(ILeaseHolder? holder = null) : IValueTaskSource<Wai
     internal long Arrived { get; private set; }
 
     internal long GrantedAt { get; set; }
+
+    /// <summary>Whether it waits for a model that no replica has, or is on its way to have.</summary>
+    internal bool IsForeign { get; set; }
 
     internal QueueEntry<Ticket>? Entry { get; set; }
 
@@ -98,7 +128,7 @@ internal sealed class Ticket(ILeaseHolder? holder = null) : IValueTaskSource<Wai
 
     internal ReadOnlySpan<ReplicaLoad> Tried => _tried.AsSpan(0, _triedCount);
 
-    /// <summary>Makes the ticket ready for a new request.</summary>
+    /// <summary>Makes the ticket ready for a new request; what is not a parameter may be set afterwards.</summary>
     public void Reset(ModelRoute route, QueueClass queueClass, double? deadlineMs, long now)
     {
         Route = route;
@@ -110,6 +140,14 @@ internal sealed class Ticket(ILeaseHolder? holder = null) : IValueTaskSource<Wai
         Loss = LeaseLoss.None;
         Refusal = null;
         Predicted = null;
+        Work = InferenceRoute.Chat;
+        Wish = null;
+        LastReplica = null;
+        MostTokens = null;
+        Trace = null;
+        FirstByteAt = 0;
+        Tokens = 0;
+        IsForeign = false;
         Rank = -1;
         Entry = null;
         Array.Clear(_tried, 0, _triedCount);

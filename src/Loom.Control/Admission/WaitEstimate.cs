@@ -7,12 +7,12 @@ internal readonly record struct WaitEstimate(double Milliseconds, bool Measured)
 {
     private const double UnmeasuredMsPerPlace = 100;
 
-    /// <summary>
-    /// Time until the request behind <paramref name="ahead"/> others starts. With k busy slots whose requests take s on average the next one frees
-    /// after about s/k, and so does each one after it.
-    /// </summary>
-    public static WaitEstimate Start(int ahead, double serviceMs, int slots) =>
-        serviceMs > 0 && slots > 0
-            ? new WaitEstimate(serviceMs / slots * (ahead + 1), true)
-            : new WaitEstimate(UnmeasuredMsPerPlace * (ahead + 1), false);
+    /// <summary>Time until a waiting request starts.</summary>
+    /// <param name="nextMs">Time until the next slot is free; null when nothing has been measured.</param>
+    /// <param name="serviceMs">Expected time each request ahead holds a slot.</param>
+    /// <param name="ahead">Requests ahead that want the same slots.</param>
+    /// <param name="slots">Slots there are, at least 1.</param>
+    /// <param name="position">Place in the queue, for the default.</param>
+    public static WaitEstimate Of(double? nextMs, double serviceMs, int ahead, int slots, int position) =>
+        nextMs is { } next ? new WaitEstimate(next + (serviceMs * ahead / slots), true) : new WaitEstimate(UnmeasuredMsPerPlace * (position + 1), false);
 }

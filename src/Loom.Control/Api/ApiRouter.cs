@@ -18,7 +18,7 @@ internal sealed partial class ApiRouter(RouteServer others, Gatekeeper gatekeepe
     public Task HandleAsync(ApiContext context)
     {
         var http = context.Http;
-        if (Find(http.Request.Path.Value ?? "") is not { } route)
+        if (InferenceRoutes.Find(http.Request.Path.Value ?? "") is not { } route)
         {
             return others.HandleAsync(http, context.Pass);
         }
@@ -36,14 +36,6 @@ internal sealed partial class ApiRouter(RouteServer others, Gatekeeper gatekeepe
                 : ErrorWriter.WriteAsync(http, new Problem(ProblemCode.Internal, RouteServer.Unexpected), id);
         }
     }
-
-    internal static InferenceRoute? Find(string path) => path switch
-    {
-        "/v1/chat/completions" => InferenceRoute.Chat,
-        "/v1/completions" => InferenceRoute.Completions,
-        "/v1/embeddings" => InferenceRoute.Embeddings,
-        _ => null,
-    };
 
     // Null when the request may go on; else its answer.
     private Task? Guard(HttpContext http, Gatekeeper.Pass pass, string id)

@@ -3,18 +3,35 @@ using Loom.Wire;
 
 namespace Loom.Control.Catalog;
 
-/// <summary>Where requests for one model name may go. Part of an immutable snapshot; <see cref="Stats"/> lives on across snapshots.</summary>
+/// <summary>What kind of name a route has.</summary>
+internal enum RouteKind
+{
+    /// <summary>Alias of a pool.</summary>
+    Alias,
+
+    /// <summary>Id of a model.</summary>
+    Model,
+
+    /// <summary>The main model of the pool named default.</summary>
+    Default,
+}
+
+/// <summary>Where requests for one model name may go. Part of an immutable snapshot; its measurements live on across snapshots.</summary>
 public sealed class ModelRoute
 {
-    internal ModelRoute(string name, string model, Replica[] offering, RouteStats stats)
+    private readonly RouteKind _kind;
+
+    internal ModelRoute(string name, RouteKind kind, string model, Replica[] offering, ModelStats stats, RouteTurns turns)
     {
         Name = name;
         Model = model;
         Stats = stats;
-        Replicas = [.. offering.Where(r => r.Serves(model))];
+        Turns = turns;
+        _kind = kind;
         Offering = offering;
+        Replicas = [.. offering.Where(r => r.Serves(model))];
         ModelJson = name == model ? null : JsonSerializer.SerializeToUtf8Bytes(model, CatalogJson.Default.String);
-        CanWait = Replicas.Any(r => r.CanBeWaitedFor);
+        CanWait = Replicas.Any(r => r.CanBeWaitedFor) || offering.Any(r => r.CanLoad(model));
     }
 
     /// <summary>Name the client used: an alias, a model id or <c>default</c>.</summary>
@@ -32,10 +49,24 @@ public sealed class ModelRoute
     /// <summary>Replicas that have the model loaded, sorted by node, pool and replica.</summary>
     internal Replica[] Replicas { get; }
 
-    /// <summary>All replicas whose pool lists the model.</summary>
+    /// <summary>All replicas whose pool lists the model, sorted likewise.</summary>
     internal Replica[] Offering { get; }
 
-    internal RouteStats Stats { get; }
+    internal ModelStats Stats { get; }
+
+    internal RouteTurns Turns { get; }
+
+    /// <summary>Whether a replica is one of <see cref="Replicas"/>, without looking through them.</summary>
+    internal bool Includes(Replica replica)
+    {
+        var status = replica.Status;
+        return replica.Serves(Model) && _kind switch
+        {
+            RouteKind.Alias => status.Aliases.Contains(Name),
+            RouteKind.Model => status.Models.Contains(Model),
+            _ => status.Id.PoolId == ReplicaSnapshot.DefaultName,
+        };
+    }
 
     /// <summary>Why no replica can serve now or soon, in words for the caller.</summary>
     internal (ProblemCode Code, string Reason) Unavailability()
@@ -68,21 +99,4 @@ public sealed class ModelRoute
 
         return best;
     }
-}
-
-/// <summary>Running measurements of one route. Read and written only by the admission desk, under its lock.</summary>
-internal sealed class RouteStats
-{
-    private const double Weight = 0.2;
-
-    /// <summary>Moving average of the time a request holds a slot, in milliseconds; 0 until measured.</summary>
-    public double ServiceMs { get; private set; }
-
-    /// <summary>Requests of this route that wait.</summary>
-    public int Waiting { get; set; }
-
-    /// <summary>Turn of round-robin placement.</summary>
-    public uint Turn { get; set; }
-
-    public void Observe(double serviceMs) => ServiceMs = ServiceMs == 0 ? serviceMs : ServiceMs + (Weight * (serviceMs - ServiceMs));
 }

@@ -31,6 +31,18 @@ internal sealed class ReplicaLoad(ReplicaId id, string? url)
     /// <summary>The replica in the newest snapshot; null once its node names this run no more.</summary>
     public Replica? Current { get; set; }
 
+    /// <summary>When it last became free of work, or began, as a timestamp of the desk's clock.</summary>
+    public long IdleSince { get; set; }
+
+    /// <summary>True while another model is loaded in place of this one: no work is sent.</summary>
+    public bool Swapping { get; set; }
+
+    /// <summary>Arrival number of the request for another model that has been overtaken for long enough; the largest number when there is none.</summary>
+    public long KeptForRank { get; set; } = long.MaxValue;
+
+    /// <summary>Whether that request is batch work, which interactive work may overtake.</summary>
+    public bool KeptForBatch { get; set; }
+
     /// <summary>Completed once no slot is in use; null when nobody waits for that.</summary>
     public TaskCompletionSource? WhenQuiet { get; set; }
 
@@ -45,6 +57,9 @@ internal sealed class ReplicaLoad(ReplicaId id, string? url)
             }
         }
     }
+
+    /// <summary>Whether a request must not be placed here, because an older one waits for the replica to be idle.</summary>
+    public bool IsKeptFrom(long rank, bool interactive) => rank > KeptForRank && !(KeptForBatch && interactive);
 
     /// <summary>Gives a slot to a ticket.</summary>
     public void Add(Ticket ticket)

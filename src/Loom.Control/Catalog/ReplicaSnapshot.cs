@@ -1,12 +1,13 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using System.Text;
 using Loom.Wire;
 
 namespace Loom.Control.Catalog;
 
-/// <summary>One consistent view of all replicas and of the names that lead to them. Immutable.</summary>
+/// <summary>One consistent view of all replicas and of the names that lead to them. Immutable, but for the counters of its replicas.</summary>
 public sealed class ReplicaSnapshot
 {
     internal const string DefaultName = "default";
@@ -14,16 +15,16 @@ public sealed class ReplicaSnapshot
     private readonly FrozenDictionary<string, ModelRoute> _routes;
     private readonly FrozenDictionary<string, ModelRoute>.AlternateLookup<ReadOnlySpan<char>> _byChars;
 
-    private ReplicaSnapshot(ImmutableArray<Replica> replicas, FrozenDictionary<string, ModelRoute> routes)
+    private ReplicaSnapshot(ImmutableArray<Replica> replicas, ImmutableArray<string> modelIds, FrozenDictionary<string, ModelRoute> routes)
     {
         Replicas = replicas;
+        ModelIds = modelIds;
         _routes = routes;
         _byChars = routes.GetAlternateLookup<ReadOnlySpan<char>>();
-        ModelIds = [.. replicas.SelectMany(r => r.Status.Models).Distinct(StringComparer.Ordinal)];
     }
 
     /// <summary>The view before any node has spoken.</summary>
-    public static ReplicaSnapshot Empty { get; } = Build([], null);
+    public static ReplicaSnapshot Empty { get; } = new([], [], FrozenDictionary<string, ModelRoute>.Empty);
 
     /// <summary>All replicas, sorted by node, pool and replica.</summary>
     public ImmutableArray<Replica> Replicas { get; }
@@ -79,49 +80,141 @@ public sealed class ReplicaSnapshot
         return Encoding.UTF8.TryGetChars(utf8Name, chars, out var length) && _byChars.TryGetValue(chars[..length], out route);
     }
 
-    /// <summary>Builds the next view; loads and measurements of <paramref name="previous"/> live on.</summary>
-    internal static ReplicaSnapshot Build(ImmutableArray<ReplicaStatus> statuses, ReplicaSnapshot? previous)
+    /// <summary>The view after <paramref name="previous"/>, with its loads and measurements; null when nothing but counters changed, which are then taken over.</summary>
+    internal static SnapshotChange? Next(ImmutableArray<ReplicaStatus> statuses, ReplicaSnapshot previous)
     {
-        var loads = previous?.Replicas.ToDictionary(r => r.Status.Id, r => r.Load) ?? [];
-        Replica[] replicas =
-        [
-            .. statuses
-                .OrderBy(s => s.Id.NodeId, StringComparer.Ordinal).ThenBy(s => s.Id.PoolId, StringComparer.Ordinal).ThenBy(s => s.Id.ReplicaName, StringComparer.Ordinal)
-                .Select(s => new Replica(s, LoadOf(s, loads.GetValueOrDefault(s.Id)))),
-        ];
-
-        var routes = new Dictionary<string, ModelRoute>(StringComparer.Ordinal);
-        void Add(string name, string model, Replica[] offering)
+        var sorted = IsSorted(statuses) ? statuses : statuses.Sort(static (a, b) => Order(a.Id, b.Id));
+        var before = previous.Replicas;
+        var replicas = new Replica[sorted.Length];
+        List<Replica> gone = [];
+        List<Replica> young = [];
+        var old = 0;
+        for (var i = 0; i < sorted.Length; i++)
         {
-            if (offering.Length > 0)
+            var status = sorted[i];
+            Replica? same = null;
+            while (old < before.Length && Order(before[old].Status.Id, status.Id) is var order and <= 0)
             {
-                var stats = previous is not null && previous.TryResolve(name, out var before) ? before.Stats : new RouteStats();
-                routes.TryAdd(name, new ModelRoute(name, model, offering, stats));
+                same = order == 0 ? before[old] : null;
+                if (order < 0)
+                {
+                    gone.Add(before[old]);
+                }
+
+                old++;
+            }
+
+            if (same is not null && same.TryUpdate(status))
+            {
+                replicas[i] = same;
+                continue;
+            }
+
+            if (same is not null)
+            {
+                gone.Add(same);
+            }
+
+            replicas[i] = new Replica(status, LoadOf(status, same?.Load));
+            young.Add(replicas[i]);
+        }
+
+        gone.AddRange(before[old..]);
+        if (gone.Count == 0 && young.Count == 0)
+        {
+            return null;
+        }
+
+        gone.ForEach(static r => r.IsGone = true);
+        return new SnapshotChange(Build(replicas, previous), gone, young);
+    }
+
+    private static ReplicaSnapshot Build(Replica[] replicas, ReplicaSnapshot previous)
+    {
+        var aliases = new Dictionary<string, List<Replica>>(StringComparer.Ordinal);
+        var models = new Dictionary<string, List<Replica>>(StringComparer.Ordinal);
+        List<string> ids = [];
+        List<Replica> main = [];
+        foreach (var replica in replicas)
+        {
+            foreach (var alias in replica.Status.Aliases)
+            {
+                Add(aliases, alias, replica);
+            }
+
+            foreach (var model in replica.Status.Models)
+            {
+                if (Add(models, model, replica))
+                {
+                    ids.Add(model);
+                }
+            }
+
+            if (replica.Status.Id.PoolId == DefaultName)
+            {
+                main.Add(replica);
             }
         }
 
         // Order of precedence: alias of a pool, id of a model, "default".
-        foreach (var alias in replicas.SelectMany(r => r.Status.Aliases).Distinct(StringComparer.Ordinal))
+        var routes = new Dictionary<string, ModelRoute>(StringComparer.Ordinal);
+        var stats = new Dictionary<string, ModelStats>(StringComparer.Ordinal);
+        void Route(string name, RouteKind kind, string model, List<Replica> offering)
         {
-            var pool = Array.FindAll(replicas, r => r.Status.Aliases.Contains(alias));
-            Add(alias, pool[0].Status.Model, pool);
+            var known = previous.TryResolve(name, out var before) ? before : null;
+            if (!stats.TryGetValue(model, out var measured))
+            {
+                measured = known?.Model == model ? known.Stats : previous.TryResolve(model, out var byId) && byId.Model == model ? byId.Stats : new ModelStats();
+                stats.Add(model, measured);
+            }
+
+            routes.TryAdd(name, new ModelRoute(name, kind, model, [.. offering], measured, known?.Turns ?? new RouteTurns()));
         }
 
-        foreach (var model in replicas.SelectMany(r => r.Status.Models).Distinct(StringComparer.Ordinal))
+        foreach (var (alias, pool) in aliases)
         {
-            Add(model, model, Array.FindAll(replicas, r => r.Status.Models.Contains(model)));
+            Route(alias, RouteKind.Alias, pool[0].Status.MainModel, pool);
         }
 
-        var main = Array.FindAll(replicas, r => r.Status.Id.PoolId == DefaultName);
-        if (main.Length > 0)
+        foreach (var model in ids)
         {
-            Add(DefaultName, main[0].Status.Model, main);
+            Route(model, RouteKind.Model, model, models[model]);
         }
 
-        return new ReplicaSnapshot([.. replicas], routes.ToFrozenDictionary(StringComparer.Ordinal));
+        if (main.Count > 0)
+        {
+            Route(DefaultName, RouteKind.Default, main[0].Status.MainModel, main);
+        }
+
+        return new ReplicaSnapshot(ImmutableCollectionsMarshal.AsImmutableArray(replicas), [.. ids], routes.ToFrozenDictionary(StringComparer.Ordinal));
+    }
+
+    private static bool Add(Dictionary<string, List<Replica>> groups, string name, Replica replica)
+    {
+        if (groups.TryGetValue(name, out var group))
+        {
+            group.Add(replica);
+            return false;
+        }
+
+        groups.Add(name, [replica]);
+        return true;
     }
 
     // A replica without an address is between two moments of a run, or between two runs; which of them its next address tells.
     private static ReplicaLoad LoadOf(ReplicaStatus status, ReplicaLoad? before) =>
         before is not null && (status.Url is null || status.Url == before.Url) ? before : new ReplicaLoad(status.Id, status.Url);
+
+    private static bool IsSorted(ImmutableArray<ReplicaStatus> statuses)
+    {
+        for (var i = 1; i < statuses.Length; i++)
+        {
+            if (Order(statuses[i - 1].Id, statuses[i].Id) > 0)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
 }

@@ -13,15 +13,34 @@ public sealed class ReplicaTable
     public ReplicaSnapshot Current => _current;
 
     /// <summary>Called after each change, on the publisher's thread.</summary>
-    internal event Action<ReplicaSnapshot>? Changed;
+    internal event Action<SnapshotChange>? Changed;
 
-    /// <summary>Replaces the view by what the nodes now say; replicas that are not named are gone.</summary>
+    /// <summary>Called when replicas were heard of that are what they were, but for counters; on the publisher's thread.</summary>
+    internal event Action? Heard;
+
+    /// <summary>
+    /// Replaces the view by what the nodes now say; replicas that are not named are gone. When this returns, placement knows. A status that is the same object
+    /// as before costs one comparison, and when only counters changed no new view is built.
+    /// </summary>
     public void Publish(ImmutableArray<ReplicaStatus> replicas)
     {
         lock (_publishing)
         {
-            _current = ReplicaSnapshot.Build(replicas, _current);
-            Changed?.Invoke(_current);
+            var change = ReplicaSnapshot.Next(replicas, _current);
+            if (change is null)
+            {
+                Heard?.Invoke();
+                return;
+            }
+
+            _current = change.Snapshot;
+            Changed?.Invoke(change);
         }
     }
 }
+
+/// <summary>A new view and what is new in it.</summary>
+/// <param name="Snapshot">The view.</param>
+/// <param name="Gone">Replicas of the view before that it does not hold.</param>
+/// <param name="New">Replicas it holds that the view before did not.</param>
+internal sealed record SnapshotChange(ReplicaSnapshot Snapshot, IReadOnlyList<Replica> Gone, IReadOnlyList<Replica> New);

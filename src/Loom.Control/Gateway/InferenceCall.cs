@@ -14,10 +14,6 @@ namespace Loom.Control.Gateway;
 /// </summary>
 internal sealed partial class InferenceCall : IDisposable
 {
-    private static readonly string[] s_routeNames = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"];
-    private static readonly string[] s_spanNames = [.. s_routeNames.Select(r => "POST " + r)];
-    private static readonly string[] s_operations = ["chat", "text_completion", "embeddings"];
-
     private readonly GatewayServices _services;
     private readonly CallWatch _watch;
     private readonly CallTrace _trace = new();
@@ -71,7 +67,7 @@ internal sealed partial class InferenceCall : IDisposable
         _client.Reset(http);
         _attempt.Reset();
         _watch.Begin();
-        _trace.Begin(http.Request.Headers, s_spanNames[(int)inference], s_operations[(int)inference], requestId);
+        _trace.Begin(http.Request.Headers, inference, requestId);
         // A stream may be as slow as its model; the client writer minds clients that do not read.
         var pace = http.Features.Get<IHttpMinResponseDataRateFeature>();
         var usualPace = pace?.MinDataRate;
@@ -354,7 +350,7 @@ internal sealed partial class InferenceCall : IDisposable
     {
         var seconds = _services.Time.GetElapsedTime(_started).TotalSeconds;
         var model = _route?.Model ?? "";
-        var name = s_routeNames[(int)_inference];
+        var name = _inference.Path;
         var gone = _watch.Cause == EndCause.ClientGone;
         var status = gone ? StatusCodes.Status499ClientClosedRequest : problem?.HttpStatus ?? _http.Response.StatusCode;
         _services.Metrics.Requested(name, model, status, seconds);

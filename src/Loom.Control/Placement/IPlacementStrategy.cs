@@ -15,7 +15,8 @@ public interface IPlacementStrategy
 }
 
 /// <summary>What a strategy may know of a replica.</summary>
-/// <param name="Index">Its place among all replicas of the model.</param>
+/// <param name="Index">Its place among all replicas that offer the model.</param>
 /// <param name="SlotsTotal">Requests it takes at once.</param>
-/// <param name="Leases">Requests it has.</param>
-public readonly record struct Candidate(int Index, int SlotsTotal, int Leases);
+/// <param name="Leases">Requests it has, those of others included.</param>
+/// <param name="VramFree">Free memory of its GPUs in bytes; 0 where none is known.</param>
+public readonly record struct Candidate(int Index, int SlotsTotal, int Leases, long VramFree = 0);

@@ -1,6 +1,6 @@
 namespace Loom.Control.Placement;
 
-/// <summary>The largest share of free slots, then the fewest requests, then the first in order.</summary>
+/// <summary>The largest share of free slots, then the most free GPU memory, then the fewest requests, then the first in order.</summary>
 public sealed class LeastLoaded : IPlacementStrategy
 {
     /// <inheritdoc/>
@@ -23,6 +23,8 @@ public sealed class LeastLoaded : IPlacementStrategy
         // free/total compared crosswise, so that no rounding decides.
         var freeA = (long)(a.SlotsTotal - a.Leases) * b.SlotsTotal;
         var freeB = (long)(b.SlotsTotal - b.Leases) * a.SlotsTotal;
-        return freeA > freeB || (freeA == freeB && a.Leases < b.Leases);
+        return freeA != freeB ? freeA > freeB
+            : a.VramFree != b.VramFree ? a.VramFree > b.VramFree
+            : a.Leases < b.Leases;
     }
 }

@@ -30,6 +30,19 @@ public enum ReplicaState
     Stopped,
 }
 
+/// <summary>Whether the node of a replica can be reached.</summary>
+public enum NodeCondition
+{
+    /// <summary>It can.</summary>
+    Online,
+
+    /// <summary>It gets no new work.</summary>
+    Draining,
+
+    /// <summary>It has fallen silent, or refuses connections.</summary>
+    Offline,
+}
+
 /// <summary>What kind of trouble made a replica fail before its engine ran; decides the exit code of a start.</summary>
 public enum ReplicaFault
 {
@@ -72,6 +85,13 @@ public sealed record ReplicaStatus
 
     /// <summary>Ids of all models the pool can serve, the loaded one first.</summary>
     public required ImmutableArray<string> Models { get; init; }
+
+    /// <summary>The pool's first configured model, which its aliases name whatever is loaded; null = the loaded one.</summary>
+    public string? FirstModel { get; init; }
+
+    /// <summary><see cref="FirstModel"/>, or the loaded model where that is not told.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public string MainModel => FirstModel ?? Model;
 
     /// <summary>Further names clients may use for this pool.</summary>
     public ImmutableArray<string> Aliases { get; init; } = [];
@@ -131,6 +151,10 @@ public sealed record ReplicaStatus
 
     /// <summary>Free memory of these GPUs, bytes; null = no GPU, or not known.</summary>
     public long? VramFreeBytes { get; init; }
+
+    /// <summary>Where its node stands, as the control plane sees it; a node says nothing of that about itself.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public NodeCondition Node { get; init; }
 
     /// <summary>When it entered its state, Unix milliseconds by the node's clock.</summary>
     public long SinceMs { get; init; }

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Collections.Immutable;
 using Loom.Core.Binaries;
+using Loom.Core.Gpus;
 using Loom.Core.Paths;
 using Loom.Node;
 using Loom.Node.Engines;
@@ -30,7 +31,7 @@ internal sealed class NodeWorld : IAsyncDisposable
 
     public NodeAgent Agent => _agent ?? throw new InvalidOperationException("not started");
 
-    public LaunchMachine Machine { get; } = new(1, null, false);
+    public LaunchMachine Machine { get; } = new(1, null, FixedGpus.None);
 
     public long FreeBytes { get; set; } = long.MaxValue;
 

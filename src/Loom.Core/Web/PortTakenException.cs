@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace Loom.Control;
+namespace Loom.Core.Web;
 
 /// <summary>A listener could not be opened.</summary>
 /// <param name="endPoint">The address asked for.</param>

@@ -1,12 +1,11 @@
 using System.Buffers;
 using Loom.Core.Telemetry;
-using Loom.Core.Web;
 using Microsoft.AspNetCore.Http;
 
-namespace Loom.Control.Api;
+namespace Loom.Core.Web;
 
 /// <summary><c>GET /metrics</c>, on the API and on the metrics port.</summary>
-internal static class MetricsRoute
+public static class MetricsRoute
 {
     /// <summary>Shows what an exporter holds.</summary>
     public static ApiRoute Of(PrometheusExporter metrics) => new("GET", "/metrics", Scopes.Metrics, call => WriteAsync(call.Http, metrics));
