@@ -10,6 +10,7 @@ using Loom.Core.Loops;
 using Loom.Core.Web;
 using Loom.Node;
 using Loom.Node.Engines;
+using Loom.Node.Handoff;
 using Loom.Node.Inventory;
 using Loom.Node.Plans;
 using Loom.Node.Pools;
@@ -28,6 +29,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
 {
     private readonly TimeSpan _drain;
     private readonly NodeAgent _node;
+    private readonly NodeHandoff _handoff;
     private readonly Provisioner _provisioner;
     private readonly HttpMessageInvoker _transfers;
     private readonly GpuInventory _gpus;
@@ -36,10 +38,11 @@ internal sealed class ServingRuntime : IAsyncDisposable
     private bool _stopped;
 
     private ServingRuntime(
-        TimeSpan drain, NodeAgent node, Provisioner provisioner, HttpMessageInvoker transfers, GpuInventory gpus, ControlPlane control, BackgroundLoop publishing)
+        TimeSpan drain, NodeAgent node, NodeHandoff handoff, Provisioner provisioner, HttpMessageInvoker transfers, GpuInventory gpus, ControlPlane control, BackgroundLoop publishing)
     {
         _drain = drain;
         _node = node;
+        _handoff = handoff;
         _provisioner = provisioner;
         _transfers = transfers;
         _gpus = gpus;
@@ -73,6 +76,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
         var transfers = Transfer.CreateClient();
         var provisioner = new Provisioner(plan.Node, run.Supervisor, new Transfer(transfers, new TransferDisk(), time, new Random()), machine, MachineProbe.FreeMemory, time);
         var node = new NodeAgent(plan.Node, run.Supervisor, new WatchedProvisioner(provisioner, progress), machine, CpuFacts.OfThisMachine(), time, loggers, new GpuMemory(gpus));
+        var handoff = new NodeHandoff(plan.Node, node, time, loggers);
         ControlPlane? control = null;
         ControlTraffic? traffic = null;
         BackgroundLoop? publishing = null;
@@ -80,7 +84,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
         {
             var api = plan.Control.Api with { RunToken = run.Token };
             control = new ControlPlane(
-                plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node), () => Faults(node, publishing, otherFaults));
+                plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node), () => Faults(node, handoff, publishing, otherFaults));
             // Before the port opens: a client that is quick must not be told that a pool does not exist.
             traffic = new ControlTraffic(control, node);
             traffic.Publish();
@@ -100,6 +104,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
                 await control.DisposeAsync().ConfigureAwait(false);
             }
 
+            await handoff.DisposeAsync().ConfigureAwait(false);
             await node.DisposeAsync().ConfigureAwait(false);
             provisioner.Dispose();
             transfers.Dispose();
@@ -113,8 +118,9 @@ internal sealed class ServingRuntime : IAsyncDisposable
             run.SetAddress("metrics", metrics.GetLeftPart(UriPartial.Authority) + "/metrics");
         }
 
-        var runtime = new ServingRuntime(plan.Control.DrainDeadline, node, provisioner, transfers, gpus, control, publishing);
+        var runtime = new ServingRuntime(plan.Control.DrainDeadline, node, handoff, provisioner, transfers, gpus, control, publishing);
         node.Start(traffic);
+        handoff.Start();
         return runtime;
     }
 
@@ -129,7 +135,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
         await foreach (var snapshot in _node.WatchAsync(cancellationToken).ConfigureAwait(false))
         {
             onChange(snapshot);
-            if (snapshot.All(r => r.State is ReplicaState.Ready or ReplicaState.Failed || UpScreen.RestsOnDemand(r)))
+            if (snapshot.All(r => r.State is ReplicaState.Ready or ReplicaState.Failed || r.Source == "handoff" || UpScreen.RestsOnDemand(r)))
             {
                 return snapshot;
             }
@@ -149,6 +155,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
 
         _stopped = true;
         await _control.StopAsync(_drain, hurry).ConfigureAwait(false);
+        await _handoff.DisposeAsync().ConfigureAwait(false);
         await _node.StopAsync(CancellationToken.None).ConfigureAwait(false);
     }
 
@@ -173,8 +180,8 @@ internal sealed class ServingRuntime : IAsyncDisposable
     }
 
     // What has failed for good inside this process and must be seen in health.
-    private static IReadOnlyList<string> Faults(NodeAgent node, BackgroundLoop? publishing, Func<IEnumerable<Exception>> others) =>
-        [.. node.Faults.Concat(others()).Select(f => f.Message), .. publishing?.Fault is { } fault ? new[] { fault.Message } : []];
+    private static IReadOnlyList<string> Faults(NodeAgent node, NodeHandoff handoff, BackgroundLoop? publishing, Func<IEnumerable<Exception>> others) =>
+        [.. node.Faults.Concat(others()).Select(f => f.Message), .. handoff.Troubles, .. publishing?.Fault is { } fault ? new[] { fault.Message } : []];
 
     /// <summary>Control to node, in memory.</summary>
     private sealed class MemoryLink(NodeAgent node) : INodeLink
