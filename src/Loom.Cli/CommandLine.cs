@@ -75,6 +75,7 @@ internal static class CommandLine
         QueenRbeeVerb.Create(signals),
         DoctorVerb.Create(),
         ModelVerb.Create(),
+        EngineProvisionerVerb.Create(),
         BinariesVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),
         SystemdVerb.Create(),
