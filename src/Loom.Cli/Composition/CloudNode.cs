@@ -1,9 +1,6 @@
-using System.Diagnostics.Metrics;
-using System.Net;
 using Loom.Agents.Project;
 using Loom.Cli.Terminal;
 using Loom.Core.Loops;
-using Loom.Core.Telemetry;
 using Loom.Core.Web;
 using Loom.Node;
 using Loom.Node.Link;
@@ -19,13 +16,13 @@ internal sealed partial class CloudNode : IService
     private readonly ProjectRun _run;
     private readonly NodePart _part;
     private readonly ControlPlaneLink? _link;
-    private readonly AgentMetrics _metrics;
+    private readonly MetricsListener _metrics;
     private readonly BackgroundLoop _showing;
     private readonly TimeProvider _time;
     private bool _stopped;
     private int _disposed;
 
-    private CloudNode(LinkOptions options, ProjectRun run, NodePart part, ControlPlaneLink? link, AgentMetrics metrics, BackgroundLoop showing, TimeProvider time)
+    private CloudNode(LinkOptions options, ProjectRun run, NodePart part, ControlPlaneLink? link, MetricsListener metrics, BackgroundLoop showing, TimeProvider time)
     {
         _options = options;
         _run = run;
@@ -59,13 +56,13 @@ internal sealed partial class CloudNode : IService
         NodeOptions plan, LinkOptions options, ProjectRun run, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         NodePart? part = null;
-        AgentMetrics? metrics = null;
+        MetricsListener? metrics = null;
         try
         {
             part = await NodePart.CreateAsync(plan, options, run, new Progress(loggers.CreateLogger("pool-managerd")), time, loggers, cancellationToken).ConfigureAwait(false);
             run.ShowPools(() => part.Agent.Snapshot);
             await part.OpenAsync(run, cancellationToken).ConfigureAwait(false);
-            metrics = new AgentMetrics(options, run.Token, time, loggers);
+            metrics = new MetricsListener(options, run.Token, part.Metrics, time, loggers);
             if (await metrics.OpenAsync(cancellationToken).ConfigureAwait(false) is { } address)
             {
                 run.SetAddress("metrics", address);
@@ -91,7 +88,7 @@ internal sealed partial class CloudNode : IService
         var link = options.ControlPlanes.IsEmpty ? null
             : new ControlPlaneLink(options, node.Listener.Address, node.Facts, new ServedNode(node.Agent), node.Runs, time, new Random(), loggers.CreateLogger("pool-managerd"));
         var showing = BackgroundLoop.Start("show pools", cancel => ShowAsync(run, node.Agent, cancel), loggers.CreateLogger("pool-managerd"));
-        node.Agent.Start(node.Runs);
+        node.Start(node.Runs);
         link?.Start();
         run.SetReady();
         return new CloudNode(options, run, node, link, metrics, showing, time);
@@ -121,7 +118,7 @@ internal sealed partial class CloudNode : IService
             await _link.LeaveAsync().ConfigureAwait(false);
         }
 
-        await _part.Agent.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        await _part.StopAsync().ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
@@ -171,56 +168,5 @@ internal sealed partial class CloudNode : IService
 
         [LoggerMessage(EventId = 380, Level = LogLevel.Information, Message = "{Step} {Status} {Human}")]
         private static partial void LogStep(ILogger logger, string step, string status, string human);
-    }
-}
-
-/// <summary>The agent's metrics and their listener.</summary>
-internal sealed class AgentMetrics : IAsyncDisposable
-{
-    private readonly Meter _meter = new("Loom.Node");
-    private readonly PrometheusExporter _exporter;
-    private readonly WebServer? _server;
-    private readonly RouteServer _application;
-
-    public AgentMetrics(LinkOptions options, string runToken, TimeProvider time, ILoggerFactory loggers)
-    {
-        _exporter = new PrometheusExporter(static meter => meter.Name is "Loom.Node" or "Loom.Process");
-        var log = loggers.CreateLogger("pool-managerd");
-        var gate = new GateOptions { Address = options.Bind.Address, Token = options.Token, RunToken = runToken, AllowedHosts = options.AllowedHosts, OpenInference = false };
-        _application = new RouteServer(new RouteTable([MetricsRoute.Of(_exporter)]), new Gatekeeper(gate, time, log), log);
-        _server = options.MetricsPort is { } port ? new WebServer(new IPEndPoint(options.Bind.Address, port), shapeErrors: false, new ServerLoggers(loggers)) : null;
-    }
-
-    /// <summary>Opens the listener; null when it is off.</summary>
-    /// <exception cref="PortTakenException">The port is in use.</exception>
-    public async Task<string?> OpenAsync(CancellationToken cancellationToken)
-    {
-        if (_server is null)
-        {
-            return null;
-        }
-
-        try
-        {
-            await _server.StartAsync<Microsoft.AspNetCore.Http.HttpContext>(_application, cancellationToken).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
-        {
-            throw new PortTakenException(_server.Bind, "telemetry.metrics_port", e);
-        }
-
-        return _server.Address.GetLeftPart(UriPartial.Authority) + "/metrics";
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        if (_server is not null)
-        {
-            await _server.StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
-            _server.Dispose();
-        }
-
-        _exporter.Dispose();
-        _meter.Dispose();
     }
 }

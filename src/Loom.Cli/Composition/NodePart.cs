@@ -5,10 +5,13 @@ using Loom.Core.Gpus;
 using Loom.Core.Web;
 using Loom.Node;
 using Loom.Node.Engines;
+using Loom.Node.Handoff;
 using Loom.Node.Inventory;
 using Loom.Node.Link;
 using Loom.Node.Plans;
+using Loom.Node.Pools;
 using Loom.Node.Provisioning;
+using Loom.Node.Telemetry;
 using Loom.Node.Threads;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;
@@ -28,7 +31,7 @@ internal sealed class NodePart : IAsyncDisposable
     private string _address = "";
 
     private NodePart(NodeOptions options, LinkOptions link, string instance, CpuFacts cpu, GpuInventory gpus, HttpMessageInvoker transfers, Provisioner provisioner, NodeAgent agent,
-        ProxiedRuns runs, AgentListener listener)
+        NodeMetrics metrics, NodeHandoff handoff, ProxiedRuns runs, AgentListener listener)
     {
         _options = options;
         _link = link;
@@ -38,12 +41,20 @@ internal sealed class NodePart : IAsyncDisposable
         _transfers = transfers;
         _provisioner = provisioner;
         Agent = agent;
+        Metrics = metrics;
+        Handoff = handoff;
         Runs = runs;
         Listener = listener;
     }
 
     /// <summary>The node.</summary>
     public NodeAgent Agent { get; }
+
+    /// <summary>What it measures.</summary>
+    public NodeMetrics Metrics { get; }
+
+    /// <summary>Its handoff folder.</summary>
+    public NodeHandoff Handoff { get; }
 
     /// <summary>Requests that pass through its port.</summary>
     public ProxiedRuns Runs { get; }
@@ -68,10 +79,13 @@ internal sealed class NodePart : IAsyncDisposable
         var cpu = CpuFacts.OfThisMachine();
         var transfers = Transfer.CreateClient();
         var provisioner = new Provisioner(options, run.Supervisor, new Transfer(transfers, new TransferDisk(), time, new Random()), machine, MachineProbe.FreeMemory, time);
-        var agent = new NodeAgent(options, run.Supervisor, new WatchedProvisioner(provisioner, progress), machine, cpu, time, loggers, new GpuMemory(gpus));
+        var metrics = new NodeMetrics(run.Supervisor, gpus, time);
+        var agent = new NodeAgent(options, run.Supervisor, new WatchedProvisioner(provisioner, [progress, metrics]), machine, cpu, time, loggers, new GpuMemory(gpus));
         var runs = new ProxiedRuns(time);
         var listener = new AgentListener(link with { RunToken = run.Token }, new ServedNode(agent), runs, time, loggers);
-        return new NodePart(options, link, run.RunId, cpu, gpus, transfers, provisioner, agent, runs, listener);
+        metrics.Observe(agent, loggers.CreateLogger("pool-managerd"));
+        var handoff = new NodeHandoff(options, agent, time, loggers);
+        return new NodePart(options, link, run.RunId, cpu, gpus, transfers, provisioner, agent, metrics, handoff, runs, listener);
     }
 
     /// <summary>Opens the port and says where it is.</summary>
@@ -81,6 +95,21 @@ internal sealed class NodePart : IAsyncDisposable
         await Listener.StartAsync(cancellationToken).ConfigureAwait(false);
         _address = Listener.Address.GetLeftPart(UriPartial.Authority);
         run.SetAddress("node", _address);
+    }
+
+    /// <summary>Begins to start the pools and to watch the handoff folder.</summary>
+    /// <param name="traffic">Who knows the requests on its replicas.</param>
+    public void Start(IReplicaTraffic traffic)
+    {
+        Agent.Start(traffic);
+        Handoff.Start();
+    }
+
+    /// <summary>Stops every engine; returns when no process of them is left.</summary>
+    public async Task StopAsync()
+    {
+        await Handoff.DisposeAsync().ConfigureAwait(false);
+        await Agent.StopAsync(CancellationToken.None).ConfigureAwait(false);
     }
 
     /// <summary>Who this node is and what its machine has now.</summary>
@@ -111,24 +140,28 @@ internal sealed class NodePart : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Listener.DisposeAsync().ConfigureAwait(false);
+        await Handoff.DisposeAsync().ConfigureAwait(false);
+        await Metrics.DisposeAsync().ConfigureAwait(false);
         await Agent.DisposeAsync().ConfigureAwait(false);
         _provisioner.Dispose();
         _transfers.Dispose();
         await _gpus.DisposeAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Shows the work of a provisioner to whoever watches the start.</summary>
-    private sealed class WatchedProvisioner(IProvisioner inner, IProgress<ProvisionProgress> watcher) : IProvisioner
+    /// <summary>Shows the work of a provisioner to those who watch the start, too.</summary>
+    private sealed class WatchedProvisioner(IProvisioner inner, IProgress<ProvisionProgress>[] watchers) : IProvisioner
     {
         public Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
-            inner.PrepareAsync(pool, new Both(progress, watcher), cancellationToken);
+            inner.PrepareAsync(pool, new All([progress, .. watchers]), cancellationToken);
 
-        private sealed class Both(IProgress<ProvisionProgress> first, IProgress<ProvisionProgress> second) : IProgress<ProvisionProgress>
+        private sealed class All(IProgress<ProvisionProgress>[] each) : IProgress<ProvisionProgress>
         {
             public void Report(ProvisionProgress value)
             {
-                first.Report(value);
-                second.Report(value);
+                foreach (var one in each)
+                {
+                    one.Report(value);
+                }
             }
         }
     }

@@ -68,7 +68,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
             var api = plan.Control.Api with { RunToken = run.Token };
             control = new ControlPlane(
                 plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node),
-                () => Faults(node, [publishing?.Fault, .. control?.Nodes.Faults ?? []], otherFaults));
+                () => Faults(part, [publishing?.Fault, .. control?.Nodes.Faults ?? []], otherFaults), part.Metrics);
             // Before the port opens: a client that is quick must not be told that a pool does not exist.
             traffic = new ControlTraffic(control, part);
             traffic.Publish();
@@ -100,7 +100,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
         }
 
         var runtime = new ServingRuntime(plan.Control.DrainDeadline, part, control, publishing);
-        node.Start(traffic);
+        part.Start(traffic);
         return runtime;
     }
 
@@ -115,7 +115,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
         await foreach (var snapshot in _node.Agent.WatchAsync(cancellationToken).ConfigureAwait(false))
         {
             onChange(snapshot);
-            if (snapshot.All(r => r.State is ReplicaState.Ready or ReplicaState.Failed || UpScreen.RestsOnDemand(r)))
+            if (snapshot.All(r => r.State is ReplicaState.Ready or ReplicaState.Failed || r.Source == "handoff" || UpScreen.RestsOnDemand(r)))
             {
                 return snapshot;
             }
@@ -135,7 +135,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
 
         _stopped = true;
         await _control.StopAsync(_drain, hurry).ConfigureAwait(false);
-        await _node.Agent.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        await _node.StopAsync().ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
@@ -156,8 +156,8 @@ internal sealed class ServingRuntime : IAsyncDisposable
     }
 
     // What has failed for good inside this process and must be seen in health.
-    private static IReadOnlyList<string> Faults(NodeAgent node, Exception?[] ours, Func<IEnumerable<Exception>> others) =>
-        [.. node.Faults.Concat(others()).Concat(ours.OfType<Exception>()).Select(f => f.Message)];
+    private static IReadOnlyList<string> Faults(NodePart node, Exception?[] ours, Func<IEnumerable<Exception>> others) =>
+        [.. node.Agent.Faults.Concat(others()).Concat(ours.OfType<Exception>()).Select(f => f.Message), .. node.Handoff.Troubles];
 
     /// <summary>Control to node, in memory.</summary>
     private sealed class MemoryLink(NodeAgent node) : INodeLink

@@ -7,11 +7,9 @@ using Loom.Cli.Composition;
 using Loom.Cli.Logs;
 using Loom.Cli.Systemd;
 using Loom.Cli.Terminal;
-using Loom.Control;
 using Loom.Core.Web;
 using Loom.Node.Inventory;
 using Loom.Processes;
-using Loom.Processes.Probes;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;
 
