@@ -78,7 +78,7 @@ internal sealed partial class TaskDesk
         _ = FinishUnrunAsync(task, view);
     }
 
-    private void OnReplicasChanged(ReplicaSnapshot snapshot) => EnterPending();
+    private void OnReplicasChanged(SnapshotChange change) => EnterPending();
 
     // In the order of acceptance; one that cannot be queued yet, because no node has spoken of its model, waits for the next look.
     private void EnterPending()
