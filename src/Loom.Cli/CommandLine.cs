@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using Loom.Cli.Binaries;
 using Loom.Cli.Composition;
 using Loom.Cli.Config;
+using Loom.Cli.Pools;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 
@@ -75,6 +76,7 @@ internal static class CommandLine
         QueenRbeeVerb.Create(signals),
         DoctorVerb.Create(),
         ModelVerb.Create(),
+        PoolsVerb.Create(),
         BinariesVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),
         SystemdVerb.Create(),

@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
+using Loom.Core.Gpus;
 using Loom.Core.Loops;
 using Loom.Node.Engines;
+using Loom.Node.Handoff;
 using Loom.Node.Inventory;
 using Loom.Node.Plans;
 using Loom.Node.Pools;
@@ -9,7 +11,6 @@ using Loom.Node.Threads;
 using Loom.Processes;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;
-
 namespace Loom.Node;
 
 /// <summary>
@@ -25,6 +26,7 @@ public sealed partial class NodeAgent : IAsyncDisposable
     private readonly ImmutableDictionary<string, PoolOwner> _pools;
     private readonly ImmutableDictionary<string, ProviderPool> _providers;
     private readonly List<BackgroundLoop> _watches = [];
+    private readonly IGpuView _gpus;
     private readonly ReplicaBoard _board;
 
     /// <summary>Makes the replicas, all stopped.</summary>
@@ -41,6 +43,7 @@ public sealed partial class NodeAgent : IAsyncDisposable
     {
         options = NodeGpus.Pin(options, machine.Gpus.Current);
         _options = options;
+        _gpus = machine.Gpus;
         _board = new ReplicaBoard(machine.Gpus, time);
         _client = new EngineClient(time);
         _logger = loggers.CreateLogger("pool-managerd");
@@ -92,6 +95,19 @@ public sealed partial class NodeAgent : IAsyncDisposable
         {
             pool.ReportFault(replica, reason);
         }
+
+        FaultReported?.Invoke(replica);
+    }
+
+    /// <summary>Called with each replica a fault is reported of; whoever watches engines of others probes them.</summary>
+    internal event Action<ReplicaId>? FaultReported;
+
+    /// <summary>Has a replica run what a handoff file describes; see <see cref="TakeOver"/>.</summary>
+    /// <exception cref="OperationConflictException">The pool does something else.</exception>
+    internal Task<OperationStatus> TakeOverAsync(HandoffDocument document, Action<OperationStatus> progress, CancellationToken cancellationToken)
+    {
+        var pool = _pools[document.PoolId!];
+        return pool.RunAsync(TakeOver.Word, progress, (log, stop) => new TakeOver(pool, log, document, _gpus.Current, _options.DrainDeadline, stop).RunAsync(), cancellationToken);
     }
 
     /// <summary>

@@ -1,6 +1,7 @@
 using Loom.Agents.Orchestration;
 using Loom.Agents.Project;
 using Loom.Agents.Reload;
+using Loom.Cli.Verbs;
 using Loom.Control;
 using Loom.Core.Loops;
 using Loom.Core.Web;
@@ -112,8 +113,8 @@ internal sealed class HomeRuntime : IAsyncDisposable
             {
                 agents.PoolChanged(
                     pool.Key,
-                    started: pool.Any(r => r.State is not (ReplicaState.Provisioning or ReplicaState.Failed or ReplicaState.Stopped)),
-                    ready: pool.Any(r => r.State == ReplicaState.Ready),
+                    started: pool.Any(r => r.State is not (ReplicaState.Provisioning or ReplicaState.Failed or ReplicaState.Stopped) || UpScreen.RestsOnDemand(r)),
+                    ready: pool.Any(r => r.State == ReplicaState.Ready || UpScreen.RestsOnDemand(r)),
                     failed: pool.All(r => r.State == ReplicaState.Failed));
             }
         }

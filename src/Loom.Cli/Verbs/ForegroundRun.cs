@@ -7,11 +7,9 @@ using Loom.Cli.Composition;
 using Loom.Cli.Logs;
 using Loom.Cli.Systemd;
 using Loom.Cli.Terminal;
-using Loom.Control;
 using Loom.Core.Web;
 using Loom.Node.Inventory;
 using Loom.Processes;
-using Loom.Processes.Probes;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;
 
@@ -140,7 +138,7 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
             }
 
             var replicas = runtime.Serving is { } serving ? await serving.SettledAsync(r => UpScreen.Show(board, r), stop).ConfigureAwait(false) : [];
-            if (runtime.Agents.Plan.Agents.IsEmpty && runtime.Serving is not null && !replicas.Any(r => r.State == ReplicaState.Ready))
+            if (runtime.Agents.Plan.Agents.IsEmpty && runtime.Serving is not null && !replicas.Any(r => r.State == ReplicaState.Ready || UpScreen.RestsOnDemand(r)))
             {
                 board.Dispose();
                 throw UpScreen.NothingStarted(context.Terminal, run.Supervisor, replicas);

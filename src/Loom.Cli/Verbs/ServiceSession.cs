@@ -9,7 +9,6 @@ using Loom.Cli.Systemd;
 using Loom.Cli.Terminal;
 using Loom.Core.Settings;
 using Loom.Core.Web;
-using Loom.Processes.Logs;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Cli.Verbs;

@@ -133,6 +133,7 @@ public sealed class EngineClient : IDisposable
             JsonElement? meta = model.TryGetProperty("meta", out var m) && m.ValueKind == JsonValueKind.Object ? m : null;
             facts = facts with
             {
+                Model = Text(model, "id"),
                 Created = (long?)Number(model, "created"),
                 Description = Text(model, "description") ?? (meta is { } d ? Text(d, "description") : null),
                 Ctx = (int?)(Number(model, "ctx") ?? Number(model, "max_model_len") ?? (meta is { } c ? Number(c, "n_ctx") : null)),

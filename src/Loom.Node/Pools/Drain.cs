@@ -1,4 +1,3 @@
-
 namespace Loom.Node.Pools;
 
 /// <summary>No new work; what runs may finish until the deadline, then it is cut. The engines run on: undrain opens the pool again at once.</summary>

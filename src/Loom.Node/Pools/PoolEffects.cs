@@ -42,8 +42,9 @@ internal sealed class PoolEffects(NodeOptions options, EngineHost host, PurgeFil
     public async Task<TimeSpan?> IdleForAsync(ReplicaId replica, string url, CancellationToken cancellationToken) =>
         Traffic.IdleFor(replica, url) ?? await _idle.ReadAsync(url, cancellationToken).ConfigureAwait(false);
 
+    // A kind that knows only the CPU has none of the GPU's memory to give back, whatever its mask says.
     public Task<long?> FreeDeviceBytesAsync(PoolPlan plan, CancellationToken cancellationToken) =>
-        devices?.FreeAsync(plan, cancellationToken) ?? Task.FromResult<long?>(null);
+        devices is null || host.Machine.Selected(plan).Devices.IsEmpty ? Task.FromResult<long?>(null) : devices.FreeAsync(plan, cancellationToken);
 
     public ImmutableArray<PurgeTarget> PurgeTargets(PoolState pool, PoolCommand.Purge command) => files.Targets(pool, command);
 

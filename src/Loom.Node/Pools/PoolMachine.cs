@@ -33,7 +33,7 @@ public static class PoolMachine
         PoolEvent.Joined joined => Change(state, joined.Member, m => m with { Incoming = joined.Seat }),
         PoolEvent.Left left => Change(state, left.Member, m => m with { Incoming = null }),
         PoolEvent.Switched switched => switched.Members.Aggregate(state, (pool, at) => Change(pool, at, m => TakeOver(m, nowMs))),
-        PoolEvent.Replanned replanned => state with { Plan = replanned.Plan },
+        PoolEvent.Replanned replanned => Replan(state, replanned.Plan),
         PoolEvent.DrainSet set => state with { Drained = set.Drained },
         PoolEvent.Rested rested => Change(state, rested.Member, m => m with { Rest = rested.Why }),
         PoolEvent.LostBoth lost => Change(state, lost.Member, m => m with { Lost = lost.Why }),
@@ -131,6 +131,12 @@ public static class PoolMachine
             ReadySinceMs = coming.State is EngineState.Ready ? nowMs : null,
             Rest = null,
         };
+
+    private static PoolState Replan(PoolState state, PoolPlan plan) => state with
+    {
+        Plan = plan,
+        Known = state.Known.SetItems(state.Plan.ModelIds.Zip(state.Plan.Models, KeyValuePair.Create)),
+    };
 
     private static PoolState Change(PoolState state, int member, Func<Member, Member> change) =>
         state with { Members = state.Members.SetItem(member, change(state.Members[member])) };

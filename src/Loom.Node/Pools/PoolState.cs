@@ -69,6 +69,12 @@ public sealed record PoolState(PoolPlan Plan, ImmutableArray<Member> Members)
     /// <summary>An operator wants no new work on it.</summary>
     public bool Drained { get; init; }
 
+    /// <summary>References by the ids of the models the pool ever had: what was replaced can be named by its id to come back.</summary>
+    public ImmutableDictionary<string, string> Known { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>The plan that loads a model, named by id or reference; see <see cref="PoolPlan.Loading"/>.</summary>
+    public PoolPlan Loading(string model) => Plan.Loading(Plan.ModelIds.Contains(model) ? model : Known.GetValueOrDefault(model, model));
+
     /// <summary>Word of the operation under way; null = none.</summary>
     public string? Operation { get; init; }
 }

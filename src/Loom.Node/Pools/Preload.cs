@@ -11,7 +11,7 @@ internal sealed class Preload(PoolOwner pool, OperationLog log, PoolCommand.Prel
     public async Task<OperationEnd> RunAsync()
     {
         var state = pool.State;
-        var plan = command.ModelRef is { } model ? state.Plan.Loading(model) : state.Plan;
+        var plan = command.ModelRef is { } model ? state.Loading(model) : state.Plan;
         var resting = Enumerable.Range(0, state.Members.Length).Where(i => state.Members[i].Engine.AtRest).ToList();
         if (resting.Count == 0 && command.ModelRef is not null && state.Members.All(m => m.Engine.Model != plan.ModelIds[0]))
         {

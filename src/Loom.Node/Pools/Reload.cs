@@ -16,7 +16,7 @@ internal sealed partial class Reload(PoolOwner pool, OperationLog log, PoolComma
 {
     private readonly EngineChange _engines = new(pool, log, stop);
     private readonly PoolPlan _old = pool.State.Plan;
-    private readonly PoolPlan _plan = pool.State.Plan.Loading(command.NewModelRef);
+    private readonly PoolPlan _plan = pool.State.Loading(command.NewModelRef);
 
     public async Task<OperationEnd> RunAsync()
     {

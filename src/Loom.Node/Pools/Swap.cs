@@ -41,7 +41,7 @@ internal sealed partial class Swap(PoolOwner pool, OperationLog log, PoolCommand
             return OperationEnd.Failed(refusal);
         }
 
-        var plan = state.Plan.Loading(command.Model);
+        var plan = state.Loading(command.Model);
         try
         {
             await pool.Effects.PrepareAsync(plan, log, stop).ConfigureAwait(false);
