@@ -104,6 +104,14 @@ public sealed partial class NodeAgent : IAsyncDisposable
     /// <summary>Called with each replica a fault is reported of; whoever watches engines of others probes them.</summary>
     internal event Action<ReplicaId>? FaultReported;
 
+    /// <summary>Whether a replica runs what a handoff file describes, and its engine answers.</summary>
+    internal bool Runs(HandoffDocument document)
+    {
+        var state = _pools[document.PoolId!].State;
+        return state.Members.FirstOrDefault(m => m.Id.ReplicaName == document.ReplicaId) is { Engine: { State: EngineState.Ready } engine }
+            && HandoffPlan.Same(engine.Plan, HandoffPlan.Of(state.Plan, document, _gpus.Current));
+    }
+
     /// <summary>Has a replica run what a handoff file describes; see <see cref="TakeOver"/>.</summary>
     /// <exception cref="OperationConflictException">The pool does something else.</exception>
     internal Task<OperationStatus> TakeOverAsync(HandoffDocument document, Action<OperationStatus> progress, CancellationToken cancellationToken)

@@ -37,7 +37,7 @@ public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, st
     /// Name of the process in the supervisor: <c>engine-POOL-REPLICA</c>, with <c>-b</c> for the second of a replica that has two during a reload. Names
     /// take turns: what comes in beside a second one is a first one again.
     /// </summary>
-    public string ProcessName { get; } = $"engine-{pool.Id}-{replica}{(second ? "-b" : "")}";
+    public string ProcessName { get; } = NameOf(pool.Id, replica, second);
 
     /// <summary>The replica's restart policy, which listens to its log.</summary>
     public EngineRestartPolicy Policy => options.Restart with { MemoryTroubleSince = since => EngineLog.SpeaksOfMemoryTrouble(EngineLog.Tail(LogPath), since) };
@@ -96,6 +96,9 @@ public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, st
     public Task<string?> ProbeAsync(EngineRun run, CancellationToken cancellationToken) => host.Client.ProbeAsync(Health(run), cancellationToken);
 
     public string? LastWords() => EngineLog.LastWords(string.Join('\n', host.Supervisor.Tail(ProcessName, 20)));
+
+    /// <summary>Name of a replica's process in the supervisor.</summary>
+    public static string NameOf(string pool, string replica, bool second) => $"engine-{pool}-{replica}{(second ? "-b" : "")}";
 
     /// <summary>Address of an engine on this machine.</summary>
     public static Uri Root(EngineRun run) => new($"http://127.0.0.1:{run.Port}/");

@@ -150,8 +150,14 @@ internal sealed partial class EngineChange(PoolOwner pool, OperationLog log, Can
         }
 
         var began = pool.Time.GetTimestamp();
-        while (await pool.Effects.FreeDeviceBytesAsync(engine.Plan, stop).ConfigureAwait(false) is { } now && now < free + (model.Bytes / 2))
+        while (await pool.Effects.FreeDeviceBytesAsync(engine.Plan, stop).ConfigureAwait(false) is { } now)
         {
+            if (now >= free + (model.Bytes / 2))
+            {
+                pool.Measure(engine.Key, now - free, engine.State is EngineState.Ready ready ? ready.Run : null);
+                return;
+            }
+
             if (pool.Time.GetElapsedTime(began) >= s_memoryReturns)
             {
                 LogMemoryHeld(pool.Logger, engine.Plan.Id, ByteSize.Text(now), ByteSize.Text(free + model.Bytes));

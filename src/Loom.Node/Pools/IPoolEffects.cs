@@ -36,6 +36,12 @@ public interface IPoolEffects
     /// <summary>Free memory of the GPUs the plan uses, read now; null = it uses none, or it cannot be read.</summary>
     Task<long?> FreeDeviceBytesAsync(PoolPlan plan, CancellationToken cancellationToken);
 
+    /// <summary>Remembers what a running engine takes, to correct the next estimate for the same model; to be called before it is stopped.</summary>
+    /// <param name="order">Which engine.</param>
+    /// <param name="run">Its run.</param>
+    /// <param name="deviceBytes">Memory of GPUs it was seen to have; null = look at that of the machine.</param>
+    void Measure(EngineOrder order, EngineRun run, long? deviceBytes);
+
     /// <summary>What a purge would delete; nothing is touched yet.</summary>
     /// <exception cref="ProvisionException">Something lies outside Loom's folders, is not there, or another pool uses it.</exception>
     ImmutableArray<PurgeTarget> PurgeTargets(PoolState pool, PoolCommand.Purge command);

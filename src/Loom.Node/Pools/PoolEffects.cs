@@ -16,6 +16,7 @@ namespace Loom.Node.Pools;
 /// <param name="logger">Where changes are told.</param>
 internal sealed class PoolEffects(NodeOptions options, EngineHost host, PurgeFiles files, IDeviceMemory? devices, TimeProvider time, ILogger logger) : IPoolEffects
 {
+    private readonly MeasuredMemory _measured = new(options.CacheDir);
     private readonly IdleClock _idle = new(host.Client, time);
 
     /// <summary>Knows the requests; the engines themselves are asked until somebody better is named.</summary>
@@ -45,6 +46,16 @@ internal sealed class PoolEffects(NodeOptions options, EngineHost host, PurgeFil
     // A kind that knows only the CPU has none of the GPU's memory to give back, whatever its mask says.
     public Task<long?> FreeDeviceBytesAsync(PoolPlan plan, CancellationToken cancellationToken) =>
         devices is null || host.Machine.Selected(plan).Devices.IsEmpty ? Task.FromResult<long?>(null) : devices.FreeAsync(plan, cancellationToken);
+
+    public void Measure(EngineOrder order, EngineRun run, long? deviceBytes)
+    {
+        var onGpu = !host.Machine.Selected(order.Plan).Devices.IsEmpty && order.Plan.GpuLayers != 0;
+        var bytes = onGpu ? deviceBytes : host.Supervisor.Usage(EngineEffects.NameOf(order.Plan.Id, order.Replica, order.Second))?.ResidentBytes;
+        if (run.Prepared.Model is { } model && bytes is { } seen)
+        {
+            _measured.Remember(MeasuredMemory.KeyOf(order.Plan, run.Prepared, model, onGpu), seen);
+        }
+    }
 
     public ImmutableArray<PurgeTarget> PurgeTargets(PoolState pool, PoolCommand.Purge command) => files.Targets(pool, command);
 

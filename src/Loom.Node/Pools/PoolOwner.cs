@@ -140,7 +140,7 @@ public sealed partial class PoolOwner : IAsyncDisposable
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _operation.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await Task.WhenAll(_engines.Values.Select(e => e.Loop.StopAsync(cancellationToken))).ConfigureAwait(false);
+        await Task.WhenAll(_engines.Keys.Select(HaltAsync)).WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
@@ -201,7 +201,26 @@ public sealed partial class PoolOwner : IAsyncDisposable
     }
 
     /// <summary>Stops an engine; it can be started again.</summary>
-    internal Task HaltAsync(int key) => _engines[key].Loop.StopAsync(CancellationToken.None);
+    internal async Task HaltAsync(int key)
+    {
+        Measure(key, null);
+        await _engines[key].Loop.StopAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>Remembers what an engine that answers takes.</summary>
+    /// <param name="key">The engine.</param>
+    /// <param name="deviceBytes">What it was seen to have on GPUs; null = not known.</param>
+    /// <param name="answering">Its run, where it answers no more; null = the present one.</param>
+    internal void Measure(int key, long? deviceBytes, EngineRun? answering = null)
+    {
+        foreach (var member in State.Members)
+        {
+            if (member.Engine.Key == key && (answering ?? (member.Engine.State as EngineState.Ready)?.Run) is { } run && _engines.TryGetValue(key, out var engine))
+            {
+                Effects.Measure(new EngineOrder(member.Engine.Plan, member.Id.ReplicaName) { Second = engine.Second }, run, deviceBytes);
+            }
+        }
+    }
 
     /// <summary>Stops an engine and forgets it.</summary>
     internal async Task RetireAsync(int key)

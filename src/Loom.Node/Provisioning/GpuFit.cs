@@ -19,10 +19,11 @@ public sealed record GpuFit(ModelFit OnGpus, ModelFit? InMemory)
             return new GpuFit(fit, null);
         }
 
+        // What was measured is the whole of what lay on the GPUs with as many layers there.
         var share = (double)some / (blocks + 1);
         var weights = (long)(fit.Weights * share);
         var context = (long)(fit.Context * share);
-        return new GpuFit(new ModelFit(weights, context), new ModelFit(fit.Weights - weights, fit.Context - context));
+        return new GpuFit(new ModelFit(weights, context) { Measured = fit.Measured }, new ModelFit(fit.Weights - weights, fit.Context - context));
     }
 
     /// <summary>Memory nobody uses on these devices, whoever uses the rest; null = a device does not say.</summary>
@@ -41,7 +42,7 @@ public sealed record GpuFit(ModelFit OnGpus, ModelFit? InMemory)
         {
             var others = devices.Sum(d => d.ForeignProcesses ?? 0);
             return $"model '{model}' needs {ByteSize.Text(OnGpus.Total)} of GPU memory ({ByteSize.Text(OnGpus.Weights)} of weights, {ByteSize.Text(OnGpus.Context)} "
-                + $"for {slots} x {ctx} tokens, {ByteSize.Text(ModelFit.EngineBytes)} for the engine), {ByteSize.Text(free)} are free on "
+                + $"for {slots} x {ctx} tokens, {OnGpus.EngineInWords}), {ByteSize.Text(free)} are free on "
                 + $"{string.Join(", ", devices.Select(d => $"GPU {d.DeviceId}"))}{(others > 0 ? $", where {others} processes that are not Loom's run" : "")}; "
                 + $"lower ctx, slots or gpu_layers of [serving.pools.{pool}], choose a smaller model or another device_mask, or free memory";
         }

@@ -22,6 +22,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
     private readonly ModelFetcher _models;
     private readonly LaunchMachine _machine;
     private readonly Func<long> _freeMemory;
+    private readonly MeasuredMemory _measured;
     private readonly SemaphoreSlim _engineStep = new(1, 1); // helpers share a log; replicas of one pool want the same engine
 
     /// <summary>Makes it.</summary>
@@ -35,6 +36,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
     {
         _machine = machine;
         _freeMemory = freeMemory;
+        _measured = new MeasuredMemory(options.CacheDir);
         _options = options;
         _time = time;
         var oneShot = new OneShot(supervisor, options, time);
@@ -52,7 +54,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
         var engine = await EngineAsync(pool, progress, cancellationToken).ConfigureAwait(false);
         var model = ReferenceOf(pool) is { } reference
             ? await _models.FetchAsync(reference, progress, pool.Id, cancellationToken).ConfigureAwait(false) : null;
-        return engine with { Model = await FitAsync(pool, model, progress).ConfigureAwait(false) };
+        return engine with { Model = await FitAsync(pool, engine, model, progress).ConfigureAwait(false) };
     }
 
     public void Dispose() => _engineStep.Dispose();
@@ -85,7 +87,7 @@ public sealed class Provisioner : IProvisioner, IDisposable
     }
 
     /// <summary>Looks for the GPUs and reads the header, so that a wrong mask and a broken or oversized model are told in words instead of by a crash loop.</summary>
-    private Task<PreparedModel?> FitAsync(PoolPlan pool, PreparedModel? model, IProgress<ProvisionProgress> progress)
+    private Task<PreparedModel?> FitAsync(PoolPlan pool, PreparedEngine engine, PreparedModel? model, IProgress<ProvisionProgress> progress)
     {
         // Engines of kind command read formats of their own.
         var hasHeader = model is not null && (pool.Engine.Kind != EngineKinds.Command || model.Path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase));
@@ -109,19 +111,20 @@ public sealed class Provisioner : IProvisioner, IDisposable
                 Ctx = _options.Models.GetValueOrDefault(pool.Models[0])?.Ctx ?? header.ContextLength,
                 Description = header.Description,
             };
-            return FitTrouble(pool, known, header with { WeightBytes = header.WeightBytes + otherParts }) is { } trouble
+            return FitTrouble(pool, engine, known, header with { WeightBytes = header.WeightBytes + otherParts }) is { } trouble
                 ? throw new ProvisionException(ProvisionExit.DoesNotFit, trouble)
                 : Task.FromResult<PreparedModel?>(known);
         });
     }
 
-    private string? FitTrouble(PoolPlan pool, PreparedModel model, GgufModel header)
+    private string? FitTrouble(PoolPlan pool, PreparedEngine engine, PreparedModel model, GgufModel header)
     {
         var ctx = pool.Ctx ?? Math.Min(model.Ctx ?? LaunchRequest.DefaultCtx, LaunchRequest.DefaultCtx);
         var slots = pool.EffectiveSlots;
-        var fit = ModelFit.Of(header, ctx, slots);
         var gpus = _machine.Selected(pool).Devices;
-        return gpus.IsEmpty || pool.GpuLayers == 0
+        var onCpu = gpus.IsEmpty || pool.GpuLayers == 0;
+        var fit = ModelFit.Of(header, ctx, slots) with { Measured = _measured.Of(MeasuredMemory.KeyOf(pool, engine, model, !onCpu)) };
+        return onCpu
             ? fit.Trouble(model.Id, pool.Id, ctx, slots, _freeMemory())
             : GpuFit.Of(fit, pool.GpuLayers, header.BlockCount).Trouble(model.Id, pool.Id, ctx, slots, gpus, _freeMemory());
     }

@@ -28,6 +28,9 @@ internal sealed class FakePoolEffects : IPoolEffects
     /// <summary>Whether a port has no requests.</summary>
     public Func<int, bool> Quiet { get; set; } = _ => true;
 
+    /// <summary>What was remembered of which model.</summary>
+    public ConcurrentQueue<(string Model, long? DeviceBytes)> Measured { get; } = new();
+
     public Func<string, string?> Warm { get; set; } = _ => null;
 
     public TimeSpan? Idle { get; set; }
@@ -65,6 +68,8 @@ internal sealed class FakePoolEffects : IPoolEffects
 
     public Task<long?> FreeDeviceBytesAsync(PoolPlan plan, CancellationToken cancellationToken) =>
         Task.FromResult<long?>(FreeDeviceBytes.TryDequeue(out var bytes) ? bytes : null);
+
+    public void Measure(EngineOrder order, EngineRun run, long? deviceBytes) => Measured.Enqueue((run.Prepared.Model!.Id, deviceBytes));
 
     public ImmutableArray<PurgeTarget> PurgeTargets(PoolState pool, PoolCommand.Purge command) => [.. command.PurgeModels.Select(m => new PurgeTarget(m, "/models/" + m, m))];
 

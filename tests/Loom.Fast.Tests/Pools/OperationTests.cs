@@ -166,6 +166,7 @@ public sealed class OperationTests : IAsyncDisposable
         await StartAsync(Plan("a", "b"));
         (await RunAsync(new PoolCommand.Swap { PoolId = "chat", ReplicaName = "r0", Model = "b" })).Status.ShouldBe(OperationState.Succeeded);
         _effects.FreeDeviceBytes.ShouldBeEmpty();
+        _effects.Measured.ShouldContain(("a", 900L));
     }
 
     [Fact]

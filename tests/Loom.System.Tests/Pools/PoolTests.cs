@@ -73,7 +73,7 @@ public sealed class PoolTests : IAsyncLifetime
         var pid = _world.Supervisor.Processes[0].Pid;
         var end = await RunAsync(new PoolCommand.Reload { PoolId = "chat", NewModelRef = "broken" });
         end.Status.ShouldBe(OperationState.RolledBack);
-        end.Error!.ShouldContain("cannot load it");
+        end.Error!.ShouldContain("exit 3");
         _world.Replica.State.ShouldBe(ReplicaState.Ready);
         _world.Replica.Model.ShouldBe("a");
         _world.Supervisor.Processes.ShouldHaveSingleItem().Pid.ShouldBe(pid);
@@ -258,7 +258,7 @@ public sealed class PoolTests : IAsyncLifetime
             Kind = EngineKinds.Command,
             Command =
             [
-                "sh", "-c", "[ \"$1\" = broken ] && { echo cannot load it >&2; exit 3; }; exec \"$0\" dev mock-engine --port {port} --slots {slots} --model \"$1\"",
+                "sh", "-c", "[ \"$1\" = broken ] && exit 3; exec \"$0\" dev mock-engine --port {port} --slots {slots} --model \"$1\"",
                 _world.Options.LoomProgram, "{model}",
             ],
         },
