@@ -29,6 +29,7 @@ internal sealed class NodePart : IAsyncDisposable
     private readonly HttpMessageInvoker _transfers;
     private readonly Provisioner _provisioner;
     private string _address = "";
+    private bool _stopped;
 
     private NodePart(NodeOptions options, LinkOptions link, string instance, CpuFacts cpu, GpuInventory gpus, HttpMessageInvoker transfers, Provisioner provisioner, NodeAgent agent,
         NodeMetrics metrics, NodeHandoff handoff, ProxiedRuns runs, AgentListener listener)
@@ -105,9 +106,15 @@ internal sealed class NodePart : IAsyncDisposable
         Handoff.Start();
     }
 
-    /// <summary>Stops every engine; returns when no process of them is left.</summary>
+    /// <summary>Stops every engine; returns when no process of them is left. A second call does nothing.</summary>
     public async Task StopAsync()
     {
+        if (_stopped)
+        {
+            return;
+        }
+
+        _stopped = true;
         await Handoff.DisposeAsync().ConfigureAwait(false);
         await Agent.StopAsync(CancellationToken.None).ConfigureAwait(false);
     }
@@ -140,7 +147,7 @@ internal sealed class NodePart : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Listener.DisposeAsync().ConfigureAwait(false);
-        await Handoff.DisposeAsync().ConfigureAwait(false);
+        await StopAsync().ConfigureAwait(false);
         await Metrics.DisposeAsync().ConfigureAwait(false);
         await Agent.DisposeAsync().ConfigureAwait(false);
         _provisioner.Dispose();
@@ -151,6 +158,8 @@ internal sealed class NodePart : IAsyncDisposable
     /// <summary>Shows the work of a provisioner to those who watch the start, too.</summary>
     private sealed class WatchedProvisioner(IProvisioner inner, IProgress<ProvisionProgress>[] watchers) : IProvisioner
     {
+        public ModelStore? Models => inner.Models;
+
         public Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
             inner.PrepareAsync(pool, new All([progress, .. watchers]), cancellationToken);
 
