@@ -172,7 +172,7 @@ internal sealed class Stage : IDisposable
             Loom,
             $"up -C {project} --no-input --no-color",
             Folder,
-            ("ORCHESTRATORD_BIND_ADDR", $"127.0.0.1:{port}"),
+            ("ORCHESTRATORD_BIND_ADDR", $"127.0.0.1:{port}"), ("POOL_MANAGERD_BIND_ADDR", "127.0.0.1:0"),
             ("PROMETHEUS_METRICS_PORT", $"{LoomMetricsPort}"),
             ("POOL_MANAGERD_BIND_ADDR", "127.0.0.1:0"),
             ("ORCHD_ADMISSION_CAPACITY", "10000"),

@@ -35,6 +35,7 @@ internal static class StartUp
     {
         var info = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
         info.Environment["ORCHESTRATORD_BIND_ADDR"] = "127.0.0.1:0";
+        info.Environment["POOL_MANAGERD_BIND_ADDR"] = "127.0.0.1:0";
         info.Environment["PROMETHEUS_METRICS_PORT"] = "0";
         var start = Stopwatch.GetTimestamp();
         using var process = Process.Start(info)!;

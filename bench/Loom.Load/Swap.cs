@@ -27,7 +27,7 @@ internal static class Swap
             loom,
             $"up -C {project} --no-input --no-color --allow-unverified",
             folder,
-            ("ORCHESTRATORD_BIND_ADDR", $"127.0.0.1:{port}"),
+            ("ORCHESTRATORD_BIND_ADDR", $"127.0.0.1:{port}"), ("POOL_MANAGERD_BIND_ADDR", "127.0.0.1:0"),
             ("POOL_MANAGERD_BIND_ADDR", "127.0.0.1:0"),
             ("PROMETHEUS_METRICS_PORT", "0"));
         await runtime.ListeningAsync(port, TimeSpan.FromSeconds(60)).ConfigureAwait(false);

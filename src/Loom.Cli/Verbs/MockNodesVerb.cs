@@ -13,6 +13,7 @@ namespace Loom.Cli.Verbs;
 internal static class MockNodesVerb
 {
     private static readonly Option<int> s_count = new("--count") { Description = "How many nodes", DefaultValueFactory = _ => 1 };
+    private static readonly Option<string> s_prefix = new("--prefix") { Description = "Begin of their ids", DefaultValueFactory = _ => "mock" };
     private static readonly Option<string> s_url = new("--url") { Description = "The control plane", DefaultValueFactory = _ => "http://127.0.0.1:8080" };
     private static readonly Option<int> s_port = new("--port") { Description = "Port on 127.0.0.1 that all of them answer on; 0 = any free port", DefaultValueFactory = _ => 0 };
     private static readonly Option<int> s_pools = new("--pools") { Description = "Pools of each node", DefaultValueFactory = _ => 1 };
@@ -29,7 +30,7 @@ internal static class MockNodesVerb
             "Run mock nodes that register at a control plane, beat and serve, as a script says",
             ["loom dev mock-nodes --count 100 --url http://127.0.0.1:8080", "loom dev mock-nodes --count 4 --script flap.jsonl --seed 7 --json"],
             RunAsync);
-        foreach (var option in new Option[] { s_count, s_url, s_port, s_pools, s_slots, s_model, s_seed, s_script, s_all })
+        foreach (var option in new Option[] { s_count, s_prefix, s_url, s_port, s_pools, s_slots, s_model, s_seed, s_script, s_all })
         {
             command.Options.Add(option);
         }
@@ -87,6 +88,7 @@ internal static class MockNodesVerb
             return new MockNodesOptions
             {
                 Count = parse.GetValue(s_count),
+                Prefix = parse.GetValue(s_prefix)!,
                 ControlPlane = url,
                 Token = context.Environment.GetValueOrDefault("LLORCH_API_TOKEN"),
                 Port = parse.GetValue(s_port),

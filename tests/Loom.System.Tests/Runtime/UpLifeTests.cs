@@ -107,7 +107,7 @@ public sealed class UpLifeTests
     public async Task Term_OfAVerbThatWaits_Exits143()
     {
         var folder = RunningLoom.NewFolder(MockProject.Toml("--load-ms", "100000"));
-        await using (var up = Child.Start(folder, [RunningLoom.Program, "up", "-d"], ("ORCHESTRATORD_BIND_ADDR", "127.0.0.1:0"), ("PROMETHEUS_METRICS_PORT", "0")))
+        await using (var up = Child.Start(folder, [RunningLoom.Program, "up", "-d"], ("ORCHESTRATORD_BIND_ADDR", "127.0.0.1:0"), ("POOL_MANAGERD_BIND_ADDR", "127.0.0.1:0"), ("PROMETHEUS_METRICS_PORT", "0")))
         {
             await Deadline.Until(() => up.Output.Contains("starting in the background", StringComparison.Ordinal), "up waits", RunningLoom.Deadline);
             up.Signal(Signals.Term);
@@ -136,7 +136,7 @@ public sealed class UpLifeTests
         using var folder = new TempFolder();
         await File.WriteAllTextAsync(folder["loom.toml"], MockProject.Toml(), TestContext.Current.CancellationToken);
         await using var python = Child.Start(
-            folder.Path, ["python3", "-c", Close, RunningLoom.Program], ("ORCHESTRATORD_BIND_ADDR", "127.0.0.1:0"), ("PROMETHEUS_METRICS_PORT", "0"));
+            folder.Path, ["python3", "-c", Close, RunningLoom.Program], ("ORCHESTRATORD_BIND_ADDR", "127.0.0.1:0"), ("POOL_MANAGERD_BIND_ADDR", "127.0.0.1:0"), ("PROMETHEUS_METRICS_PORT", "0"));
         await python.Exited.WaitAsync(RunningLoom.Deadline);
         python.Output.ShouldContain("exit 0");
         File.Exists(folder[".loom/run/state.json"]).ShouldBeFalse();

@@ -37,13 +37,13 @@ internal sealed class MockNode : IServedNode
     public MockNode(int index, MockNodesOptions options, MockNodes host, LinkClient client, TimeProvider time)
     {
         Index = index;
-        Id = string.Create(CultureInfo.InvariantCulture, $"mock-{index:00000}");
+        Id = string.Create(CultureInfo.InvariantCulture, $"{options.Prefix}-{index:00000}");
         _options = options;
         _host = host;
         _client = client;
         _time = time;
         _random = new Random(HashCode.Combine(options.Seed, index));
-        _machine = string.Create(CultureInfo.InvariantCulture, $"machine-{options.Seed}-{index}");
+        _machine = string.Create(CultureInfo.InvariantCulture, $"machine-{options.Prefix}-{options.Seed}-{index}");
         _instance = NewInstance();
         _slots = (options.Slots, options.Slots);
         Runs = new ProxiedRuns(time);

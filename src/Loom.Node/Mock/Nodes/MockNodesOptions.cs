@@ -8,6 +8,9 @@ public sealed record MockNodesOptions
     /// <summary>How many; default 1.</summary>
     public int Count { get; init; } = 1;
 
+    /// <summary>Begin of their ids, which end in <c>-00000</c>, <c>-00001</c> ...; default <c>mock</c>.</summary>
+    public string Prefix { get; init; } = "mock";
+
     /// <summary>The control plane.</summary>
     public required Uri ControlPlane { get; init; }
 
