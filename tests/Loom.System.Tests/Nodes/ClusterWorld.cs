@@ -15,6 +15,7 @@ internal sealed class ClusterPart : IAsyncDisposable
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
     private readonly Process _process;
+    private bool _disposed;
     private readonly ConcurrentQueue<string> _log = new();
     private readonly TaskCompletionSource<JsonElement> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -87,6 +88,12 @@ internal sealed class ClusterPart : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
         try
         {
             await StopAsync().ConfigureAwait(false);
