@@ -1,7 +1,7 @@
-using System.Net;
 using Loom.Control.Admission;
 using Loom.Control.Api;
 using Loom.Control.Gateway;
+using Loom.Control.Nodes;
 using Loom.Core.Settings;
 using Loom.Core.Web;
 
@@ -19,6 +19,9 @@ public sealed record ControlOptions
     /// <summary>The request path.</summary>
     public GatewayOptions Gateway { get; init; } = new();
 
+    /// <summary>The registry of nodes.</summary>
+    public NodesOptions Nodes { get; init; } = new();
+
     /// <summary>How long requests may finish at shutdown, default 30 s (<c>serving.drain_deadline_ms</c>).</summary>
     public TimeSpan DrainDeadline { get; init; } = TimeSpan.FromSeconds(30);
 
@@ -28,7 +31,7 @@ public sealed record ControlOptions
     {
         Api = new ApiOptions
         {
-            Bind = EndPointOf(settings.Get(ControlSettings.Bind)),
+            Bind = settings.Get(ControlSettings.Bind).Resolve(),
             MetricsPort = settings.Get(SharedSettings.MetricsPort) is > 0 and var port ? (int)port : null,
             Token = settings.GetOrNull(SharedSettings.Token)?.Reveal(),
             Keys = [.. settings.Names("auth.keys").Select(name => KeyOf(settings, name))],
@@ -54,7 +57,15 @@ public sealed record ControlOptions
             SseKeepAlive = Ms(settings, ControlSettings.SseKeepAlive),
             SseEarlyHeaders = Ms(settings, ControlSettings.SseEarlyHeaders),
         },
-        DrainDeadline = Ms(settings, ControlSettings.DrainDeadline),
+        Nodes = new NodesOptions
+        {
+            Registers = settings.Get(ControlSettings.CloudProfile),
+            Timeout = Ms(settings, ControlSettings.NodeTimeout),
+            CheckInterval = TimeSpan.FromSeconds(settings.Get(ControlSettings.StaleCheck)),
+            Forget = TimeSpan.FromSeconds(settings.Get(ControlSettings.NodeForget)),
+            DrainDeadline = Ms(settings, SharedSettings.DrainDeadline),
+        },
+        DrainDeadline = Ms(settings, SharedSettings.DrainDeadline),
     };
 
     private static TimeSpan Ms(SettingsSnapshot settings, Setting<long> setting) => TimeSpan.FromMilliseconds(settings.Get(setting));
@@ -63,17 +74,5 @@ public sealed record ControlOptions
     {
         var scopes = settings.Get(ControlSettings.KeyScopes, name).Aggregate(Scopes.None, (all, one) => all | Enum.Parse<Scopes>(one, ignoreCase: true));
         return new ClientKey(name, settings.Get(ControlSettings.KeySha256, name), scopes);
-    }
-
-    private static IPEndPoint EndPointOf(HostPort bind)
-    {
-        if (IPAddress.TryParse(bind.Host, out var address))
-        {
-            return new IPEndPoint(address, bind.Port);
-        }
-
-        // IPv4 first: "localhost" is then what most clients try.
-        var found = Dns.GetHostAddresses(bind.Host).OrderBy(a => a.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? 0 : 1).First();
-        return new IPEndPoint(found, bind.Port);
     }
 }

@@ -3,9 +3,11 @@ using System.Net;
 using Loom.Control.Admission;
 using Loom.Control.Api;
 using Loom.Control.Catalog;
+using Loom.Control.Explain;
 using Loom.Control.Gateway;
 using Loom.Control.Nodes;
 using Loom.Control.Placement;
+using Loom.Control.Swaps;
 using Loom.Core.Telemetry;
 using Loom.Core.Web;
 using Loom.Wire;
@@ -28,6 +30,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly ControlMetrics _metrics;
     private readonly AdmissionDesk _desk;
     private readonly UpstreamClient _upstream;
+    private readonly NodeLinks _links;
+    private readonly SlotSettler _settler;
+    private readonly SwapCarrier _swaps;
     private readonly HealthRoutes _health;
     private readonly ApiApplication _application;
     private readonly WebServer _api;
@@ -36,14 +41,14 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly RouteServer _metricsApplication;
 
     /// <param name="options">Settings.</param>
-    /// <param name="nodes">Who is told about faults of replicas.</param>
+    /// <param name="nodes">The way to the node in this process; null = there is none. Nodes that register are reached at their address.</param>
     /// <param name="time">The clock.</param>
     /// <param name="random">Source of chance for placement and jitter; used by this instance alone.</param>
     /// <param name="loggers">Where to log.</param>
     /// <param name="credentials">Secrets of remote providers; null = none.</param>
     /// <param name="faults">What has failed for good in the rest of the process, one sentence each; asked at each look at the health. Null = nothing ever.</param>
     public ControlPlane(
-        ControlOptions options, INodeLink nodes, TimeProvider time, Random random, ILoggerFactory loggers, IUpstreamCredentials? credentials = null,
+        ControlOptions options, INodeLink? nodes, TimeProvider time, Random random, ILoggerFactory loggers, IUpstreamCredentials? credentials = null,
         Func<IReadOnlyList<string>>? faults = null)
     {
         _options = options;
@@ -56,13 +61,19 @@ public sealed partial class ControlPlane : IAsyncDisposable
         Replicas.Changed += _desk.Apply;
         Replicas.Heard += _desk.Heard;
         _metrics.Observe(_desk, Replicas);
+        Nodes = new NodeDirectory(options.Nodes, Replicas, new NodeTraffic(_desk, Replicas), _meter, time, _log);
+        _links = new NodeLinks(Nodes, nodes, options.Api.Token, time, _log);
+        _settler = new SlotSettler(_desk, _upstream, _metrics, time, _log);
+        _swaps = new SwapCarrier(_desk, _links, time, _log);
+        var requests = new RequestLog();
         var services = new GatewayServices(
-            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), nodes, _metrics, time, _log);
+            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), _links, new NoSessions(), requests, _settler,
+            _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api.Gate, time, _log);
         _health = new HealthRoutes(Replicas, _desk, faults ?? (static () => []));
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
         var metricsRoute = MetricsRoute.Of(Metrics);
-        var others = new RouteTable([.. new ModelRoutes(Replicas).Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
+        var others = new RouteTable([.. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _health.Routes, .. meta.Routes, .. new ExplainRoutes(requests, _desk.StrategyName).Routes, metricsRoute]);
         var router = new ApiRouter(new RouteServer(others, gatekeeper, _log), gatekeeper, _log);
         _application = new ApiApplication(router, services);
         var serverLoggers = new ServerLoggers(loggers);
@@ -71,8 +82,11 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _metricsServer = options.Api.MetricsPort is { } port ? new WebServer(new IPEndPoint(options.Api.Bind.Address, port), shapeErrors: false, serverLoggers) : null;
     }
 
-    /// <summary>What the nodes say about their replicas; publish here.</summary>
+    /// <summary>What the nodes say about their replicas, as published by <see cref="Nodes"/>.</summary>
     public ReplicaTable Replicas { get; } = new();
+
+    /// <summary>The nodes: those that registered, and the one in this process.</summary>
+    public NodeDirectory Nodes { get; }
 
     /// <summary>The control plane's metrics as Prometheus text.</summary>
     public PrometheusExporter Metrics { get; }
@@ -92,6 +106,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <param name="deadline">Ends the wait.</param>
     public Task<bool> QuietAsync(ReplicaId replica, string url, CancellationToken deadline) => _desk.QuietAsync(replica, url, deadline);
 
+    /// <summary>How long no request of this control plane has run on one run of a replica; zero while one runs, null when the run is not known.</summary>
+    public TimeSpan? IdleFor(ReplicaId replica, string url) => _desk.IdleFor(replica, url);
+
     /// <summary>Ends what still runs on one run of a replica: elsewhere if nothing of the answer went out, else with <c>POOL_UNREADY</c>. Does not wait.</summary>
     public void Cut(ReplicaId replica, string url) => _desk.Cut(replica, url);
 
@@ -105,6 +122,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <exception cref="PortTakenException">A port is in use or an address is not ours; nothing is left open.</exception>
     public async Task StartAsync(CancellationToken cancel)
     {
+        Nodes.Start();
         await OpenAsync(_api, _application, "serving.bind", cancel).ConfigureAwait(false);
         if (_metricsServer is not null)
         {
@@ -143,6 +161,10 @@ public sealed partial class ControlPlane : IAsyncDisposable
         }
 
         await StopAsync(TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);
+        await Nodes.DisposeAsync().ConfigureAwait(false);
+        await _links.DisposeAsync().ConfigureAwait(false);
+        await _swaps.DisposeAsync().ConfigureAwait(false);
+        await _settler.DisposeAsync().ConfigureAwait(false);
         Replicas.Changed -= _desk.Apply;
         Replicas.Heard -= _desk.Heard;
         _api.Dispose();
@@ -174,6 +196,23 @@ public sealed partial class ControlPlane : IAsyncDisposable
         {
             await DisposeAsync().ConfigureAwait(false);
             throw new PortTakenException(server.Bind, setting, e);
+        }
+    }
+
+    /// <summary>Takes slots away from requests on behalf of the nodes.</summary>
+    private sealed class NodeTraffic(AdmissionDesk desk, ReplicaTable replicas) : INodeTraffic
+    {
+        public void Lose(string nodeId) => desk.LoseNode(nodeId);
+
+        public void Cut(string nodeId, string? poolId)
+        {
+            foreach (var status in replicas.Current.Replicas.Select(r => r.Status))
+            {
+                if (status.Id.NodeId == nodeId && (poolId is null || status.Id.PoolId == poolId) && status.Url is { } url)
+                {
+                    desk.Cut(status.Id, url);
+                }
+            }
         }
     }
 

@@ -11,6 +11,19 @@ public static class ControlSettings
     public static readonly Setting<HostPort> Bind = Setting.Address("serving.bind", "Address of the API.", "127.0.0.1:8080", cloud: "0.0.0.0:8080",
         variables: ["ORCHESTRATORD_BIND_ADDR", "ORCHD_ADDR"], source: "seeds/001");
 
+    public static readonly Setting<bool> CloudProfile = Setting.Bool("serving.cloud_profile",
+        "Chooses the CLOUD profile; loom pool-managerd is also in CLOUD when ORCHESTRATORD_URL is set.", "false", variables: ["ORCHESTRATORD_CLOUD_PROFILE"],
+        source: "seeds/001");
+
+    public static readonly Setting<long> NodeTimeout = Setting.Int("serving.node_timeout_ms", "A node without heartbeat for this long goes Offline.", "30000", min: "5000",
+        max: "300000", unit: "ms", variables: ["ORCHESTRATORD_NODE_TIMEOUT_MS"], source: "seeds/001");
+
+    public static readonly Setting<long> StaleCheck = Setting.Int("serving.stale_check_interval_secs", "Pause between two searches for stale nodes.", "10", min: "1",
+        max: "60", unit: "s", variables: ["ORCHESTRATORD_STALE_CHECK_INTERVAL_SECS"], source: "seeds/001");
+
+    public static readonly Setting<long> NodeForget = Setting.Int("serving.node_forget_secs", "An Offline node is removed after this.", "86400", min: "60", max: "2592000",
+        unit: "s");
+
     public static readonly Setting<string> KeySha256 = Setting.String("auth.keys.*.sha256", "SHA-256 of a client key.", "required", min: "64", max: "64");
 
     public static readonly Setting<ImmutableArray<string>> KeyScopes = Setting.Set("auth.keys.*.scopes", "What that key may do.", "inference",
@@ -59,13 +72,10 @@ public static class ControlSettings
     public static readonly Setting<long> BatchMaxWait = Setting.Int("serving.admission.batch_max_wait_secs",
         "A batch task older than this competes as interactive; 0 = never.", "300", min: "0", max: "86400", unit: "s", variables: ["ORCHD_BATCH_MAX_WAIT_SECS"]);
 
-    public static readonly Setting<long> DrainDeadline = Setting.Int("serving.drain_deadline_ms", "Default for drain, reload and shutdown.", "30000", min: "0",
-        max: "3600000", unit: "ms");
-
     /// <summary>Every row of this room.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
-        Bind, KeySha256, KeyScopes, Strategy, Capacity, Policy, AllowedHosts, AllowedOrigins, MaxBodyBytes, QueueTimeout, FirstTokenTimeout, StreamIdleTimeout,
-        ClientStallTimeout, SseKeepAlive, SseEarlyHeaders, DispatchAttempts, BatchMaxWait, DrainDeadline,
+        Bind, CloudProfile, NodeTimeout, StaleCheck, NodeForget, KeySha256, KeyScopes, Strategy, Capacity, Policy, AllowedHosts, AllowedOrigins, MaxBodyBytes,
+        QueueTimeout, FirstTokenTimeout, StreamIdleTimeout, ClientStallTimeout, SseKeepAlive, SseEarlyHeaders, DispatchAttempts, BatchMaxWait,
     ];
 }

@@ -59,6 +59,9 @@ public sealed record NodeOptions
     /// <summary>Time an engine has between TERM and KILL. Default 5 s.</summary>
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>How long running requests may finish at a drain or a reload that names no deadline. Default 30 s (<c>serving.drain_deadline_ms</c>).</summary>
+    public TimeSpan DrainDeadline { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>How crashed engines come back.</summary>
     public EngineRestartPolicy Restart { get; init; } = new();
 

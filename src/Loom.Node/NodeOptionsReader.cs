@@ -38,6 +38,7 @@ internal static class NodeOptionsReader
             EnginePorts = (ports.First, ports.Last),
             Offline = settings.Get(NodeSettings.Offline),
             Grace = settings.Get(SharedSettings.GraceEngines),
+            DrainDeadline = TimeSpan.FromMilliseconds(settings.Get(SharedSettings.DrainDeadline)),
             MockMode = mock,
             Models = settings.Names("models").ToImmutableDictionary(id => id, id => Model(settings, id), StringComparer.Ordinal),
             Providers = providers,
@@ -84,6 +85,10 @@ internal static class NodeOptionsReader
             GpuLayers = (int?)settings.GetOrNull(PoolSettings.GpuLayers, id),
             Deterministic = settings.Get(PoolSettings.Deterministic, id),
             DeviceMask = settings.Get(PoolSettings.DeviceMask, id),
+            Preload = settings.Get(PoolSettings.Preload, id),
+            SwapSet = IsDefault(settings, PoolSettings.Swap, id) ? null : settings.Get(PoolSettings.Swap, id),
+            IdleTtl = TimeSpan.FromSeconds(settings.Get(PoolSettings.IdleTtl, id)),
+            MinResidency = TimeSpan.FromSeconds(settings.Get(PoolSettings.MinResidency, id)),
         };
     }
 

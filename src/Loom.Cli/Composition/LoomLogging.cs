@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Loom.Core.Settings;
+using Loom.Core.Telemetry;
 using Loom.Processes.Logs;
 using Microsoft.Extensions.Logging;
 
@@ -37,6 +38,9 @@ internal sealed class LoomLogging : ILoggerProvider
         _mask = mask ?? SecretMask.None;
         _watchFrom = watchFrom;
     }
+
+    /// <summary>Where lines go besides, secrets masked; null = nowhere. Set once there is one, which needs a log itself.</summary>
+    public OtlpExport? Export { get; set; }
 
     public ILogger CreateLogger(string categoryName) => new CategoryLogger(this, categoryName, _levelOf(categoryName));
 
@@ -82,6 +86,26 @@ internal sealed class LoomLogging : ILoggerProvider
         return Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length);
     }
 
+    private void Send(LogLevel level, string category, EventId id, string message, Exception? error, IEnumerable<KeyValuePair<string, object?>>? fields)
+    {
+        if (Export is not { } export)
+        {
+            return;
+        }
+
+        List<KeyValuePair<string, object?>> masked =
+        [
+            .. (fields ?? []).Where(f => f.Key != "{OriginalFormat}").Select(f => KeyValuePair.Create(
+                JsonNamingPolicy.SnakeCaseLower.ConvertName(f.Key), (object?)_mask.Apply(Convert.ToString(f.Value, CultureInfo.InvariantCulture) ?? ""))),
+        ];
+        if (error is not null)
+        {
+            masked.Add(new("exception.message", _mask.Apply(error.Message)));
+        }
+
+        export.Log(level, category, id, message, masked);
+    }
+
     private sealed class CategoryLogger(LoomLogging owner, string category, LogLevel lowest) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state)
@@ -105,6 +129,11 @@ internal sealed class LoomLogging : ILoggerProvider
                 if (logLevel >= lowest)
                 {
                     owner._file?.Write(line);
+                }
+
+                if (logLevel >= lowest)
+                {
+                    owner.Send(logLevel, category, eventId, message, exception, state as IEnumerable<KeyValuePair<string, object?>>);
                 }
 
                 if (logLevel >= owner._watchFrom)

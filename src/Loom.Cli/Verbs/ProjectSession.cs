@@ -104,6 +104,7 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
             }
 
             int exit;
+            using var export = TelemetryExport.Start(plan.Settings, "loom", run.RunId, logging, context.Time, loggers);
             await using (run.ConfigureAwait(false))
             {
                 RunningConfig.Write(plan.Settings.ProjectFolder, config);

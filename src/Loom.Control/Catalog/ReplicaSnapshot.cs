@@ -35,6 +35,34 @@ public sealed class ReplicaSnapshot
     /// <summary>Every name a request may use.</summary>
     public IEnumerable<string> Names => _routes.Keys;
 
+    /// <summary>Finds one replica; null when no node names it.</summary>
+    public Replica? Find(ReplicaId id)
+    {
+        var (low, high) = (0, Replicas.Length - 1);
+        while (low <= high)
+        {
+            var middle = (low + high) >>> 1;
+            switch (Order(Replicas[middle].Status.Id, id))
+            {
+                case 0:
+                    return Replicas[middle];
+                case < 0:
+                    low = middle + 1;
+                    break;
+                default:
+                    high = middle - 1;
+                    break;
+            }
+        }
+
+        return null;
+    }
+
+    private static int Order(ReplicaId a, ReplicaId b) =>
+        string.CompareOrdinal(a.NodeId, b.NodeId) is not 0 and var node ? node
+        : string.CompareOrdinal(a.PoolId, b.PoolId) is not 0 and var pool ? pool
+        : string.CompareOrdinal(a.ReplicaName, b.ReplicaName);
+
     /// <summary>Finds the route of a model name.</summary>
     public bool TryResolve(string name, [NotNullWhen(true)] out ModelRoute? route) => _routes.TryGetValue(name, out route);
 
@@ -189,9 +217,4 @@ public sealed class ReplicaSnapshot
 
         return true;
     }
-
-    private static int Order(ReplicaId a, ReplicaId b) =>
-        string.CompareOrdinal(a.NodeId, b.NodeId) is not 0 and var node ? node
-        : string.CompareOrdinal(a.PoolId, b.PoolId) is not 0 and var pool ? pool
-        : string.CompareOrdinal(a.ReplicaName, b.ReplicaName);
 }

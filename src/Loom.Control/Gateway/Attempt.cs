@@ -12,7 +12,7 @@ namespace Loom.Control.Gateway;
 
 /// <summary>What one attempt needs to know of its request.</summary>
 internal readonly record struct AttemptPlan(
-    InferenceRoute Route, string RequestId, ScannedRequest Request, ReadOnlyMemory<byte> Body, Ticket Ticket, int Number, double QueueMs);
+    InferenceRoute Route, string RequestId, ScannedRequest Request, ReadOnlyMemory<byte> Body, Ticket Ticket, int Number, double QueueMs, ISessionTurn? Turn);
 
 /// <summary>
 /// Sends a request to the replica its ticket holds and forwards the answer. Before the first byte of the answer a failure asks for another replica;
@@ -21,6 +21,7 @@ internal readonly record struct AttemptPlan(
 internal sealed partial class Attempt
 {
     private readonly GatewayServices _services;
+    private readonly CallTrace _trace;
     private readonly CallWatch _watch;
     private readonly WaitingStream _waiting;
     private readonly StreamRelay _streamRelay;
@@ -32,14 +33,15 @@ internal sealed partial class Attempt
     private HttpResponseMessage? _answer;
     private long _sentAt;
 
-    public Attempt(GatewayServices services, CallWatch watch, ClientWriter client, WaitingStream waiting)
+    public Attempt(GatewayServices services, CallWatch watch, ClientWriter client, WaitingStream waiting, CallTrace trace)
     {
         _services = services;
+        _trace = trace;
         _watch = watch;
         _waiting = waiting;
         _streamRelay = new StreamRelay(watch, client, waiting, services.Options, services.Time);
         _wholeRelay = new WholeRelay(watch, client, services.Options, services.Time);
-        Record = new RelayRecord(gap => _services.Metrics.TokenGap(Replica.Status.Id.PoolId, _plan.Ticket.Route.Model, gap / (double)_services.Time.TimestampFrequency));
+        Record = new RelayRecord(gap => _services.Metrics.TokenGap(Replica.Status.Id.PoolId, _plan.Ticket.Route.Model, gap / (double)_services.Time.TimestampFrequency), trace.FirstToken);
         _beginStream = BeginStream;
         _beginWhole = BeginWhole;
     }
@@ -49,6 +51,9 @@ internal sealed partial class Attempt
 
     /// <summary>The engine's own refusal as a stream event, when it came after the client had its headers.</summary>
     public byte[]? EngineRefusal { get; private set; }
+
+    /// <summary>From dispatch to the first byte of the answer, in milliseconds; 0 when none came.</summary>
+    public double FirstByteMs => Record.FirstByteAt == 0 ? 0 : _services.Time.GetElapsedTime(_sentAt, Record.FirstByteAt).TotalMilliseconds;
 
     private Replica Replica => _plan.Ticket.Replica!;
 
@@ -140,6 +145,7 @@ internal sealed partial class Attempt
         var request = new UpstreamRequest(Replica.TargetOf(_plan.Route)) { Content = new UpstreamBody(_plan.Body, splices) };
         request.Headers.TryAddWithoutValidation("X-Request-Id", _plan.RequestId);
         CopyHeaders(request.Headers);
+        _trace.Send(request.Headers, Replica, _plan.Number);
         return request;
     }
 
@@ -249,7 +255,7 @@ internal sealed partial class Attempt
         response.StatusCode = (int)_answer!.StatusCode;
         LoomHeaders.CopyFrom(_answer, response.Headers);
         LoomHeaders.Stream(response.Headers);
-        LoomHeaders.Describe(response.Headers, Replica, _plan.QueueMs, _plan.Number);
+        LoomHeaders.Describe(response.Headers, Replica, _plan.QueueMs, _plan.Number, _plan.Turn);
     }
 
     private void BeginWhole(long? length)
@@ -261,7 +267,7 @@ internal sealed partial class Attempt
         response.Headers.ContentType =
             content.NonValidated.TryGetValues("Content-Type", out var types) && types.ToString() is var type && LoomHeaders.IsVisible(type) ? type : "application/json";
         response.Headers.ContentLength = length ?? content.ContentLength;
-        LoomHeaders.Describe(response.Headers, Replica, _plan.QueueMs, _plan.Number);
+        LoomHeaders.Describe(response.Headers, Replica, _plan.QueueMs, _plan.Number, _plan.Turn);
     }
 
     private void CopyHeaders(HttpRequestHeaders headers)
@@ -271,6 +277,12 @@ internal sealed partial class Attempt
         {
             headers.TryAddWithoutValidation("traceparent", (IEnumerable<string?>)parent);
             headers.TryAddWithoutValidation("tracestate", (IEnumerable<string?>)from.TraceState);
+        }
+
+        if (_plan.Route.IsAnthropic)
+        {
+            Copy(from, headers, "anthropic-version");
+            Copy(from, headers, "anthropic-beta");
         }
 
         if (Replica.Status.Mock)
@@ -291,6 +303,14 @@ internal sealed partial class Attempt
             {
                 headers.TryAddWithoutValidation(name, value);
             }
+        }
+    }
+
+    private static void Copy(IHeaderDictionary from, HttpRequestHeaders to, string name)
+    {
+        if (from.TryGetValue(name, out var value))
+        {
+            to.TryAddWithoutValidation(name, (IEnumerable<string?>)value);
         }
     }
 

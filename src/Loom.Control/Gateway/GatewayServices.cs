@@ -1,6 +1,7 @@
 using Loom.Control.Admission;
 using Loom.Control.Api;
 using Loom.Control.Catalog;
+using Loom.Control.Explain;
 using Loom.Control.Nodes;
 using Microsoft.Extensions.Logging;
 
@@ -15,6 +16,9 @@ internal sealed record GatewayServices(
     UpstreamClient Upstream,
     IUpstreamCredentials Credentials,
     INodeLink Nodes,
+    ISessionBook Sessions,
+    RequestLog Requests,
+    SlotSettler Settler,
     ControlMetrics Metrics,
     TimeProvider Time,
     ILogger Log);

@@ -10,8 +10,8 @@ internal static class LoomHeaders
 {
     private static readonly string[] s_small = [.. Enumerable.Range(0, 256).Select(n => n.ToString(CultureInfo.InvariantCulture))];
 
-    /// <summary>Sets pool, node, wait, attempts and mock marker.</summary>
-    public static void Describe(IHeaderDictionary headers, Replica replica, double queueMs, int attempts)
+    /// <summary>Sets pool, node, wait, attempts, mock marker and what is left of the session's budgets.</summary>
+    public static void Describe(IHeaderDictionary headers, Replica replica, double queueMs, int attempts, ISessionTurn? turn = null)
     {
         headers["x-loom-pool"] = replica.Status.Id.PoolId;
         headers["x-loom-node"] = replica.Status.Id.NodeId;
@@ -20,6 +20,29 @@ internal static class LoomHeaders
         if (replica.Status.Mock)
         {
             headers["x-loom-mock"] = "true";
+        }
+
+        if (turn is not null)
+        {
+            Budgets(headers, turn.Left);
+        }
+    }
+
+    private static void Budgets(IHeaderDictionary headers, BudgetLeft left)
+    {
+        if (left.Tokens is { } tokens)
+        {
+            headers["X-Budget-Tokens-Remaining"] = Text(Math.Max(0, tokens));
+        }
+
+        if (left.TimeMs is { } ms)
+        {
+            headers["X-Budget-Time-Remaining-Ms"] = Text(Math.Max(0, ms));
+        }
+
+        if (left.Cost is { } cost)
+        {
+            headers["X-Budget-Cost-Remaining"] = Math.Max(0, cost).ToString(CultureInfo.InvariantCulture);
         }
     }
 

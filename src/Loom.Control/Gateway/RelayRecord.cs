@@ -2,7 +2,8 @@ namespace Loom.Control.Gateway;
 
 /// <summary>What was seen of an answer while it was forwarded. Used again for the next request of the connection.</summary>
 /// <param name="gap">Told the time between two reads of a stream, in timestamp units.</param>
-internal sealed class RelayRecord(Action<long> gap)
+/// <param name="first">Called at the first byte.</param>
+internal sealed class RelayRecord(Action<long> gap, Action? first = null)
 {
     /// <summary>Tokens, if the engine told.</summary>
     public TokenUsage? Usage;
@@ -21,6 +22,7 @@ internal sealed class RelayRecord(Action<long> gap)
         if (FirstByteAt == 0)
         {
             FirstByteAt = now;
+            first?.Invoke();
         }
         else
         {

@@ -24,6 +24,9 @@ public static class SharedSettings
         "Prometheus port; 9091 in loom pool-managerd, 0 = off; host as the part's bind address.", "9090", min: "0", max: "65535", unit: "port",
         variables: ["PROMETHEUS_METRICS_PORT"], source: "seeds/001");
 
+    public static readonly Setting<Uri> OtlpEndpoint = Setting.Url("telemetry.otlp_endpoint", "OTLP collector for traces, metrics and logs; unset = no export.",
+        variables: ["OTEL_EXPORTER_OTLP_ENDPOINT"], source: "seeds/001");
+
     public static readonly Setting<LogDirective> Log = Setting.Grammar("telemetry.log", "Log level, then optional target=level pairs; LOOM_LOG wins over the legacy alias RUST_LOG.",
         "trace;debug;info;warn;error;off", LogDirective.TryParse, v => v.Text, "info", unit: "log directive", variables: ["LOOM_LOG", "RUST_LOG"], source: "seeds/001",
         firstVariableWins: true);
@@ -46,10 +49,13 @@ public static class SharedSettings
 
     public static readonly Setting<TimeSpan> GraceAgents = Setting.Duration("supervisor.grace.agents", "Time between TERM and KILL for agents.", "1", min: "0", max: "3600");
 
+    public static readonly Setting<long> DrainDeadline = Setting.Int("serving.drain_deadline_ms", "Default for drain, reload and shutdown.", "30000", min: "0",
+        max: "3600000", unit: "ms");
+
     /// <summary>Every row of this room.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
-        Name, Version, Description, ProjectDir, Token, TokenFile, MetricsPort, Log, EnvFile, DataRoot, ModelsDir, CacheDir, TmpDir, GraceAgents, GraceEngines,
+        Name, Version, Description, ProjectDir, Token, TokenFile, OtlpEndpoint, MetricsPort, Log, EnvFile, DataRoot, ModelsDir, CacheDir, TmpDir, GraceAgents, GraceEngines, DrainDeadline,
         .. ProviderSettings.All,
     ];
 }

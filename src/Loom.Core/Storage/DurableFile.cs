@@ -42,17 +42,19 @@ public static partial class DurableFile
     public static void Publish(string temp, string path)
     {
         File.Move(temp, path, overwrite: true);
-        SyncFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
     /// <summary>Moves a complete, flushed folder to <paramref name="path"/>, which must not exist, and makes the move itself durable.</summary>
     public static void PublishFolder(string temp, string path)
     {
         Directory.Move(temp, path);
-        SyncFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
-    private static void SyncFolder(string folder)
+    /// <summary>Makes names that were added to, changed in or taken from a folder durable.</summary>
+    /// <exception cref="IOException">The folder cannot be flushed.</exception>
+    public static void FlushFolder(string folder)
     {
         // .NET opens no folders, and a rename is durable only once its folder is flushed.
         using var handle = Open(folder, 0x10000 /* O_RDONLY | O_DIRECTORY */ | 0x80000 /* O_CLOEXEC */);

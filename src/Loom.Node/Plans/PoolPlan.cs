@@ -34,6 +34,21 @@ public sealed record PoolPlan
     /// <summary>GPUs of the pool: indices, UUIDs, or <c>none</c>.</summary>
     public ImmutableArray<string> DeviceMask { get; init; } = ["0"];
 
+    /// <summary>Load at start; otherwise on demand.</summary>
+    public bool Preload { get; init; } = true;
+
+    /// <summary>Whether a request for another model of the pool may have it loaded in place of the present one; null = when there is more than one.</summary>
+    public bool? SwapSet { get; init; }
+
+    /// <summary>A replica nobody has used for so long is unloaded; zero = never.</summary>
+    public TimeSpan IdleTtl { get; init; }
+
+    /// <summary>How long a model stays at least, once loaded. Default 30 s.</summary>
+    public TimeSpan MinResidency { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Whether models are changed on demand. A provider serves all of its models at once.</summary>
+    public bool Swap => Engine.Kind != EngineKinds.OpenAI && (SwapSet ?? Models.Length > 1);
+
     /// <summary>What clients call the models: the id of a reference is its file name without <c>.gguf</c>.</summary>
     public ImmutableArray<string> ModelIds => [.. Models.Select(Provisioning.ModelReference.IdFor)];
 

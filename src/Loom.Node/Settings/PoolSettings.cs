@@ -64,6 +64,16 @@ public static class PoolSettings
     public static readonly Setting<ImmutableArray<string>> DeviceMask = Setting.List("serving.pools.*.device_mask", "GPUs of the pool.",
         "{serving.provisioner.gpu_mask}");
 
+    public static readonly Setting<bool> Preload = Setting.Bool("serving.pools.*.preload", "Load at start.", "true");
+
+    public static readonly Setting<bool> Swap = Setting.Bool("serving.pools.*.swap", "Change models on demand; unset = true with more than one model.");
+
+    public static readonly Setting<long> IdleTtl = Setting.Int("serving.pools.*.idle_ttl_secs", "Unload after this idle time; 0 = never.", "0", min: "0",
+        max: "31536000", unit: "s");
+
+    public static readonly Setting<long> MinResidency = Setting.Int("serving.pools.*.min_residency_secs", "A model stays loaded at least this long.", "30",
+        min: "0", max: "86400", unit: "s");
+
     public static readonly Setting<string> Source = Setting.String("models.*.source", "Where the model comes from: file, https, hf or catalog reference.",
         "required");
 
@@ -74,7 +84,8 @@ public static class PoolSettings
     internal static ImmutableArray<Setting> All { get; } =
     [
         Kind, Binary, Version, Url, EngineSha256, Command, Args, Env, Threads, Numa, Provider, HealthPath, ReadyTimeout, StreamUsage,
-        Engine, Models, Aliases, Replicas, Slots, Ctx, GpuLayers, Deterministic, DeviceMask, Source, ModelSha256, ModelCtx,
+        Engine, Models, Aliases, Replicas, Slots, Ctx, GpuLayers, Deterministic, DeviceMask, Preload, Swap, IdleTtl, MinResidency,
+        Source, ModelSha256, ModelCtx,
     ];
 
     /// <summary>The name users write for a kind.</summary>

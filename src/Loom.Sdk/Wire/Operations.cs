@@ -164,3 +164,9 @@ public sealed record OperationStep
 
 /// <summary><c>running</c>, <c>succeeded</c>, <c>failed</c>, <c>rolled_back</c>.</summary>
 public sealed class OperationStateNames() : JsonStringEnumConverter<OperationState>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false);
+
+/// <summary>
+/// The pool does something else already, or is busy and was not told to wait: HTTP 409, code <c>CONFLICT</c>. Nothing was begun. The text says what is in
+/// the way.
+/// </summary>
+public sealed class OperationConflictException(string message) : Exception(message);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 
 namespace Loom.Core.Settings;
 
@@ -11,6 +12,11 @@ public sealed record HostPort(string Host, int Port)
     /// <summary>Whether only this machine can reach the address. A name other than <c>localhost</c> counts as reachable.</summary>
     public bool IsLoopback =>
         string.Equals(Host, "localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(Host, out var ip) && IPAddress.IsLoopback(ip));
+
+    /// <summary>The address to listen on. Of a name with several the first IPv4 one: <c>localhost</c> is then what most clients try.</summary>
+    /// <exception cref="SocketException">The name has no address.</exception>
+    public IPEndPoint Resolve() => new(
+        IPAddress.TryParse(Host, out var address) ? address : Dns.GetHostAddresses(Host).OrderBy(a => a.AddressFamily == AddressFamily.InterNetwork ? 0 : 1).First(), Port);
 
     /// <summary>Reads <c>host:port</c> or <c>[v6]:port</c>; null when it is neither.</summary>
     public static HostPort? TryParse(string text)

@@ -1,0 +1,212 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Loom.Core.Loops;
+using Loom.Wire;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Control.Nodes;
+
+/// <summary>The way to each node: in memory to the one in this process, over HTTP to the agents of all others.</summary>
+internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
+{
+    private static readonly TimeSpan s_probe = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_connect = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_grace = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
+
+    // An agent that cannot be reached for this long in the middle of an operation has taken it along.
+    private const int MostLosses = 30;
+
+    private readonly NodeDirectory _nodes;
+    private readonly INodeLink? _local;
+    private readonly string? _token;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly HttpMessageInvoker _http;
+    private readonly ConcurrentDictionary<string, BackgroundLoop> _probes = new(StringComparer.Ordinal);
+
+    public NodeLinks(NodeDirectory nodes, INodeLink? local, string? token, TimeProvider time, ILogger log)
+    {
+        _nodes = nodes;
+        _local = local;
+        _token = token;
+        _time = time;
+        _log = log;
+        _http = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ActivityHeadersPropagator = null, ConnectTimeout = s_connect,
+        });
+    }
+
+    /// <inheritdoc/>
+    public void ReportFault(ReplicaId replica, string reason)
+    {
+        if (_nodes.IsLocal(replica.NodeId))
+        {
+            _local?.ReportFault(replica, reason);
+            return;
+        }
+
+        // A broken stream may be the engine's fault, of which its agent tells by itself. Whether the agent is gone is asked of the agent.
+        if (_nodes.TryAddress(replica.NodeId, out var address) && !(_probes.TryGetValue(replica.NodeId, out var running) && !running.Completion.IsCompleted))
+        {
+            _probes[replica.NodeId] = BackgroundLoop.Start($"probe node {replica.NodeId}", cancel => ProbeAsync(replica.NodeId, address, cancel), _log);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<OperationStatus> RunAsync(string nodeId, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel)
+    {
+        if (_local is not null && _nodes.IsLocal(nodeId))
+        {
+            return await _local.RunAsync(nodeId, command, progress, cancel).ConfigureAwait(false);
+        }
+
+        if (!_nodes.TryAddress(nodeId, out var address))
+        {
+            return Failed(command, $"there is no node '{nodeId}'");
+        }
+
+        // The agent can only break a connection; what tells a client why is cut here, just before it would.
+        ITimer? cut = null;
+        if (command is PoolCommand.Drain drain)
+        {
+            var deadline = drain.DeadlineMs is { } ms ? TimeSpan.FromMilliseconds(ms) : _nodes.Options.DrainDeadline;
+            cut = _time.CreateTimer(_ => _nodes.Cut(nodeId, command.PoolId), null, deadline, Timeout.InfiniteTimeSpan);
+            command = drain with { DeadlineMs = (int)(deadline + s_grace).TotalMilliseconds };
+        }
+
+        using var ends = cut;
+        try
+        {
+            return await FollowAsync(address, command, progress, cancel).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or JsonException)
+        {
+            return Failed(command, $"node '{nodeId}' at {address}: {e.Message}");
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var probe in _probes.Values)
+        {
+            await probe.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _http.Dispose();
+    }
+
+    private async Task ProbeAsync(string nodeId, string address, CancellationToken cancel)
+    {
+        using var patience = new CancellationTokenSource(s_probe, _time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancel, patience.Token);
+        try
+        {
+            using var answer = await SendAsync(HttpMethod.Get, address + "/health", null, both.Token).ConfigureAwait(false);
+        }
+        catch (HttpRequestException e)
+        {
+            _nodes.Refused(nodeId, $"{address} cannot be reached: {e.GetBaseException().Message}");
+        }
+        catch (OperationCanceledException)
+        {
+            // It hangs, or we stop. Silence is judged by its heartbeats.
+        }
+    }
+
+    private async Task<OperationStatus> FollowAsync(string address, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel)
+    {
+        var body = JsonSerializer.SerializeToUtf8Bytes(command, NodeJson.Default.PoolCommand);
+        using var answer = await SendAsync(HttpMethod.Post, $"{address}/v2/pools/{command.PoolId}/{command.Word}", body, cancel).ConfigureAwait(false);
+        var text = await answer.Content.ReadAsByteArrayAsync(cancel).ConfigureAwait(false);
+        if (answer.StatusCode != HttpStatusCode.Accepted)
+        {
+            return Failed(command, Message(text) ?? $"the agent answered with status {(int)answer.StatusCode}");
+        }
+
+        using var accepted = JsonDocument.Parse(text);
+        var id = accepted.RootElement.GetProperty("operation_id").GetString()!;
+        var losses = 0;
+        while (true)
+        {
+            try
+            {
+                if (await ReadEventsAsync($"{address}/v2/operations/{id}/events", progress, cancel).ConfigureAwait(false) is { } ended)
+                {
+                    return ended;
+                }
+            }
+            catch (Exception e) when (e is HttpRequestException or IOException && ++losses < MostLosses)
+            {
+                LogFollow(_log, command.Word, command.PoolId, address, e.Message);
+            }
+
+            await Task.Delay(s_pause, _time, cancel).ConfigureAwait(false);
+        }
+    }
+
+    // Null when the stream ended before the operation did.
+    private async Task<OperationStatus?> ReadEventsAsync(string url, Action<OperationStatus> progress, CancellationToken cancel)
+    {
+        const string Data = "data: ";
+        using var answer = await SendAsync(HttpMethod.Get, url, null, cancel).ConfigureAwait(false);
+        if (answer.StatusCode == HttpStatusCode.NotFound)
+        {
+            throw new JsonException("the agent does not know the operation any more; it was started anew");
+        }
+
+        answer.EnsureSuccessStatusCode();
+        using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync(cancel).ConfigureAwait(false));
+        while (await reader.ReadLineAsync(cancel).ConfigureAwait(false) is { } line)
+        {
+            if (line.StartsWith(Data, StringComparison.Ordinal) && JsonSerializer.Deserialize(line.AsSpan(Data.Length), NodeJson.Default.OperationStatus) is { } status)
+            {
+                progress(status);
+                if (status.Ended)
+                {
+                    return status;
+                }
+            }
+        }
+
+        return null;
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string url, byte[]? body, CancellationToken cancel)
+    {
+        using var request = new HttpRequestMessage(method, url);
+        if (_token is not null)
+        {
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
+        }
+
+        if (body is not null)
+        {
+            request.Content = new ByteArrayContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
+        }
+
+        return await _http.SendAsync(request, cancel).ConfigureAwait(false);
+    }
+
+    private static string? Message(byte[] body)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(body);
+            return json.RootElement.TryGetProperty("message", out var message) ? message.GetString() : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static OperationStatus Failed(PoolCommand command, string error) =>
+        new() { Id = Guid.CreateVersion7().ToString(), Kind = command.Word, PoolId = command.PoolId, Status = OperationState.Failed, Error = error };
+
+    [LoggerMessage(EventId = 350, Level = LogLevel.Warning, Message = "the {Operation} of pool {PoolId} at {Address} is not heard of: {Reason}; asking again")]
+    private static partial void LogFollow(ILogger logger, string operation, string poolId, string address, string reason);
+}
