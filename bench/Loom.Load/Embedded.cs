@@ -83,7 +83,7 @@ internal static class Embedded
         return count;
     }
 
-    private static async Task HealthyAsync(IPEndPoint address, CancellationToken cancellationToken)
+    public static async Task HealthyAsync(IPEndPoint address, CancellationToken cancellationToken)
     {
         var request = Http1Connection.Request("GET", "/health", "", "Connection: close");
         var clock = Stopwatch.StartNew();

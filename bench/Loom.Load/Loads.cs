@@ -16,6 +16,27 @@ internal static class Loads
         return new Sample(parts.Sum(p => p.Sent), parts.Sum(p => p.Completed), clock.Elapsed.TotalSeconds, [.. parts.SelectMany(p => p.Milliseconds)]);
     }
 
+    /// <summary>A number of whole requests over keep-alive connections; returns how many were answered with 200.</summary>
+    public static async Task<int> CountAsync(IPEndPoint address, byte[] request, int connections, int count, CancellationToken cancellationToken)
+    {
+        var left = count;
+        var completed = 0;
+        async Task RunAsync()
+        {
+            using var connection = await Http1Connection.OpenAsync(address, cancellationToken).ConfigureAwait(false);
+            while (Interlocked.Decrement(ref left) >= 0)
+            {
+                if (await connection.SendAsync(request, null, cancellationToken).ConfigureAwait(false) == 200)
+                {
+                    Interlocked.Increment(ref completed);
+                }
+            }
+        }
+
+        await Task.WhenAll(Enumerable.Range(0, connections).Select(_ => RunAsync())).ConfigureAwait(false);
+        return completed;
+    }
+
     /// <summary>Streams one after another; times are request to first event, and between events.</summary>
     public static async Task<(Sample First, Sample Gaps)> StreamsAsync(IPEndPoint address, byte[] request, int streams, int each, CancellationToken cancellationToken)
     {

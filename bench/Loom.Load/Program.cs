@@ -2,9 +2,11 @@ using System.Globalization;
 using Loom.Load;
 using Loom.Load.Supervision;
 
-if (args is not [("serving" or "start" or "embedded" or "processes") and var what, .. var rest])
+if (args is not [("serving" or "start" or "embedded" or "processes" or "micro" or "fleet" or "swap") and var what, .. var rest])
 {
-    Console.Error.WriteLine("usage: loom-load serving|start --loom PATH [--rounds 5] [--seconds 4] [--out FILE]");
+    Console.Error.WriteLine("usage: loom-load serving|start|fleet --loom PATH [--rounds 5] [--seconds 4] [--gateway SCRIPT] [--out FILE]");
+    Console.Error.WriteLine("       loom-load micro [--rounds 5] [--out FILE]");
+    Console.Error.WriteLine("       loom-load swap --loom PATH --adapter FOLDER --model FILE [--rounds 5] [--out FILE]");
     Console.Error.WriteLine("       loom-load embedded --adapter FOLDER --model FILE [--rounds 5] [--out FILE]");
     Console.Error.WriteLine("       loom-load processes --loom PATH --pm2 PATH [--rounds 5] [--out FILE] [--json FILE]");
     return 2;
@@ -32,6 +34,16 @@ try
         case "embedded":
             await Embedded.RunAsync(Path.GetFullPath(Option("--adapter", null)), Path.GetFullPath(Option("--model", null)), rounds, folder.FullName, report, stop.Token);
             break;
+        case "micro":
+            new Micro(rounds, report).Run();
+            break;
+        case "fleet":
+            await Fleet.RunAsync(Path.GetFullPath(Option("--loom", null)), folder.FullName, report, stop.Token);
+            break;
+        case "swap":
+            await Swap.RunAsync(
+                Path.GetFullPath(Option("--loom", null)), Path.GetFullPath(Option("--adapter", null)), Path.GetFullPath(Option("--model", null)), rounds, folder.FullName, report, stop.Token);
+            break;
         case "processes":
             Contender[] contenders =
             [
@@ -47,10 +59,11 @@ try
 
             break;
         default:
-            using (var stage = await Stage.SetAsync(Path.GetFullPath(Option("--loom", null)), folder.FullName))
+            using (var stage = await Stage.SetAsync(Path.GetFullPath(Option("--loom", null)), Option("--gateway", ""), folder.FullName))
             {
                 report.Memory("loom idle", stage.LoomProcess.Resident());
                 await new Serving(stage, rounds, TimeSpan.FromSeconds(seconds), report).RunAsync(stop.Token);
+                await new Endurance(stage, report).RunAsync(stop.Token);
             }
 
             break;

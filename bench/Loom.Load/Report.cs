@@ -57,6 +57,28 @@ internal sealed class Report
         }
     }
 
+    public void Rates(string title, string to, Dictionary<string, List<double>> rates)
+    {
+        Head(title, $"contender | per second | to {to}");
+        foreach (var (name, list) in rates)
+        {
+            Row(name, Number(Sample.Median(list), 0), Ratio(Sample.Median(list), Sample.Median(rates[to])));
+        }
+    }
+
+    /// <summary>How much each contender adds to the engine's own answer time, beside a peer.</summary>
+    public void Added(string title, string peer, Dictionary<string, List<Sample>> samples)
+    {
+        var direct = Median(samples["direct"], s => s.Quantile(0.5));
+        Head(title, $"contender | p50 ms | added p50 ms | added, to {peer} | completed");
+        var added = Median(samples[peer], s => s.Quantile(0.5)) - direct;
+        foreach (var (name, list) in samples)
+        {
+            var p50 = Median(list, s => s.Quantile(0.5));
+            Row(name, Number(p50, 3), Number(p50 - direct, 3), Ratio(p50 - direct, added), Completed(list));
+        }
+    }
+
     public void Cancel(string phase, Sample sample) =>
         Line($"- disconnect to idle slot, {phase}: p50 {Number(sample.Quantile(0.5), 1)} ms, p99 {Number(sample.Quantile(0.99), 1)} ms (limit 200), {sample.Completed} of {sample.Sent}");
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using System.Text;
 
 namespace Loom.Load;
 
@@ -16,14 +17,16 @@ internal sealed class Serving(Stage stage, int rounds, TimeSpan length, Report r
         await PacedStreamsAsync(cancellationToken).ConfigureAwait(false);
         await UnpacedStreamsAsync(cancellationToken).ConfigureAwait(false);
         await CancelAsync(cancellationToken).ConfigureAwait(false);
+        await CancelQueuedAsync(cancellationToken).ConfigureAwait(false);
+        await GatewayAsync(cancellationToken).ConfigureAwait(false);
         report.Memory("loom after all of this", stage.LoomProcess.Resident());
     }
 
-    private static byte[] Chat(string model, int promptBytes, int tokens, bool stream)
+    public static byte[] Chat(string model, int promptBytes, int tokens, bool stream, params string[] headers)
     {
         var words = string.Concat(Enumerable.Repeat("weave ", (promptBytes / 6) + 1))[..promptBytes];
         var body = $$"""{"model":"{{model}}","messages":[{"role":"user","content":"{{words}}"}],"max_tokens":{{tokens}},"stream":{{(stream ? "true" : "false")}}}""";
-        return Http1Connection.Request("POST", "/v1/chat/completions", body, s_auth);
+        return Http1Connection.Request("POST", "/v1/chat/completions", body, [s_auth, .. headers]);
     }
 
     private async Task RequestsAsync(string title, int bytes, int connections, CancellationToken cancellationToken)
@@ -76,6 +79,70 @@ internal sealed class Serving(Stage stage, int rounds, TimeSpan length, Report r
             }
 
             report.Cancel(phase, new Sample(times.Count, times.Count, 1, times));
+        }
+    }
+
+    // A waiting request has no slot; what is measured is how long its place in the queue outlives its client.
+    private async Task CancelQueuedAsync(CancellationToken cancellationToken)
+    {
+        var request = Chat("narrow", 100, 10, stream: true);
+        using var holder = await Http1Connection.OpenAsync(stage.Contenders["loom"], cancellationToken).ConfigureAwait(false);
+        var held = holder.SendAsync(request, null, cancellationToken).AsTask();
+        using var metrics = await Http1Connection.OpenAsync(stage.Contenders["loom"], cancellationToken).ConfigureAwait(false);
+        await Task.Delay(200, cancellationToken).ConfigureAwait(false);
+        var times = new List<double>();
+        for (var i = 0; i < 50; i++)
+        {
+            var waiting = await Http1Connection.OpenAsync(stage.Contenders["loom"], cancellationToken).ConfigureAwait(false);
+            var pending = waiting.SendAsync(request, null, cancellationToken).AsTask();
+            await DepthAsync(metrics, 1, cancellationToken).ConfigureAwait(false);
+            var start = Stopwatch.GetTimestamp();
+            waiting.Dispose();
+            await DepthAsync(metrics, 0, cancellationToken).ConfigureAwait(false);
+            times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            await ((Task)pending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        holder.Dispose();
+        await ((Task)held).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        report.Cancel("queued (place given up)", new Sample(times.Count, times.Count, 1, times));
+    }
+
+    private static async Task DepthAsync(Http1Connection metrics, int depth, CancellationToken cancellationToken)
+    {
+        var request = Http1Connection.Request("GET", "/metrics", "", s_auth);
+        var wanted = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"orchd_queue_depth{{class=\"interactive\"}} {depth}\n"));
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            using var text = new MemoryStream();
+            await metrics.SendAsync(request, data => text.Write(data.Span), cancellationToken).ConfigureAwait(false);
+            if (text.GetBuffer().AsSpan(0, (int)text.Length).IndexOf(wanted) >= 0)
+            {
+                return;
+            }
+
+            if (clock.Elapsed > TimeSpan.FromSeconds(10))
+            {
+                throw new TimeoutException($"the queue's depth was not {depth} within 10 s");
+            }
+        }
+    }
+
+    private async Task GatewayAsync(CancellationToken cancellationToken)
+    {
+        if (stage.Gateway is not { } gateway)
+        {
+            report.Line("- the Node AI gateway could not be installed; its row is missing");
+            return;
+        }
+
+        var contenders = new Dictionary<string, IPEndPoint>(StringComparer.Ordinal) { ["direct"] = stage.Engine, ["loom"] = stage.Contenders["loom"], ["portkey"] = gateway };
+        var request = Chat("mock", 900, 1, stream: false, "x-portkey-provider: openai", $"x-portkey-custom-host: http://{stage.Engine}/v1");
+        foreach (var connections in new[] { 1, 16 })
+        {
+            var samples = await InterleaveAsync(contenders, address => Loads.RequestsAsync(address, request, connections, length, cancellationToken)).ConfigureAwait(false);
+            report.Added($"Beside a Node AI gateway, 1 KB request, {connections} connection{(connections == 1 ? "" : "s")}", "portkey", samples);
         }
     }
 

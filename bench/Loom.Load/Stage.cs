@@ -34,11 +34,17 @@ internal sealed class Stage : IDisposable
     /// <summary>Address of the paced engine through each contender.</summary>
     public Dictionary<string, IPEndPoint> Paced { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>A Node AI gateway; null when it is not installed.</summary>
+    public IPEndPoint? Gateway { get; private set; }
+
     public Child LoomProcess { get; private set; } = null!;
 
     public int LoomMetricsPort { get; private set; }
 
-    public static async Task<Stage> SetAsync(string loom, string folder)
+    /// <param name="loom">Path of the program.</param>
+    /// <param name="gateway">Script of the Node AI gateway; empty = without it.</param>
+    /// <param name="folder">Scratch folder.</param>
+    public static async Task<Stage> SetAsync(string loom, string gateway, string folder)
     {
         var stage = new Stage(loom, folder);
         try
@@ -52,6 +58,7 @@ internal sealed class Stage : IDisposable
             await stage.NginxAsync().ConfigureAwait(false);
             await stage.HaproxyAsync().ConfigureAwait(false);
             await stage.LoomAsync().ConfigureAwait(false);
+            await stage.GatewayAsync(gateway).ConfigureAwait(false);
             return stage;
         }
         catch
@@ -145,6 +152,13 @@ internal sealed class Stage : IDisposable
             [llm.stall]
             base_url = "http://{StallEngine}/v1"
             model = "stall"
+            [serving.engines.hang]
+            kind = "openai"
+            provider = "hang"
+            [serving.pools.narrow]
+            engine = "hang"
+            models = ["narrow"]
+            slots = 1
             [serving.engines.fast]
             kind = "openai"
             provider = "fast"
@@ -160,10 +174,24 @@ internal sealed class Stage : IDisposable
             Folder,
             ("ORCHESTRATORD_BIND_ADDR", $"127.0.0.1:{port}"),
             ("PROMETHEUS_METRICS_PORT", $"{LoomMetricsPort}"),
+            ("POOL_MANAGERD_BIND_ADDR", "127.0.0.1:0"),
+            ("ORCHD_ADMISSION_CAPACITY", "10000"),
             ("LLORCH_API_TOKEN", Token));
         await AddAsync(LoomProcess, port).ConfigureAwait(false);
         Contenders["loom"] = At(port);
         Paced["loom"] = At(port);
+    }
+
+    private async Task GatewayAsync(string script)
+    {
+        if (script.Length == 0)
+        {
+            return;
+        }
+
+        var port = Child.FreePort();
+        await AddAsync(Child.Start("node", $"{script} --headless --port={port}", Folder), port).ConfigureAwait(false);
+        Gateway = At(port);
     }
 
     private async Task AddAsync(Child child, int port)

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using Loom.Cli.Binaries;
 using Loom.Cli.Composition;
 using Loom.Cli.Config;
+using Loom.Cli.Pools;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 
@@ -41,7 +42,7 @@ internal static class CommandLine
             return Tell(new CliError(ExitCode.Usage, "USAGE", $"there is no option {Loom.Core.Settings.Redaction.Plain(stray)} here.", $"{string.Join(' ', CommandPath(parse))} --help"), parse);
         }
 
-        signals.VerbOwnsStop = parse.CommandResult.Command.Name is "up" or "run";
+        signals.VerbOwnsStop = parse.CommandResult.Command.Name is "up" or "run" or "queen-rbee" or "pool-managerd";
 
         // System.CommandLine ends the process two seconds after Ctrl-C; an ordered stop may take longer.
         var exit = await parse.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = true }, signals.Stop).ConfigureAwait(false);
@@ -72,8 +73,11 @@ internal static class CommandLine
         SteerVerb.Restart(),
         WaitVerb.Create(),
         ChatVerb.Create(),
+        QueenRbeeVerb.Create(signals),
         DoctorVerb.Create(),
         ModelVerb.Create(),
+        PoolsVerb.Create(),
+        EngineProvisionerVerb.Create(),
         BinariesVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),
         SystemdVerb.Create(),

@@ -1,7 +1,11 @@
+using System.Collections.Immutable;
+using System.Globalization;
 using Loom.Control.Admission;
 using Loom.Control.Api;
 using Loom.Control.Gateway;
 using Loom.Control.Nodes;
+using Loom.Control.Sessions;
+using Loom.Control.Tasks;
 using Loom.Core.Settings;
 using Loom.Core.Web;
 
@@ -21,6 +25,9 @@ public sealed record ControlOptions
 
     /// <summary>The registry of nodes.</summary>
     public NodesOptions Nodes { get; init; } = new();
+
+    /// <summary>Tasks, sessions and what is kept on disk.</summary>
+    public TaskOptions Tasks { get; init; } = new();
 
     /// <summary>How long requests may finish at shutdown, default 30 s (<c>serving.drain_deadline_ms</c>).</summary>
     public TimeSpan DrainDeadline { get; init; } = TimeSpan.FromSeconds(30);
@@ -65,10 +72,31 @@ public sealed record ControlOptions
             Forget = TimeSpan.FromSeconds(settings.Get(ControlSettings.NodeForget)),
             DrainDeadline = Ms(settings, SharedSettings.DrainDeadline),
         },
+        Tasks = new TaskOptions
+        {
+            Durable = settings.Get(ControlSettings.TasksDurable),
+            Retention = TimeSpan.FromSeconds(settings.Get(ControlSettings.TasksRetention)),
+            StateFolder = Path.Combine(settings.ProjectFolder, ".loom", "state"),
+            Prices = PricesOf(settings),
+        },
         DrainDeadline = Ms(settings, SharedSettings.DrainDeadline),
     };
 
     private static TimeSpan Ms(SettingsSnapshot settings, Setting<long> setting) => TimeSpan.FromMilliseconds(settings.Get(setting));
+
+    // A free table is the provider's own; these two of its names are ours.
+    private static ImmutableDictionary<string, Price> PricesOf(SettingsSnapshot settings)
+    {
+        double Rate(string provider, string name) =>
+            settings.Names("llm.*.extra", provider).Contains(name)
+            && double.TryParse(settings.Get(ProviderSettings.Extra, provider, name).Json, NumberStyles.Float, CultureInfo.InvariantCulture, out var rate) && rate >= 0
+                ? rate
+                : 0;
+        return settings.Names("llm")
+            .Select(name => (Pool: $"llm-{name}", Price: new Price(Rate(name, "prompt_rate"), Rate(name, "completion_rate"))))
+            .Where(p => p.Price != new Price(0, 0))
+            .ToImmutableDictionary(p => p.Pool, p => p.Price, StringComparer.Ordinal);
+    }
 
     private static ClientKey KeyOf(SettingsSnapshot settings, string name)
     {

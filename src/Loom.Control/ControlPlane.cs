@@ -33,6 +33,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly NodeLinks _links;
     private readonly SlotSettler _settler;
     private readonly SwapCarrier _swaps;
+    private readonly ManagementPart _management;
     private readonly HealthRoutes _health;
     private readonly ApiApplication _application;
     private readonly WebServer _api;
@@ -47,9 +48,10 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <param name="loggers">Where to log.</param>
     /// <param name="credentials">Secrets of remote providers; null = none.</param>
     /// <param name="faults">What has failed for good in the rest of the process, one sentence each; asked at each look at the health. Null = nothing ever.</param>
+    /// <param name="nodeMetrics">Metrics of the node in the same process, shown on the same page; null = there is none.</param>
     public ControlPlane(
         ControlOptions options, INodeLink? nodes, TimeProvider time, Random random, ILoggerFactory loggers, IUpstreamCredentials? credentials = null,
-        Func<IReadOnlyList<string>>? faults = null)
+        Func<IReadOnlyList<string>>? faults = null, IMetricsPage? nodeMetrics = null)
     {
         _options = options;
         _time = time;
@@ -57,7 +59,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         Metrics = new PrometheusExporter(meter => ReferenceEquals(meter, _meter));
         _metrics = new ControlMetrics(_meter);
         _desk = new AdmissionDesk(options.Admission, PlacementStrategies.Create(options.Admission.Strategy, random), time, random);
-        _upstream = new UpstreamClient(options.Gateway.ConnectTimeout);
+        _upstream = new UpstreamClient(options.Gateway.ConnectTimeout, direct: options.Nodes.Registers);
         Replicas.Changed += _desk.Apply;
         Replicas.Heard += _desk.Heard;
         _metrics.Observe(_desk, Replicas);
@@ -70,10 +72,13 @@ public sealed partial class ControlPlane : IAsyncDisposable
             options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), _links, new NoSessions(), requests, _settler,
             _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api.Gate, time, _log);
-        _health = new HealthRoutes(Replicas, _desk, faults ?? (static () => []));
+        _management = new ManagementPart(options.Tasks, services, _log);
+        _health = new HealthRoutes(Replicas, _desk, () => [.. faults?.Invoke() ?? [], .. _management.Faults]);
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
-        var metricsRoute = MetricsRoute.Of(Metrics);
-        var others = new RouteTable([.. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _health.Routes, .. meta.Routes, .. new ExplainRoutes(requests, _desk.StrategyName).Routes, metricsRoute]);
+        var metricsRoute = nodeMetrics is null ? MetricsRoute.Of(Metrics) : MetricsRoute.Of(Metrics, nodeMetrics);
+        var explain = new ExplainRoutes(requests, _desk.StrategyName);
+        var others = new RouteTable(
+            [.. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _management.Routes, .. explain.Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
         var router = new ApiRouter(new RouteServer(others, gatekeeper, _log), gatekeeper, _log);
         _application = new ApiApplication(router, services);
         var serverLoggers = new ServerLoggers(loggers);
@@ -123,6 +128,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     public async Task StartAsync(CancellationToken cancel)
     {
         Nodes.Start();
+        _management.Start();
         await OpenAsync(_api, _application, "serving.bind", cancel).ConfigureAwait(false);
         if (_metricsServer is not null)
         {
@@ -141,9 +147,12 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         _health.Stopping = true;
         _desk.Close();
+        _management.Close();
         await DrainAsync(drain, hurry).ConfigureAwait(false);
         _desk.DismissWaiting();
+        _management.Shutdown();
         _application.Shutdown();
+        await _management.DisposeAsync().ConfigureAwait(false);
         using var lastWords = new CancellationTokenSource(s_lastWords, _time);
         await _api.StopAsync(lastWords.Token).ConfigureAwait(false);
         if (_metricsServer is not null)
@@ -179,7 +188,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         var until = _time.GetTimestamp() + (long)(drain.TotalSeconds * _time.TimestampFrequency);
         using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(20), _time);
-        while (_application.Running > 0 && _time.GetTimestamp() < until && !hurry.IsCancellationRequested)
+        while (_application.Running + _management.Running > 0 && _time.GetTimestamp() < until && !hurry.IsCancellationRequested)
         {
             await tick.WaitForNextTickAsync(CancellationToken.None).ConfigureAwait(false);
         }

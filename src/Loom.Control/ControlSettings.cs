@@ -72,10 +72,15 @@ public static class ControlSettings
     public static readonly Setting<long> BatchMaxWait = Setting.Int("serving.admission.batch_max_wait_secs",
         "A batch task older than this competes as interactive; 0 = never.", "300", min: "0", max: "86400", unit: "s", variables: ["ORCHD_BATCH_MAX_WAIT_SECS"]);
 
+    public static readonly Setting<bool> TasksDurable = Setting.Bool("serving.tasks_durable", "Answer 202 only once the journal record is on disk.", "true");
+
+    public static readonly Setting<long> TasksRetention = Setting.Int("serving.tasks_retention_secs", "Events of a task kept after its end.", "600", min: "0",
+        max: "86400", unit: "s");
+
     /// <summary>Every row of this room.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
         Bind, CloudProfile, NodeTimeout, StaleCheck, NodeForget, KeySha256, KeyScopes, Strategy, Capacity, Policy, AllowedHosts, AllowedOrigins, MaxBodyBytes,
-        QueueTimeout, FirstTokenTimeout, StreamIdleTimeout, ClientStallTimeout, SseKeepAlive, SseEarlyHeaders, DispatchAttempts, BatchMaxWait,
+        QueueTimeout, FirstTokenTimeout, StreamIdleTimeout, ClientStallTimeout, SseKeepAlive, SseEarlyHeaders, DispatchAttempts, BatchMaxWait, TasksDurable, TasksRetention,
     ];
 }

@@ -3,6 +3,7 @@ using Loom.Core.Paths;
 using Loom.Core.Settings;
 using Loom.Node.Engines;
 using Loom.Node.Plans;
+using Loom.Node.Settings;
 
 namespace Loom.Node;
 
@@ -56,6 +57,12 @@ public sealed record NodeOptions
     /// <summary>Turns every pool into kind <c>mock</c>.</summary>
     public bool MockMode { get; init; }
 
+    /// <summary>Where prepared engines are handed over.</summary>
+    public HandoffOptions Handoff { get; init; } = new();
+
+    /// <summary>How GPUs are found.</summary>
+    public GpuOptions Gpus { get; init; } = new();
+
     /// <summary>Time an engine has between TERM and KILL. Default 5 s.</summary>
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(5);
 
@@ -74,6 +81,41 @@ public sealed record NodeOptions
     /// <summary>Providers by name.</summary>
     public ImmutableDictionary<string, ProviderPlan> Providers { get; init; } = ImmutableDictionary<string, ProviderPlan>.Empty;
 
-    /// <summary>Reads the options out of settings that were judged (<see cref="Settings.NodeRules"/> among the rules) and found without error.</summary>
+    /// <summary>Reads the options out of settings that were judged (<see cref="NodeRules"/> among the rules) and found without error.</summary>
     public static NodeOptions From(SettingsSnapshot settings, NodeSurroundings surroundings) => NodeOptionsReader.Read(settings, surroundings);
+}
+
+/// <summary>The folder in which prepared engines are handed to the agent.</summary>
+public sealed record HandoffOptions
+{
+    /// <summary>Absolute folder the agent watches; empty = none is watched.</summary>
+    public string Folder { get; init; } = "";
+
+    /// <summary>Absolute folder the provisioner writes to; the loader sees to it that it is the agent's.</summary>
+    public string WriteFolder { get; init; } = "";
+
+    /// <summary>Pause between scans. Default 1 s.</summary>
+    public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Delete a file once its engine has answered.</summary>
+    public bool AutoDelete { get; init; } = true;
+}
+
+/// <summary>How GPUs are found, and which one engines use by default.</summary>
+public sealed record GpuOptions
+{
+    /// <summary>Pause between scans. Default 10 s.</summary>
+    public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Which source is asked.</summary>
+    public GpuSourceChoice Source { get; init; }
+
+    /// <summary>How many GPUs are invented; 0 = nobody asked for any.</summary>
+    public int MockCount { get; init; }
+
+    /// <summary>The provisioner's mask.</summary>
+    public ImmutableArray<string> Mask { get; init; } = ["0"];
+
+    /// <summary>The mask was written down, so what it names must be there.</summary>
+    public bool MaskIsGiven { get; init; }
 }

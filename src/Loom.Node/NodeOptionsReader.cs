@@ -40,9 +40,40 @@ internal static class NodeOptionsReader
             Grace = settings.Get(SharedSettings.GraceEngines),
             DrainDeadline = TimeSpan.FromMilliseconds(settings.Get(SharedSettings.DrainDeadline)),
             MockMode = mock,
+            Handoff = Handoff(settings),
+            Gpus = Gpus(settings, mock),
             Models = settings.Names("models").ToImmutableDictionary(id => id, id => Model(settings, id), StringComparer.Ordinal),
             Providers = providers,
             Pools = [.. Pools(settings, providers).Select(p => mock ? Mocked(p) : p)],
+        };
+    }
+
+    // In HOME one watcher serves both parts: the shorter pause wins.
+    private static HandoffOptions Handoff(SettingsSnapshot settings)
+    {
+        var (agent, control) = (settings.Get(HandoffSettings.Interval), settings.Get(HandoffSettings.ControlInterval));
+        var (folder, controlFolder) = (settings.Get(HandoffSettings.Folder), settings.Get(HandoffSettings.ControlFolder));
+        return new HandoffOptions
+        {
+            // The loader made them one; where this is a node alone, the control plane's folder is that of another machine.
+            Folder = settings.SourceOf(HandoffSettings.Folder).IsGiven ? folder : settings.Profile == SettingsProfile.Home ? controlFolder : folder,
+            WriteFolder = settings.Get(HandoffSettings.ProvisionerFolder),
+            Interval = TimeSpan.FromMilliseconds(settings.Profile == SettingsProfile.Home ? Math.Min(agent, control) : agent),
+            AutoDelete = settings.Get(HandoffSettings.AutoDelete),
+        };
+    }
+
+    private static GpuOptions Gpus(SettingsSnapshot settings, bool mock)
+    {
+        var source = settings.Get(HandoffSettings.GpuSource);
+        var asked = mock || source == GpuSourceChoice.Mock || settings.SourceOf(HandoffSettings.MockGpuCount).IsGiven;
+        return new GpuOptions
+        {
+            Interval = TimeSpan.FromMilliseconds(settings.Get(HandoffSettings.GpuInterval)),
+            Source = mock ? GpuSourceChoice.Mock : source,
+            MockCount = asked ? (int)settings.Get(HandoffSettings.MockGpuCount) : 0,
+            Mask = settings.Get(NodeSettings.GpuMask),
+            MaskIsGiven = settings.SourceOf(NodeSettings.GpuMask).IsGiven,
         };
     }
 
@@ -85,6 +116,7 @@ internal static class NodeOptionsReader
             GpuLayers = (int?)settings.GetOrNull(PoolSettings.GpuLayers, id),
             Deterministic = settings.Get(PoolSettings.Deterministic, id),
             DeviceMask = settings.Get(PoolSettings.DeviceMask, id),
+            DeviceMaskIsGiven = settings.SourceOf(PoolSettings.DeviceMask, id).IsGiven,
             Preload = settings.Get(PoolSettings.Preload, id),
             SwapSet = IsDefault(settings, PoolSettings.Swap, id) ? null : settings.Get(PoolSettings.Swap, id),
             IdleTtl = TimeSpan.FromSeconds(settings.Get(PoolSettings.IdleTtl, id)),

@@ -21,8 +21,10 @@ public static class ReplicaView
             EngineKind = pool.Engine.Kind,
             EngineVersion = facts?.Version ?? run?.Prepared.Version,
             Model = model?.Id ?? pool.ModelIds[0],
-            Models = pool.ModelIds,
+            Models = pool.OfferedIds,
             Aliases = pool.Aliases,
+            Swap = pool.Swap,
+            MinResidencySecs = (int)pool.MinResidency.TotalSeconds,
             Url = run is { Port: > 0 } ? EngineEffects.Root(run) + "v1" : null,
             SlotsTotal = pool.EffectiveSlots,
             Ctx = facts?.Ctx ?? pool.Ctx,
@@ -50,6 +52,7 @@ public static class ReplicaView
                 _ => null,
             },
             Mock = pool.Engine.Kind == EngineKinds.Mock || facts is { Mock: true },
+            DeviceMask = pool.DeviceMask,
         };
     }
 

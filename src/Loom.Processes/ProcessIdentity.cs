@@ -15,4 +15,7 @@ public static class ProcessIdentities
 
     /// <summary>The process that has this pid now; null when there is none.</summary>
     public static ProcessIdentity? Of(int pid) => Table.ProcessTable.ReadEntry(pid)?.Identity;
+
+    /// <summary>The session of the process that has this pid now; null when there is none. Whatever a child starts stays in the session of that child.</summary>
+    public static int? SessionOf(int pid) => Table.ProcessTable.ReadEntry(pid)?.Session;
 }

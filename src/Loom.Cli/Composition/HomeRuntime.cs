@@ -1,8 +1,10 @@
 using Loom.Agents.Orchestration;
 using Loom.Agents.Project;
 using Loom.Agents.Reload;
+using Loom.Cli.Verbs;
 using Loom.Control;
 using Loom.Core.Loops;
+using Loom.Core.Web;
 using Loom.Node.Provisioning;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;
@@ -111,8 +113,8 @@ internal sealed class HomeRuntime : IAsyncDisposable
             {
                 agents.PoolChanged(
                     pool.Key,
-                    started: pool.Any(r => r.State is not (ReplicaState.Provisioning or ReplicaState.Failed or ReplicaState.Stopped)),
-                    ready: pool.Any(r => r.State == ReplicaState.Ready),
+                    started: pool.Any(r => r.State is not (ReplicaState.Provisioning or ReplicaState.Failed or ReplicaState.Stopped) || UpScreen.RestsOnDemand(r)),
+                    ready: pool.Any(r => r.State == ReplicaState.Ready || UpScreen.RestsOnDemand(r)),
                     failed: pool.All(r => r.State == ReplicaState.Failed));
             }
         }

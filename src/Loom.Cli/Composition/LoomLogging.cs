@@ -39,6 +39,9 @@ internal sealed class LoomLogging : ILoggerProvider
         _watchFrom = watchFrom;
     }
 
+    /// <summary>Where the lines of the file go, too: stderr of a service, whose manager keeps it. Null = nowhere.</summary>
+    public TextWriter? Stream { get; init; }
+
     /// <summary>Where lines go besides, secrets masked; null = nowhere. Set once there is one, which needs a log itself.</summary>
     public OtlpExport? Export { get; set; }
 
@@ -129,6 +132,7 @@ internal sealed class LoomLogging : ILoggerProvider
                 if (logLevel >= lowest)
                 {
                     owner._file?.Write(line);
+                    owner.Stream?.WriteLine(line);
                 }
 
                 if (logLevel >= lowest)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Core.Gpus;
 using Loom.Node.Engines;
 using Loom.Node.Provisioning;
 using Loom.Processes;
@@ -21,7 +22,7 @@ internal static class ToolChecks
         {
             var node = await VersionAsync(supervisor, "node", environment, cancellationToken).ConfigureAwait(false);
             var npm = ToolPath.Find("npm", environment);
-            var (nodes, numactl, _) = MachineProbe.Launch(environment);
+            var (nodes, numactl, _) = MachineProbe.Launch(environment, FixedGpus.None);
             return
             [
                 Node(node),

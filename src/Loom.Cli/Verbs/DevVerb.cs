@@ -31,7 +31,7 @@ public static class DevVerb
             mock.Options.Add(option);
         }
 
-        return new Command("dev", "Doubles for development and tests") { mock };
+        return new Command("dev", "Doubles for development and tests") { mock, MockNodesVerb.Create() };
     }
 
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, Action crash, CancellationToken cancellationToken)

@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
+using Loom.Agents.Settings;
+using Loom.Cli.Composition;
 using Loom.Cli.Config;
 using Loom.Cli.Doctor;
 using Loom.Cli.Terminal;
@@ -27,6 +29,13 @@ internal static class DoctorVerb
             [("serving.bind", settings.Get(ControlSettings.Bind).Port), ("telemetry.metrics_port", (int)settings.Get(SharedSettings.MetricsPort))]));
         checks.Add(ProjectChecks.Folder("engine cache", settings.Get(NodeSettings.CacheDir)));
         checks.Add(ProjectChecks.Folder("models", settings.Get(NodeSettings.ModelsDir)));
+        if (errors == 0)
+        {
+            var node = HomePlanner.Node(settings, context, RuntimeOptions.From(settings), allowUnverified: false);
+            checks.AddRange(await GpuChecks.RunAsync(node, context.Time, cancellationToken).ConfigureAwait(false));
+            checks.Add(HandoffChecks.Run(node.Handoff.Folder));
+        }
+
         var ok = checks.All(c => c.Status != CheckStatus.Fail);
         if (context.Terminal.Json)
         {

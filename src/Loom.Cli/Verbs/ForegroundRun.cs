@@ -7,9 +7,9 @@ using Loom.Cli.Composition;
 using Loom.Cli.Logs;
 using Loom.Cli.Systemd;
 using Loom.Cli.Terminal;
-using Loom.Control;
+using Loom.Core.Web;
+using Loom.Node.Inventory;
 using Loom.Processes;
-using Loom.Processes.Probes;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;
 
@@ -109,11 +109,13 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
         {
             throw new CliError(ExitCode.TimedOut, "START_TIMEOUT", $"the API was not open within {plan.Runtime.StartupTimeout.TotalSeconds:0} s (runtime.startup_timeout)", "loom logs loom");
         }
+        catch (GpuMaskException e)
+        {
+            throw new CliError(ExitCode.Usage, "CONFIGURATION", e.Message, "name one of them, or none for the CPU; loom doctor shows them");
+        }
         catch (PortTakenException e)
         {
-            var holder = PortHolder.Find(e.EndPoint.Port);
-            var message = holder is null ? e.Message : $"port {e.EndPoint.Port} ({NamesOf(e.Setting)}) is in use by {holder}";
-            throw new CliError(ExitCode.Usage, "PORT_TAKEN", message, $"end that program, or choose another address: {PortRemedy.For(e.Setting, e.EndPoint)}");
+            throw PortRemedy.Error(e, "up");
         }
     }
 
@@ -136,7 +138,7 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
             }
 
             var replicas = runtime.Serving is { } serving ? await serving.SettledAsync(r => UpScreen.Show(board, r), stop).ConfigureAwait(false) : [];
-            if (runtime.Agents.Plan.Agents.IsEmpty && runtime.Serving is not null && !replicas.Any(r => r.State == ReplicaState.Ready))
+            if (runtime.Agents.Plan.Agents.IsEmpty && runtime.Serving is not null && !replicas.Any(r => r.State == ReplicaState.Ready || UpScreen.RestsOnDemand(r)))
             {
                 board.Dispose();
                 throw UpScreen.NothingStarted(context.Terminal, run.Supervisor, replicas);
@@ -270,7 +272,4 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
         var printer = new LogPrinter(context.Terminal, new LogView(null, null, false, false));
         return run.Supervisor.FollowOutput(line => words.Post(() => printer.Print(new Logs.LogLine(line.Name, line.At, line.Text, line.IsError))));
     }
-
-    private static string NamesOf(string key) =>
-        LoomRegistry.Instance.Find(key.Split('.')) is { Variables: [var variable, ..] } ? $"{key}, {variable}" : key;
 }

@@ -15,10 +15,11 @@ internal static class UpScreen
     /// <summary>Puts the pools on the board.</summary>
     public static void Show(TaskBoard board, IEnumerable<ReplicaStatus> replicas)
     {
-        foreach (var replica in replicas.Where(r => r.State != ReplicaState.Stopped))
+        foreach (var replica in replicas.Where(r => r.State != ReplicaState.Stopped || RestsOnDemand(r)))
         {
             var (mark, text) = replica.State switch
             {
+                ReplicaState.Stopped => (TaskMark.Done, replica.LastError!),
                 ReplicaState.Ready => (TaskMark.Done, $"{replica.EngineKind}, model {replica.Model}{(replica.Mock ? ", mock" : "")}"),
                 ReplicaState.Failed => (TaskMark.Failed, replica.LastError ?? "failed"),
                 ReplicaState.Provisioning => (TaskMark.Waiting, "waits for engine and model"),
@@ -28,6 +29,9 @@ internal static class UpScreen
             board.Set($"pool {replica.Id.PoolId}/{replica.Id.ReplicaName}", mark, text, replica.LoadPercent);
         }
     }
+
+    /// <summary>Whether a replica is stopped for good reason and starts when somebody asks for its model; not one that is about to be started.</summary>
+    public static bool RestsOnDemand(ReplicaStatus replica) => replica is { State: ReplicaState.Stopped, LastError: not null };
 
     /// <summary>Says that the project is ready, and where.</summary>
     public static void Announce(Terminal.Terminal terminal, RunState state, HomeRuntime runtime, IReadOnlyList<ReplicaStatus> replicas, TimeSpan took)

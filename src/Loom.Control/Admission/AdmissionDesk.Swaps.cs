@@ -2,7 +2,6 @@ using Loom.Control.Catalog;
 using Loom.Control.Placement;
 using Loom.Control.Swaps;
 using Loom.Core.Queues;
-using Loom.Core.Web;
 using Loom.Wire;
 
 namespace Loom.Control.Admission;

@@ -127,12 +127,16 @@ internal sealed class ControlMetrics : IDisposable
 
     public void TokenGap(string pool, string model, double seconds) => _tokenGap.Record(seconds, Label("pool", pool), Label("model", model));
 
+    /// <summary>Told of the tokens each answer of a pool had; null = nobody wants to know.</summary>
+    public Action<string, long>? Generated { get; set; }
+
     public void Tokens(string pool, string model, bool mock, long prompt, long cached, long completion)
     {
         var marker = mock ? "true" : "false";
         _tokensIn.Add(prompt, Label("pool", pool), Label("model", model), Label("mock", marker));
         _tokensCached.Add(cached, Label("pool", pool), Label("model", model), Label("mock", marker));
         _tokensOut.Add(completion, Label("pool", pool), Label("model", model), Label("mock", marker));
+        Generated?.Invoke(pool, completion);
     }
 
     public void Dispose() => _meter.Dispose();

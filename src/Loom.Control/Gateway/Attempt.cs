@@ -297,12 +297,10 @@ internal sealed partial class Attempt
             }
         }
 
-        if (Replica.IsRemote)
+        // What opens a provider, or the agent of a node.
+        foreach (var (name, value) in _services.Credentials.HeadersOf(Replica.Status.Id.PoolId))
         {
-            foreach (var (name, value) in _services.Credentials.HeadersOf(Replica.Status.Id.PoolId))
-            {
-                headers.TryAddWithoutValidation(name, value);
-            }
+            headers.TryAddWithoutValidation(name, value);
         }
     }
 

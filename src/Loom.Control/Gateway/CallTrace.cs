@@ -16,6 +16,7 @@ internal sealed class CallTrace
     public const string SourceName = "Loom.Control";
 
     private static readonly ActivitySource s_source = new(SourceName);
+    private static readonly string[] s_names = [.. Enum.GetValues<InferenceRoute>().Select(r => "POST " + r.Path)];
 
     private Activity? _request;
     private Activity? _wait;
@@ -23,10 +24,9 @@ internal sealed class CallTrace
 
     /// <summary>Begins the span of a request.</summary>
     /// <param name="headers">Its headers.</param>
-    /// <param name="name">Method and route.</param>
-    /// <param name="operation">What it asks for, by the name of the GenAI conventions.</param>
+    /// <param name="route">Its route.</param>
     /// <param name="requestId">Its id.</param>
-    public void Begin(IHeaderDictionary headers, string name, string operation, string requestId)
+    public void Begin(IHeaderDictionary headers, InferenceRoute route, string requestId)
     {
         _request = null;
         if (!s_source.HasListeners())
@@ -35,8 +35,8 @@ internal sealed class CallTrace
         }
 
         ActivityContext.TryParse(headers.TraceParent.ToString(), headers.TraceState.ToString(), isRemote: true, out var parent);
-        _request = Start(name, ActivityKind.Server, parent);
-        _request?.SetTag("gen_ai.operation.name", operation).SetTag("loom.request_id", requestId);
+        _request = Start(s_names[(int)route], ActivityKind.Server, parent);
+        _request?.SetTag("gen_ai.operation.name", OperationOf(route)).SetTag("loom.request_id", requestId);
     }
 
     /// <summary>The model is known.</summary>
@@ -127,6 +127,16 @@ internal sealed class CallTrace
         Stop(_request);
         _request = null;
     }
+
+    // By the GenAI conventions, which have no name for the rest.
+    private static string OperationOf(InferenceRoute route) => route switch
+    {
+        InferenceRoute.Completions => "text_completion",
+        InferenceRoute.Embeddings => "embeddings",
+        InferenceRoute.Rerank => "rerank",
+        InferenceRoute.Tokenize or InferenceRoute.CountTokens => "tokenize",
+        _ => "chat",
+    };
 
     private Activity? Child(string name, ActivityKind kind) => _request is null ? null : Start(name, kind, _request.Context);
 

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace Loom.Control.Gateway;
 
-/// <summary>Secrets of remote providers. They go upstream and nowhere else.</summary>
+/// <summary>Secrets of remote providers, and of the agents of a cluster. They go upstream and nowhere else.</summary>
 public interface IUpstreamCredentials
 {
     /// <summary>The headers that open the provider behind a pool, for example <c>Authorization: Bearer ...</c>; empty when it needs none. Called for each request: no work.</summary>
@@ -14,4 +14,14 @@ public sealed class NoUpstreamCredentials : IUpstreamCredentials
 {
     /// <inheritdoc/>
     public ImmutableArray<KeyValuePair<string, string>> HeadersOf(string poolId) => [];
+}
+
+/// <summary>For the control plane of a cluster: all requests go to agents, which take the cluster's token and know the secrets of providers themselves.</summary>
+/// <param name="token">The token.</param>
+public sealed class AgentCredentials(string token) : IUpstreamCredentials
+{
+    private readonly ImmutableArray<KeyValuePair<string, string>> _headers = [new("Authorization", "Bearer " + token)];
+
+    /// <inheritdoc/>
+    public ImmutableArray<KeyValuePair<string, string>> HeadersOf(string poolId) => _headers;
 }

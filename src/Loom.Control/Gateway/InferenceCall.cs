@@ -74,7 +74,7 @@ internal sealed partial class InferenceCall : IDisposable
         _client.Reset(http);
         _attempt.Reset();
         _watch.Begin();
-        _trace.Begin(http.Request.Headers, inference.SpanName, inference.Operation, requestId);
+        _trace.Begin(http.Request.Headers, inference, requestId);
         // A stream may be as slow as its model; the client writer minds clients that do not read.
         var pace = http.Features.Get<IHttpMinResponseDataRateFeature>();
         var usualPace = pace?.MinDataRate;

@@ -14,10 +14,11 @@ internal sealed class UpstreamClient : IDisposable
     private readonly HttpMessageInvoker _remote;
 
     /// <param name="connectTimeout">Longest time until a connection is there; a request that meets it ends with <see cref="OperationCanceledException"/>.</param>
-    public UpstreamClient(TimeSpan connectTimeout)
+    /// <param name="direct">No proxy of the system on the way to a provider: in a cluster an agent stands before it.</param>
+    public UpstreamClient(TimeSpan connectTimeout, bool direct = false)
     {
         _local = new HttpMessageInvoker(Handler(proxy: false, connectTimeout));
-        _remote = new HttpMessageInvoker(Handler(proxy: true, connectTimeout));
+        _remote = new HttpMessageInvoker(Handler(proxy: !direct, connectTimeout));
     }
 
     /// <summary>Sends and waits for the headers of the answer.</summary>

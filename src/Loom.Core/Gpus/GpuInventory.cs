@@ -8,7 +8,7 @@ namespace Loom.Core.Gpus;
 /// The GPUs of this machine, looked at again and again. Lifecycle: construct, <see cref="ScanAsync"/> once before anything relies on it, <see cref="Start"/>
 /// once, dispose. The snapshot is immutable and swapped whole.
 /// </summary>
-public sealed partial class GpuInventory : IAsyncDisposable
+public sealed partial class GpuInventory : IGpuView, IAsyncDisposable
 {
     private readonly ImmutableArray<IGpuSource> _sources;
     private readonly TimeSpan _interval;

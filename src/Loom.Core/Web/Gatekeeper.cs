@@ -19,6 +19,7 @@ public sealed partial class Gatekeeper
     private readonly GateOptions _options;
     private readonly LoginLimiter _limiter;
     private readonly bool _loopback;
+    private readonly string _ownAddress;
     private readonly ILogger _log;
 
     /// <param name="options">Tokens and sources.</param>
@@ -30,6 +31,7 @@ public sealed partial class Gatekeeper
         _options = options;
         _limiter = new LoginLimiter(time);
         _loopback = IPAddress.IsLoopback(options.Address);
+        _ownAddress = options.Address.ToString();
         InferenceIsOpen = _loopback && options.Token is null && options.OpenInference;
         var known = new List<(byte[], Caller)>();
         foreach (var token in new[] { options.Token, options.RunToken }.OfType<string>())
@@ -189,6 +191,12 @@ public sealed partial class Gatekeeper
     private Problem? WrongHost(HttpRequest request)
     {
         var host = HostOf(request.Host.Value);
+        // An address is no name that somebody else could make resolve to it.
+        if (host.Equals(_ownAddress, StringComparison.Ordinal))
+        {
+            return null;
+        }
+
         foreach (var allowed in _options.AllowedHosts)
         {
             if (host.Equals(allowed, StringComparison.OrdinalIgnoreCase))

@@ -49,6 +49,50 @@ public sealed class EngineClient : IDisposable
         return Facts(health.Status == 200 ? health.Body : "", models.Status == 200 ? models.Body : "", props.Status == 200 ? props.Body : "");
     }
 
+    /// <summary>
+    /// Has the engine make one token, so that the first client does not pay for what is done on first use. Null = it did, or it is an engine without
+    /// completions (an embedder, say); else what is wrong.
+    /// </summary>
+    /// <param name="root">Address of the engine.</param>
+    /// <param name="model">Name it knows its model by.</param>
+    /// <param name="within">How long it may take.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task<string?> WarmAsync(Uri root, string model, TimeSpan within, CancellationToken cancellationToken)
+    {
+        var name = JsonEncodedText.Encode(model).Value;
+        using var deadline = new CancellationTokenSource(within, _time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            using var content = new StringContent($$"""{"model":"{{name}}","prompt":"a","max_tokens":1}""", Encoding.UTF8, "application/json");
+            using var response = await _http.PostAsync(new Uri(root, "/v1/completions"), content, both.Token).ConfigureAwait(false);
+            var body = await response.Content.ReadAsByteArrayAsync(both.Token).ConfigureAwait(false);
+            var status = (int)response.StatusCode;
+            // 4xx and 501 come from an engine that is alive and does not do this; 5xx from one that broke doing it.
+            return status is < 500 or 501
+                ? null
+                : string.Create(CultureInfo.InvariantCulture, $"its first token failed: /v1/completions answered {status}: {Start(Encoding.UTF8.GetString(body))}");
+        }
+        catch (HttpRequestException e)
+        {
+            return $"its first token failed: {e.Message}";
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"its first token did not come within {within.TotalSeconds:0} s");
+        }
+    }
+
+    /// <summary>
+    /// Whether the engine works now and how much it has done, by <c>/slots</c> and the token counters of <c>/metrics</c>; null when it offers neither.
+    /// </summary>
+    public async Task<EngineActivity?> ActivityAsync(Uri root, CancellationToken cancellationToken)
+    {
+        var slots = await GetAsync(new Uri(root, "/slots"), cancellationToken).ConfigureAwait(false);
+        var metrics = await GetAsync(new Uri(root, "/metrics"), cancellationToken).ConfigureAwait(false);
+        return EngineActivity.Read(slots.Status == 200 ? slots.Body : "", metrics.Status == 200 ? metrics.Body : "");
+    }
+
     /// <summary>The percent in a health answer; <c>progress</c> is a share from 0 to 1.</summary>
     internal static int? LoadPercent(string body)
     {
@@ -89,6 +133,7 @@ public sealed class EngineClient : IDisposable
             JsonElement? meta = model.TryGetProperty("meta", out var m) && m.ValueKind == JsonValueKind.Object ? m : null;
             facts = facts with
             {
+                Model = Text(model, "id"),
                 Created = (long?)Number(model, "created"),
                 Description = Text(model, "description") ?? (meta is { } d ? Text(d, "description") : null),
                 Ctx = (int?)(Number(model, "ctx") ?? Number(model, "max_model_len") ?? (meta is { } c ? Number(c, "n_ctx") : null)),
@@ -151,6 +196,8 @@ public sealed class EngineClient : IDisposable
             return null;
         }
     }
+
+    private static string Start(string body) => body.Length > 200 ? string.Concat(body.AsSpan(0, 200), "...") : body;
 
     private static string? Text(JsonElement json, string name) =>
         json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text ? text : null;

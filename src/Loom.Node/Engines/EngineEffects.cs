@@ -18,22 +18,34 @@ public sealed record EngineHost(ISupervisor Supervisor, IProvisioner Provisioner
     LaunchMachine Machine);
 
 /// <summary>The effects of one replica on the real world.</summary>
-public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, string replica, EngineHost host, ILogger logger) : IEngineEffects
+/// <param name="options">Folders and rules.</param>
+/// <param name="pool">The pool as this engine runs it.</param>
+/// <param name="replica"><c>r0</c>, <c>r1</c> ...</param>
+/// <param name="host">What engines share.</param>
+/// <param name="logger">Where launches are told.</param>
+/// <param name="second">The replica has another engine at the same time, whose process has the usual name.</param>
+/// <param name="prepared">What provisioning found a moment ago, for the first start; null = it is asked.</param>
+public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, string replica, EngineHost host, ILogger logger, bool second = false,
+    PreparedEngine? prepared = null) : IEngineEffects
 {
     private static readonly TimeSpan s_probeStarting = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_probeRunning = TimeSpan.FromSeconds(2);
+    private PreparedEngine? _prepared = prepared;
     private int _port;
 
-    /// <summary>Name of the process in the supervisor and stem of its log: <c>engine-POOL-REPLICA</c>.</summary>
-    public string ProcessName { get; } = $"engine-{pool.Id}-{replica}";
+    /// <summary>
+    /// Name of the process in the supervisor: <c>engine-POOL-REPLICA</c>, with <c>-b</c> for the second of a replica that has two during a reload. Names
+    /// take turns: what comes in beside a second one is a first one again.
+    /// </summary>
+    public string ProcessName { get; } = NameOf(pool.Id, replica, second);
 
     /// <summary>The replica's restart policy, which listens to its log.</summary>
     public EngineRestartPolicy Policy => options.Restart with { MemoryTroubleSince = since => EngineLog.SpeaksOfMemoryTrouble(EngineLog.Tail(LogPath), since) };
 
-    private string LogPath => Path.Combine(options.LogsDir, ProcessName + ".log");
+    private string LogPath => Path.Combine(options.LogsDir, $"engine-{pool.Id}-{replica}.log");
 
     public Task<PreparedEngine> PrepareAsync(IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
-        host.Provisioner.PrepareAsync(pool, progress, cancellationToken);
+        Interlocked.Exchange(ref _prepared, null) is { } prepared ? Task.FromResult(prepared) : host.Provisioner.PrepareAsync(pool, progress, cancellationToken);
 
     public int TakePort()
     {
@@ -84,6 +96,9 @@ public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, st
     public Task<string?> ProbeAsync(EngineRun run, CancellationToken cancellationToken) => host.Client.ProbeAsync(Health(run), cancellationToken);
 
     public string? LastWords() => EngineLog.LastWords(string.Join('\n', host.Supervisor.Tail(ProcessName, 20)));
+
+    /// <summary>Name of a replica's process in the supervisor.</summary>
+    public static string NameOf(string pool, string replica, bool second) => $"engine-{pool}-{replica}{(second ? "-b" : "")}";
 
     /// <summary>Address of an engine on this machine.</summary>
     public static Uri Root(EngineRun run) => new($"http://127.0.0.1:{run.Port}/");

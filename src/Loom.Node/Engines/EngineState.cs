@@ -15,6 +15,9 @@ public sealed record EngineFacts
 
     public string? Version { get; init; }
 
+    /// <summary>Name the engine itself gives its model.</summary>
+    public string? Model { get; init; }
+
     /// <summary>Tokens per slot.</summary>
     public int? Ctx { get; init; }
 

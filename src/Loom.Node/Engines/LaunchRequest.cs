@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Core.Gpus;
 using Loom.Node.Plans;
 
 namespace Loom.Node.Engines;
@@ -68,11 +69,11 @@ public sealed record LaunchRequest
     /// <summary>Name of the model for clients.</summary>
     public string ModelId => Prepared.Model?.Id ?? Pool.ModelIds[0];
 
-    /// <summary>Whether a GPU of this machine is used: one is there and the mask does not say <c>none</c>.</summary>
-    public bool UsesGpu => Machine.HasGpu && !Pool.DeviceMask.Contains("none", StringComparer.OrdinalIgnoreCase);
+    /// <summary>Whether a GPU of this machine is used: the mask names one that is there.</summary>
+    public bool UsesGpu => GpuMask.Length > 0;
 
-    /// <summary>The mask as engines read it: <c>0,1</c>, or empty for the CPU.</summary>
-    public string GpuMask => UsesGpu ? string.Join(',', Pool.DeviceMask) : "";
+    /// <summary>The mask as engines read it: UUIDs, or empty for the CPU.</summary>
+    public string GpuMask => Machine.Selected(Pool).Visible;
 
     /// <summary>Most tokens per slot unless a pool asks for more.</summary>
     public const int DefaultCtx = 8192;
@@ -81,8 +82,15 @@ public sealed record LaunchRequest
 /// <summary>Facts of the machine that shape a command line.</summary>
 /// <param name="NumaNodes">Memory nodes, 1 or more.</param>
 /// <param name="Numactl">Path of numactl; null = not installed.</param>
-/// <param name="HasGpu">An NVIDIA device is present.</param>
-public sealed record LaunchMachine(int NumaNodes, string? Numactl, bool HasGpu);
+/// <param name="Gpus">The GPUs.</param>
+public sealed record LaunchMachine(int NumaNodes, string? Numactl, IGpuView Gpus)
+{
+    /// <summary>A GPU is present, whoever may use it.</summary>
+    public bool HasGpu => !Gpus.Current.Devices.IsEmpty;
+
+    /// <summary>The GPUs a pool's engines use; none for kinds that know only the CPU.</summary>
+    public GpuSelection Selected(PoolPlan pool) => GpuMask.Select(pool.Engine.Kind is EngineKinds.Embedded or EngineKinds.OpenAI ? [] : pool.DeviceMask, Gpus.Current.Devices);
+}
 
 /// <summary>How an engine is run: an argument vector and what it adds to the environment.</summary>
 public sealed record EngineLaunch(ImmutableArray<string> Command, ImmutableDictionary<string, string> Environment)

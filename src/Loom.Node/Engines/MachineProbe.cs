@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Core.Gpus;
 using Loom.Node.Provisioning;
 using Loom.Node.Threads;
 
@@ -7,9 +8,12 @@ namespace Loom.Node.Engines;
 /// <summary>Facts of this machine that shape how engines are launched, read from the kernel's files.</summary>
 public static class MachineProbe
 {
-    /// <summary>Memory nodes, numactl, and whether an NVIDIA device is there.</summary>
-    public static LaunchMachine Launch(ImmutableDictionary<string, string> environment) =>
-        new(NumaNodes(), ToolPath.Find("numactl", environment), Directory.EnumerateFiles("/dev", "nvidia*").Any(IsGpu));
+    /// <summary>Memory nodes, numactl, and the GPUs as they are at each launch.</summary>
+    public static LaunchMachine Launch(ImmutableDictionary<string, string> environment, IGpuView gpus) =>
+        new(NumaNodes(), ToolPath.Find("numactl", environment), gpus);
+
+    /// <summary>Number of NVIDIA device files: a card that comes or goes changes it.</summary>
+    public static int NvidiaDevices() => Directory.EnumerateFiles("/dev", "nvidia*").Count(IsGpu);
 
     /// <summary>Memory that may be taken now without swapping, bytes; inside a cgroup limit what that leaves.</summary>
     public static long FreeMemory() => Provisioning.FreeMemory.OfThisMachine();

@@ -90,8 +90,8 @@ internal sealed class MockGeneration(MockEngineOptions options, TimeProvider tim
 
             var word = MockText.Word(key, i);
             var choice = chat
-                ? $$"""{"index":0,"delta":{{(i == 0 ? "{\"role\":\"assistant\",\"content\":" : "{\"content\":")}}{{MockWire.Quote(word)}}},"logprobs":{{Logprob(prompt, word, chat)}},"finish_reason":null}"""
-                : $$"""{"index":0,"text":{{MockWire.Quote(word)}},"logprobs":{{Logprob(prompt, word, chat)}},"finish_reason":null}""";
+                ? $$"""{"index":0,"delta":{{(i == 0 ? "{\"role\":\"assistant\",\"content\":" : "{\"content\":")}}{{MockWire.Quote(word)}}},"logprobs":{{Logprob(prompt, [word], chat)}},"finish_reason":null}"""
+                : $$"""{"index":0,"text":{{MockWire.Quote(word)}},"logprobs":{{Logprob(prompt, [word], chat)}},"finish_reason":null}""";
             Write(writer, $"data: {head},\"choices\":[{choice}]}}\n\n");
             request.TokensOut = i + 1;
             await writer.FlushAsync(gone).ConfigureAwait(false);
@@ -112,7 +112,7 @@ internal sealed class MockGeneration(MockEngineOptions options, TimeProvider tim
     private async Task CompleteAsync(HttpContext context, MockRequest request, MockPrompt prompt, int cached, MockFault fault, CancellationToken gone)
     {
         var key = MockText.Key(prompt.Text, prompt.Seed);
-        var text = new StringBuilder();
+        List<string> words = [];
         var start = time.GetTimestamp();
         for (var i = 0; i < prompt.MaxTokens; i++)
         {
@@ -122,14 +122,14 @@ internal sealed class MockGeneration(MockEngineOptions options, TimeProvider tim
                 return;
             }
 
-            text.Append(MockText.Word(key, i));
+            words.Add(MockText.Word(key, i));
             request.TokensOut = i + 1;
         }
 
         var chat = IsChat(context);
         var head = Head(context, request, chat ? "chat.completion" : "text_completion");
-        var answer = MockWire.Quote(text.ToString());
-        var logprobs = Logprob(prompt, text.ToString(), chat);
+        var answer = MockWire.Quote(string.Concat(words));
+        var logprobs = Logprob(prompt, words, chat);
         var choice = chat
             ? $$"""{"index":0,"message":{"role":"assistant","content":{{answer}}},"logprobs":{{logprobs}},"finish_reason":"length"}"""
             : $$"""{"index":0,"text":{{answer}},"logprobs":{{logprobs}},"finish_reason":"length"}""";
@@ -193,9 +193,28 @@ internal sealed class MockGeneration(MockEngineOptions options, TimeProvider tim
         CultureInfo.InvariantCulture,
         $"\"usage\":{{\"prompt_tokens\":{prompt.Words.Length},\"completion_tokens\":{tokens},\"total_tokens\":{prompt.Words.Length + tokens},\"prompt_tokens_details\":{{\"cached_tokens\":{cached}}}}},\"timings\":{{\"prompt_n\":{prompt.Words.Length - cached},\"predicted_n\":{tokens},\"cache_n\":{cached}}}");
 
-    private static string Logprob(MockPrompt prompt, string word, bool chat) => !prompt.Logprobs ? "null"
-        : chat ? $$"""{"content":[{"token":{{MockWire.Quote(word)}},"logprob":-0.5,"bytes":null,"top_logprobs":[]}]}"""
-        : $$"""{"tokens":[{{MockWire.Quote(word)}}],"token_logprobs":[-0.5],"top_logprobs":[],"text_offset":[0]}""";
+    private static string Logprob(MockPrompt prompt, List<string> words, bool chat)
+    {
+        if (!prompt.Logprobs)
+        {
+            return "null";
+        }
+
+        var quoted = words.Select(MockWire.Quote).ToList();
+        return chat
+            ? $$"""{"content":[{{string.Join(',', quoted.Select(w => $$"""{"token":{{w}},"logprob":-0.5,"bytes":null,"top_logprobs":[{"token":{{w}},"logprob":-0.5,"bytes":null}]}"""))}}]}"""
+            : $$"""{"tokens":[{{string.Join(',', quoted)}}],"token_logprobs":[{{string.Join(',', quoted.Select(_ => "-0.5"))}}],"top_logprobs":[{{string.Join(',', quoted.Select(w => $$"""{{{w}}:-0.5}"""))}}],"text_offset":[{{string.Join(',', Offsets(words))}}]}""";
+    }
+
+    private static IEnumerable<int> Offsets(List<string> words)
+    {
+        var at = 0;
+        foreach (var word in words)
+        {
+            yield return at;
+            at += word.Length;
+        }
+    }
 
     // Against the start, not from token to token, so that late timers do not add up.
     private Task PaceAsync(long start, int token, CancellationToken gone)

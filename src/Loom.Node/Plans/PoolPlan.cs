@@ -34,6 +34,9 @@ public sealed record PoolPlan
     /// <summary>GPUs of the pool: indices, UUIDs, or <c>none</c>.</summary>
     public ImmutableArray<string> DeviceMask { get; init; } = ["0"];
 
+    /// <summary>The mask was written for this pool, so what it names must be there.</summary>
+    public bool DeviceMaskIsGiven { get; init; }
+
     /// <summary>Load at start; otherwise on demand.</summary>
     public bool Preload { get; init; } = true;
 
@@ -51,6 +54,28 @@ public sealed record PoolPlan
 
     /// <summary>What clients call the models: the id of a reference is its file name without <c>.gguf</c>.</summary>
     public ImmutableArray<string> ModelIds => [.. Models.Select(Provisioning.ModelReference.IdFor)];
+
+    /// <summary>Ids of the models that can answer or be waited for once the first is loaded: all of them where models are changed on demand.</summary>
+    public ImmutableArray<string> OfferedIds => Swap || Engine.Kind == EngineKinds.OpenAI ? ModelIds : [ModelIds[0]];
+
+    /// <summary>
+    /// The plan that loads another model. One of the pool's own comes to the front; any other takes the place of the one in front, which is then no longer
+    /// the pool's.
+    /// </summary>
+    /// <param name="model">Id or reference.</param>
+    public PoolPlan Loading(string model)
+    {
+        var ids = ModelIds;
+        for (var i = 0; i < Models.Length; i++)
+        {
+            if (Models[i] == model || ids[i] == model)
+            {
+                return i == 0 ? this : this with { Models = [Models[i], .. Models.RemoveAt(i)] };
+            }
+        }
+
+        return this with { Models = Models.SetItem(0, model) };
+    }
 
     /// <summary>Slots the engine is really started with.</summary>
     public int EffectiveSlots => Deterministic ? 1 : Slots;

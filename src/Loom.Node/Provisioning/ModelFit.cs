@@ -11,7 +11,15 @@ public sealed record ModelFit(long Weights, long Context)
     /// <summary>Room for the engine itself: its program, its buffers.</summary>
     public const long EngineBytes = 512L << 20;
 
-    public long Total => Weights + Context + EngineBytes;
+    /// <summary>What the same model, context and build took when it last ran here; null = it never did.</summary>
+    public long? Measured { get; init; }
+
+    /// <summary>What counts: what was measured in place of the room for the engine. The context's memory is only taken as it fills, so less than weights and
+    /// context together is never believed.</summary>
+    public long Total => Measured is { } seen ? Math.Max(seen, Weights + Context) : Weights + Context + EngineBytes;
+
+    /// <summary>The part beside weights and context, in words.</summary>
+    public string EngineInWords => Measured is { } seen ? $"{Size(seen)} measured when it last ran here" : $"{Size(EngineBytes)} for the engine";
 
     /// <summary>The estimate for so many slots of so many tokens.</summary>
     public static ModelFit Of(GgufModel model, int ctx, int slots) => new(model.WeightBytes, model.KvBytes(ctx, slots));
@@ -19,8 +27,8 @@ public sealed record ModelFit(long Weights, long Context)
     /// <summary>Null when it fits into so much free memory, else why not and what to do.</summary>
     public string? Trouble(string model, string pool, int ctx, int slots, long freeBytes) => Total <= freeBytes
         ? null
-        : $"model '{model}' needs {Size(Total)} ({Size(Weights)} of weights, {Size(Context)} for {slots} x {ctx} tokens, {Size(EngineBytes)} for the "
-            + $"engine), {Size(freeBytes)} are free; "
+        : $"model '{model}' needs {Size(Total)} ({Size(Weights)} of weights, {Size(Context)} for {slots} x {ctx} tokens, "
+            + $"{EngineInWords}), {Size(freeBytes)} are free; "
             + $"lower ctx or slots of [serving.pools.{pool}], choose a smaller model, or free memory";
 
     private static string Size(long bytes) => ByteSize.Text(bytes);

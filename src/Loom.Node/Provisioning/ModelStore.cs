@@ -43,7 +43,9 @@ public sealed record ModelVerification(ModelListing Model, string Found, string?
 }
 
 /// <summary>The models of this machine: the catalog of the settings and the files of the models folder.</summary>
-public sealed class ModelStore(NodeOptions options, ModelFetcher fetcher)
+/// <param name="options">Catalog and folders.</param>
+/// <param name="fetcher">Fetches; null = what is there can be listed, checked and deleted, nothing can be fetched.</param>
+public sealed class ModelStore(NodeOptions options, ModelFetcher? fetcher = null)
 {
     /// <summary>Catalog entries and files, by id.</summary>
     public ImmutableArray<ModelListing> List()
@@ -60,7 +62,7 @@ public sealed class ModelStore(NodeOptions options, ModelFetcher fetcher)
     {
         if (file is null)
         {
-            return Listing((await fetcher.FetchAsync(new ModelReference.Demo { Id = DemoModel.Id }, progress, null,
+            return Listing((await Fetcher.FetchAsync(new ModelReference.Demo { Id = DemoModel.Id }, progress, null,
                 cancellationToken).ConfigureAwait(false)).Path);
         }
 
@@ -78,7 +80,7 @@ public sealed class ModelStore(NodeOptions options, ModelFetcher fetcher)
     public async Task<ModelListing> PullAsync(string reference, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken)
     {
         var parsed = ModelReference.Parse(reference, options.Models, options.WorkingDirectory, Provisioner.HubOf(options.Environment));
-        var model = await fetcher.FetchAsync(parsed, progress, null, cancellationToken).ConfigureAwait(false);
+        var model = await Fetcher.FetchAsync(parsed, progress, null, cancellationToken).ConfigureAwait(false);
         var listing = Listing(model.Path) with { Id = model.Id };
         return listing.Trouble is null ? listing : throw new ProvisionException(ProvisionExit.BadModel, $"model '{model.Id}': {listing.Trouble}");
     }
@@ -97,18 +99,25 @@ public sealed class ModelStore(NodeOptions options, ModelFetcher fetcher)
     /// <exception cref="ProvisionException">There is no such file, or it is the user's own.</exception>
     public async Task<ModelListing> RemoveAsync(string id, TimeProvider time, CancellationToken cancellationToken)
     {
-        var model = Find(id);
-        if (!model.Path!.StartsWith(options.ModelsDir.TrimEnd('/') + "/", StringComparison.Ordinal))
-        {
-            throw new ProvisionException(ProvisionExit.Configuration,
-                $"model '{id}' is your own file '{model.Path}', not one Loom fetched; delete it yourself if you mean it");
-        }
-
+        var model = Fetched(id);
         using var held = await ArtifactLock.TakeAsync(model.Path + ".lock", _ => { }, time, cancellationToken).ConfigureAwait(false);
-        File.Delete(model.Path);
-        File.Delete(ModelRecord.PathOf(model.Path));
+        File.Delete(model.Path!);
+        File.Delete(ModelRecord.PathOf(model.Path!));
         return model;
     }
+
+    /// <summary>A model Loom may delete: its file lies in the models folder, links resolved.</summary>
+    /// <exception cref="ProvisionException">There is no such file, or it is the user's own.</exception>
+    public ModelListing Fetched(string id)
+    {
+        var model = Find(id);
+        return OurFolders.Holds(options.ModelsDir, model.Path!)
+            ? model
+            : throw new ProvisionException(ProvisionExit.Configuration,
+                $"model '{id}' is your own file '{model.Path}', not one Loom fetched; delete it yourself if you mean it");
+    }
+
+    private ModelFetcher Fetcher => fetcher ?? throw new InvalidOperationException("this store was made without a way to fetch");
 
     private ModelListing Find(string id)
     {

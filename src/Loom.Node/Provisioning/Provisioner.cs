@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Loom.Core.Binaries;
 using Loom.Node.Engines;
 using Loom.Node.Gguf;
+using Loom.Node.Inventory;
 using Loom.Node.Plans;
 using Loom.Processes;
 
@@ -21,19 +22,21 @@ public sealed class Provisioner : IProvisioner, IDisposable
     private readonly ModelFetcher _models;
     private readonly LaunchMachine _machine;
     private readonly Func<long> _freeMemory;
+    private readonly MeasuredMemory _measured;
     private readonly SemaphoreSlim _engineStep = new(1, 1); // helpers share a log; replicas of one pool want the same engine
 
     /// <summary>Makes it.</summary>
     /// <param name="options">Folders and rules.</param>
     /// <param name="supervisor">Runs helpers such as npm.</param>
     /// <param name="transfer">Fetches files.</param>
-    /// <param name="machine">Whether there is a GPU.</param>
+    /// <param name="machine">The GPUs.</param>
     /// <param name="freeMemory">Memory that engines on the CPU may take now, bytes.</param>
     /// <param name="time">Clock.</param>
     public Provisioner(NodeOptions options, ISupervisor supervisor, Transfer transfer, LaunchMachine machine, Func<long> freeMemory, TimeProvider time)
     {
         _machine = machine;
         _freeMemory = freeMemory;
+        _measured = new MeasuredMemory(options.CacheDir);
         _options = options;
         _time = time;
         var oneShot = new OneShot(supervisor, options, time);
@@ -46,13 +49,9 @@ public sealed class Provisioner : IProvisioner, IDisposable
     public async Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken)
     {
         var engine = await EngineAsync(pool, progress, cancellationToken).ConfigureAwait(false);
-        if (ReferenceOf(pool) is { } reference)
-        {
-            var model = await _models.FetchAsync(reference, progress, pool.Id, cancellationToken).ConfigureAwait(false);
-            engine = engine with { Model = await FitAsync(pool, model, progress).ConfigureAwait(false) };
-        }
-
-        return engine;
+        var model = ReferenceOf(pool) is { } reference
+            ? await _models.FetchAsync(reference, progress, pool.Id, cancellationToken).ConfigureAwait(false) : null;
+        return engine with { Model = await FitAsync(pool, engine, model, progress).ConfigureAwait(false) };
     }
 
     public void Dispose() => _engineStep.Dispose();
@@ -84,28 +83,47 @@ public sealed class Provisioner : IProvisioner, IDisposable
         return new PreparedEngine { Program = node, Folder = folder, Version = EmbeddedInstaller.VersionOf(folder) };
     }
 
-    /// <summary>Reads the header, so that a broken or oversized model is told in words instead of by a crash loop.</summary>
-    private Task<PreparedModel> FitAsync(PoolPlan pool, PreparedModel model, IProgress<ProvisionProgress> progress)
+    /// <summary>Looks for the GPUs and reads the header, so that a wrong mask and a broken or oversized model are told in words instead of by a crash loop.</summary>
+    private Task<PreparedModel?> FitAsync(PoolPlan pool, PreparedEngine engine, PreparedModel? model, IProgress<ProvisionProgress> progress)
     {
-        if (pool.Engine.Kind == EngineKinds.Command && !model.Path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
+        // Engines of kind command read formats of their own.
+        var hasHeader = model is not null && (pool.Engine.Kind != EngineKinds.Command || model.Path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase));
+        var wrongMask = NodeGpus.MaskTroubles(_options with { Pools = [pool] }, _machine.Gpus.Current);
+        if (!hasHeader && wrongMask.IsEmpty)
         {
-            return Task.FromResult(model); // such engines read formats of their own
+            return Task.FromResult(model);
         }
 
         var step = new StepReporter(progress, _time, "fit", "pool_warmup", pool.Id);
         return step.RunAsync("reading the model's header", () =>
         {
-            var (header, otherParts) = Header(model);
-            var known = model with
+            if (!wrongMask.IsEmpty)
+            {
+                throw new ProvisionException(ProvisionExit.GpuMask, string.Join("; ", wrongMask));
+            }
+
+            var (header, otherParts) = Header(model!);
+            var known = model! with
             {
                 Ctx = _options.Models.GetValueOrDefault(pool.Models[0])?.Ctx ?? header.ContextLength,
                 Description = header.Description,
             };
-            var usesGpu = _machine.HasGpu && pool.Engine.Kind != EngineKinds.Embedded && !pool.DeviceMask.Contains("none", StringComparer.OrdinalIgnoreCase);
-            var ctx = pool.Ctx ?? Math.Min(known.Ctx ?? LaunchRequest.DefaultCtx, LaunchRequest.DefaultCtx);
-            var trouble = usesGpu ? null : ModelFit.Of(header with { WeightBytes = header.WeightBytes + otherParts }, ctx, pool.EffectiveSlots).Trouble(model.Id, pool.Id, ctx, pool.EffectiveSlots, _freeMemory());
-            return trouble is null ? Task.FromResult(known) : throw new ProvisionException(ProvisionExit.DoesNotFit, trouble);
+            return FitTrouble(pool, engine, known, header with { WeightBytes = header.WeightBytes + otherParts }) is { } trouble
+                ? throw new ProvisionException(ProvisionExit.DoesNotFit, trouble)
+                : Task.FromResult<PreparedModel?>(known);
         });
+    }
+
+    private string? FitTrouble(PoolPlan pool, PreparedEngine engine, PreparedModel model, GgufModel header)
+    {
+        var ctx = pool.Ctx ?? Math.Min(model.Ctx ?? LaunchRequest.DefaultCtx, LaunchRequest.DefaultCtx);
+        var slots = pool.EffectiveSlots;
+        var gpus = _machine.Selected(pool).Devices;
+        var onCpu = gpus.IsEmpty || pool.GpuLayers == 0;
+        var fit = ModelFit.Of(header, ctx, slots) with { Measured = _measured.Of(MeasuredMemory.KeyOf(pool, engine, model, !onCpu)) };
+        return onCpu
+            ? fit.Trouble(model.Id, pool.Id, ctx, slots, _freeMemory())
+            : GpuFit.Of(fit, pool.GpuLayers, header.BlockCount).Trouble(model.Id, pool.Id, ctx, slots, gpus, _freeMemory());
     }
 
     private static (GgufModel Header, long OtherParts) Header(PreparedModel model)

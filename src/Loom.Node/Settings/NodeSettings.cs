@@ -34,7 +34,7 @@ public static class NodeSettings
     /// <summary>Every row of this room.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
-        NodeId, Pools, EnginePorts, CacheDir, ModelsDir, Offline, GpuMask, MockMode, .. PoolSettings.All, .. Loom.Node.Link.LinkSettings.All,
+        NodeId, Pools, EnginePorts, CacheDir, ModelsDir, Offline, GpuMask, MockMode, .. HandoffSettings.All, .. PoolSettings.All, .. Loom.Node.Link.LinkSettings.All,
     ];
 
     private static string? ReadNodeId(string text) =>

@@ -159,6 +159,6 @@ public sealed record ReplicaStatus
     /// <summary>When it entered its state, Unix milliseconds by the node's clock.</summary>
     public long SinceMs { get; init; }
 
-    /// <summary><c>config</c>, or <c>handoff</c> for an ad-hoc pool of an engine somebody else runs.</summary>
+    /// <summary><c>config</c>, or <c>handoff</c> for an engine somebody else runs, be its pool configured or made for it.</summary>
     public string Source { get; init; } = "config";
 }

@@ -49,9 +49,9 @@ public sealed class EngineKindTests
     public void Command_Placeholders_AreFilledIn()
     {
         var pool = Fixtures.Pool(EngineKinds.Command);
-        pool = pool with { DeviceMask = ["0", "1"], Engine = pool.Engine with { Command = ["serve", "--port={port}", "{model}", "{slots}/{ctx}",
+        pool = pool with { DeviceMask = ["0"], Engine = pool.Engine with { Command = ["serve", "--port={port}", "{model}", "{slots}/{ctx}",
             "gpu={gpu_mask}"], Args = ["{port}"] } };
-        Line(Fixtures.Request(pool, gpu: true)).ShouldBe("serve --port=28080 /models/demo.gguf 4/2048 gpu=0,1 28080");
+        Line(Fixtures.Request(pool, gpu: true)).ShouldBe("serve --port=28080 /models/demo.gguf 4/2048 gpu=GPU-0000 28080");
     }
 
     [Fact]

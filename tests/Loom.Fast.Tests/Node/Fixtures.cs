@@ -1,3 +1,4 @@
+using Loom.Core.Gpus;
 using Loom.Node.Engines;
 using Loom.Node.Plans;
 using Loom.Processes;
@@ -11,6 +12,8 @@ internal static class Fixtures
     public static PreparedEngine Prepared { get; } = new() { Program = "/usr/bin/engine",
         Model = new PreparedModel("demo", "/models/demo.gguf", 1000) { Ctx = 2048 } };
 
+    public static GpuSnapshot OneGpu { get; } = new() { Source = GpuSources.Nvml, Devices = [new() { DeviceId = 0, Uuid = "GPU-0000", VramTotalBytes = 100, VramFreeBytes = 80 }] };
+
     public static PoolPlan Pool(string kind = EngineKinds.LlamaServer) => new() { Id = "chat", Engine = new EnginePlan { Name = "cpu", Kind = kind } };
 
     public static LaunchRequest Request(PoolPlan pool, int numaNodes = 1, string? numactl = null, bool gpu = false) => new()
@@ -20,7 +23,7 @@ internal static class Fixtures
         Port = 28080,
         Prepared = Prepared with { Folder = "/cache/embedded" },
         Threads = 3,
-        Machine = new LaunchMachine(numaNodes, numactl, gpu),
+        Machine = new LaunchMachine(numaNodes, numactl, new FixedGpus(gpu ? OneGpu : GpuSnapshot.None)),
     };
 
     public static ProcessSnapshot Process(ProcessState state, int spawns, string? reason = null, TimeSpan? backoff = null) => new()

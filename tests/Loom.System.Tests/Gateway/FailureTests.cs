@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
 using Loom.Control;
+using Loom.Core.Web;
 using Loom.Wire;
 using Shouldly;
 using Xunit;

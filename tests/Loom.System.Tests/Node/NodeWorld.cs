@@ -1,10 +1,12 @@
 using System.Collections;
 using System.Collections.Immutable;
 using Loom.Core.Binaries;
+using Loom.Core.Gpus;
 using Loom.Core.Paths;
 using Loom.Node;
 using Loom.Node.Engines;
 using Loom.Node.Plans;
+using Loom.Node.Pools;
 using Loom.Node.Provisioning;
 using Loom.Node.Threads;
 using Loom.Processes;
@@ -30,7 +32,7 @@ internal sealed class NodeWorld : IAsyncDisposable
 
     public NodeAgent Agent => _agent ?? throw new InvalidOperationException("not started");
 
-    public LaunchMachine Machine { get; } = new(1, null, false);
+    public LaunchMachine Machine { get; } = new(1, null, FixedGpus.None);
 
     public long FreeBytes { get; set; } = long.MaxValue;
 
@@ -61,8 +63,14 @@ internal sealed class NodeWorld : IAsyncDisposable
             Options = Options with { Pools = [.. pools] };
         }
 
+        Start(static _ => null);
+    }
+
+    /// <summary>Starts what the options say, with somebody who knows the requests.</summary>
+    public void Start(Func<NodeAgent, IReplicaTraffic?> traffic)
+    {
         _agent = new NodeAgent(Options, Supervisor, Provisioner, Machine, new CpuFacts(2, null), TimeProvider.System, NullLoggerFactory.Instance);
-        _agent.Start();
+        _agent.Start(traffic(_agent));
     }
 
     public Task Until(ReplicaState state, TimeSpan? limit = null) => Until(r => r.State == state, $"{state}", limit);

@@ -1,0 +1,18 @@
+namespace Loom.Cli.Composition;
+
+/// <summary>One part of a cluster that runs until it is asked to stop.</summary>
+internal interface IService : IAsyncDisposable
+{
+    /// <summary>Addresses as they are bound, by part: <c>api</c>, <c>node</c>, <c>metrics</c>.</summary>
+    IReadOnlyDictionary<string, string> Addresses { get; }
+
+    /// <summary>Fires when it can do its work no more.</summary>
+    CancellationToken Broken { get; }
+
+    /// <summary>What has failed for good; null while all is well.</summary>
+    Exception? Fault { get; }
+
+    /// <summary>Ordered stop. A second call does nothing.</summary>
+    /// <param name="hurry">Ends all patience.</param>
+    Task StopAsync(CancellationToken hurry);
+}
