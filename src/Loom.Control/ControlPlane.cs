@@ -72,7 +72,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
             options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), _links, new NoSessions(), requests, _settler,
             _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api.Gate, time, _log);
-        _management = new ManagementPart(options.Tasks, services, _log);
+        _management = new ManagementPart(options.Tasks, options.DrainDeadline, services, _log);
         _health = new HealthRoutes(Replicas, _desk, () => [.. faults?.Invoke() ?? [], .. _management.Faults]);
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
         var metricsRoute = nodeMetrics is null ? MetricsRoute.Of(Metrics) : MetricsRoute.Of(Metrics, nodeMetrics);

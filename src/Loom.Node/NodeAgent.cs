@@ -28,6 +28,7 @@ public sealed partial class NodeAgent : IAsyncDisposable
     private readonly List<BackgroundLoop> _watches = [];
     private readonly IGpuView _gpus;
     private readonly ReplicaBoard _board;
+    private readonly ModelStore? _models;
 
     /// <summary>Makes the replicas, all stopped.</summary>
     /// <param name="options">What to run.</param>
@@ -43,6 +44,7 @@ public sealed partial class NodeAgent : IAsyncDisposable
     {
         options = NodeGpus.Pin(options, machine.Gpus.Current);
         _options = options;
+        _models = provisioner.Models;
         _gpus = machine.Gpus;
         _board = new ReplicaBoard(machine.Gpus, time);
         _client = new EngineClient(time);
@@ -129,6 +131,11 @@ public sealed partial class NodeAgent : IAsyncDisposable
     /// <exception cref="OperationConflictException">The pool does something else, or is busy and the command does not wait.</exception>
     public Task<OperationStatus> RunAsync(PoolCommand command, Action<OperationStatus> progress, CancellationToken cancellationToken)
     {
+        if (ModelCommands.Handles(command))
+        {
+            return ModelCommands.RunAsync(_models, command, _options.NodeId, progress, cancellationToken);
+        }
+
         if (_pools.TryGetValue(command.PoolId, out var pool))
         {
             return PoolCommands.RunAsync(pool, command, _options.DrainDeadline, progress, cancellationToken);

@@ -230,6 +230,8 @@ internal sealed class ServingRuntime : IAsyncDisposable
     /// <summary>Shows the work of a provisioner to whoever watches the start.</summary>
     private sealed class WatchedProvisioner(IProvisioner inner, IProgress<ProvisionProgress> watcher) : IProvisioner
     {
+        public ModelStore? Models => inner.Models;
+
         public Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
             inner.PrepareAsync(pool, new Both(progress, watcher), cancellationToken);
 

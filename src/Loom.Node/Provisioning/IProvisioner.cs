@@ -9,4 +9,7 @@ public interface IProvisioner
     /// <summary>Runs the steps <c>engine:KIND</c>, <c>model:REF</c> and <c>fit</c>; what is there already costs next to nothing.</summary>
     /// <exception cref="ProvisionException">A step failed.</exception>
     Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken);
+
+    /// <summary>The models of this machine; null = this provisioner keeps none.</summary>
+    ModelStore? Models => null;
 }

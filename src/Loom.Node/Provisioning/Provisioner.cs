@@ -46,6 +46,9 @@ public sealed class Provisioner : IProvisioner, IDisposable
         _models = new ModelFetcher(options.ModelsDir, options.Offline, options.AllowUnverified, transfer, time);
     }
 
+    /// <inheritdoc/>
+    public ModelStore? Models => new(_options, _models);
+
     public async Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken)
     {
         var engine = await EngineAsync(pool, progress, cancellationToken).ConfigureAwait(false);

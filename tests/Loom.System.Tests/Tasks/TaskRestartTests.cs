@@ -5,6 +5,7 @@ using Loom.Control;
 using Loom.SystemTests.Clients;
 using Loom.SystemTests.Gateway;
 using Loom.Testing;
+using Loom.Wire;
 using Shouldly;
 using Xunit;
 
@@ -45,8 +46,9 @@ public sealed class TaskRestartTests
             await Should.ThrowAsync<Exception>(reader.ToEndAsync);
         }
 
-        await using var second = await TaskHarness.StartAsync(slots: 1, options: State);
+        await using var second = await TaskHarness.StartAsync(slots: 1, options: State, status: s => s with { State = ReplicaState.Starting });
         second.Say("after");
+        second.Gateway.Publish(s => s with { State = ReplicaState.Ready });
 
         foreach (var id in waiting)
         {
@@ -139,7 +141,7 @@ public sealed class TaskRestartTests
         var done = await PostAsync(client, first.Api, """{"task_id":"done","model_ref":"demo","prompt":"x","max_tokens":1}""");
         await UntilAsync(client, first.Api, done, t => t.GetProperty("state").GetString() == "completed");
         ids.Add(done);
-        ids.Add(await PostAsync(client, first.Api, """{"task_id":"run","model_ref":"demo","prompt":"x","max_tokens":100000}"""));
+        ids.Add(await PostAsync(client, first.Api, """{"task_id":"run","model_ref":"demo","prompt":"x","max_tokens":1500}"""));
         await UntilAsync(client, first.Api, "run", t => t.GetProperty("state").GetString() == "running" && t.GetProperty("tokens_out").GetInt32() > 0);
         for (var i = 0; i < 6; i++)
         {
@@ -180,7 +182,7 @@ public sealed class TaskRestartTests
         using var deadline = new CancellationTokenSource(TaskHarness.Deadline);
         while (true)
         {
-            var text = await client.GetStringAsync(new Uri(api, $"/v2/tasks/{id}"), deadline.Token);
+            var text = await client.GetStringAsync(new Uri(api, $"/v2/tasks/{id}"), TestContext.Current.CancellationToken);
             var task = JsonDocument.Parse(text).RootElement;
             if (condition(task))
             {
