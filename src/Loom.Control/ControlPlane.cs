@@ -7,6 +7,7 @@ using Loom.Control.Explain;
 using Loom.Control.Gateway;
 using Loom.Control.Nodes;
 using Loom.Control.Placement;
+using Loom.Control.Sessions;
 using Loom.Control.Swaps;
 using Loom.Core.Telemetry;
 using Loom.Core.Web;
@@ -69,7 +70,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _swaps = new SwapCarrier(_desk, _links, time, _log);
         var requests = new RequestLog();
         var services = new GatewayServices(
-            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), _links, new NoSessions(), requests, _settler,
+            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), _links,
+            new SessionTable(new PriceList(options.Tasks.Prices), time), requests, _settler,
             _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api.Gate, time, _log);
         _management = new ManagementPart(options.Tasks, options.DrainDeadline, services, _log);

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Loom.Control.Admission;
 using Loom.Control.Catalog;
+using Loom.Control.Sessions;
 using Loom.Core.Web;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
@@ -12,7 +13,7 @@ namespace Loom.Control.Gateway;
 
 /// <summary>What one attempt needs to know of its request.</summary>
 internal readonly record struct AttemptPlan(
-    InferenceRoute Route, string RequestId, ScannedRequest Request, ReadOnlyMemory<byte> Body, Ticket Ticket, int Number, double QueueMs, ISessionTurn? Turn);
+    InferenceRoute Route, string RequestId, ScannedRequest Request, ReadOnlyMemory<byte> Body, Ticket Ticket, int Number, double QueueMs, SessionTurn? Turn);
 
 /// <summary>
 /// Sends a request to the replica its ticket holds and forwards the answer. Before the first byte of the answer a failure asks for another replica;

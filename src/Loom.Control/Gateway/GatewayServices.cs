@@ -3,6 +3,7 @@ using Loom.Control.Api;
 using Loom.Control.Catalog;
 using Loom.Control.Explain;
 using Loom.Control.Nodes;
+using Loom.Control.Sessions;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Control.Gateway;
@@ -16,7 +17,7 @@ internal sealed record GatewayServices(
     UpstreamClient Upstream,
     IUpstreamCredentials Credentials,
     INodeLink Nodes,
-    ISessionBook Sessions,
+    SessionTable Sessions,
     RequestLog Requests,
     SlotSettler Settler,
     ControlMetrics Metrics,

@@ -72,8 +72,9 @@ internal sealed partial class InferenceCall
         }
 
         var ran = _attempts > 0;
+        var usage = ran ? Usage : default;
         var took = ran ? _services.Time.GetElapsedTime(_ticket.GrantedAt) : TimeSpan.Zero;
-        _turn.End(ran ? _ticket.Replica!.Status.Id : null, ran ? Usage : default, took);
+        _turn.Settle(ran ? _ticket.Replica!.Status.Id : null, usage.Prompt, usage.Cached, usage.Completion, took);
         _turn = null;
     }
 

@@ -1,6 +1,7 @@
 using Loom.Control.Admission;
 using Loom.Control.Catalog;
 using Loom.Control.Explain;
+using Loom.Control.Sessions;
 using Loom.Core.Web;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
@@ -30,7 +31,7 @@ internal sealed partial class InferenceCall : IDisposable
     private ModelRoute? _route;
     private Caller _caller = Caller.Anonymous;
     private RequestRecord _record = null!;
-    private ISessionTurn? _turn;
+    private SessionTurn? _turn;
     private TimeSpan? _deadline;
     private long _started;
     private bool _waitedForSlot;
@@ -195,12 +196,22 @@ internal sealed partial class InferenceCall : IDisposable
             return null;
         }
 
-        if ((CallChecks.KvHint(CallChecks.Header(_http.Request, "x-loom-kv-hint"), out var reuse) ?? _services.Sessions.Begin(session, _caller, out _turn)) is { } refused)
+        if (CallChecks.KvHint(CallChecks.Header(_http.Request, "x-loom-kv-hint"), out var reuse) is { } wrongHint)
         {
-            return refused;
+            return wrongHint;
         }
 
-        _ticket.LastReplica = reuse ? _turn?.LastReplica : null;
+        try
+        {
+            var need = SessionNeeds.Of(_body.Length, _request.MostTokens, _deadline, _route!, _services.Sessions.Prices);
+            _turn = _services.Sessions.Begin(_caller.Name, session, need);
+        }
+        catch (ProblemException e)
+        {
+            return e.Problem;
+        }
+
+        _ticket.LastReplica = reuse ? _turn.LastReplica : null;
         return null;
     }
 
@@ -251,6 +262,12 @@ internal sealed partial class InferenceCall : IDisposable
         _trace.Placed(_ticket.Replica, _services.Desk.StrategyName, _waitedForSlot);
         if (_attempts == 1)
         {
+            if (_turn?.TimeLimit is { } budget)
+            {
+                var left = _deadline - _services.Time.GetElapsedTime(_started);
+                _watch.LimitTo(left < budget ? left.Value : budget);
+            }
+
             _record.Started(QueueMs, _ticket.Predicted);
             _services.Metrics.Started(Engine, _ticket.Class, QueueMs / 1000);
             if (_ticket.Predicted is { } predicted)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Loom.Control.Catalog;
+using Loom.Control.Sessions;
 using Loom.Core.Web;
 using Microsoft.AspNetCore.Http;
 
@@ -11,7 +12,7 @@ internal static class LoomHeaders
     private static readonly string[] s_small = [.. Enumerable.Range(0, 256).Select(n => n.ToString(CultureInfo.InvariantCulture))];
 
     /// <summary>Sets pool, node, wait, attempts, mock marker and what is left of the session's budgets.</summary>
-    public static void Describe(IHeaderDictionary headers, Replica replica, double queueMs, int attempts, ISessionTurn? turn = null)
+    public static void Describe(IHeaderDictionary headers, Replica replica, double queueMs, int attempts, SessionTurn? turn = null)
     {
         headers["x-loom-pool"] = replica.Status.Id.PoolId;
         headers["x-loom-node"] = replica.Status.Id.NodeId;
@@ -22,28 +23,7 @@ internal static class LoomHeaders
             headers["x-loom-mock"] = "true";
         }
 
-        if (turn is not null)
-        {
-            Budgets(headers, turn.Left);
-        }
-    }
-
-    private static void Budgets(IHeaderDictionary headers, BudgetLeft left)
-    {
-        if (left.Tokens is { } tokens)
-        {
-            headers["X-Budget-Tokens-Remaining"] = Text(Math.Max(0, tokens));
-        }
-
-        if (left.TimeMs is { } ms)
-        {
-            headers["X-Budget-Time-Remaining-Ms"] = Text(Math.Max(0, ms));
-        }
-
-        if (left.Cost is { } cost)
-        {
-            headers["X-Budget-Cost-Remaining"] = Math.Max(0, cost).ToString(CultureInfo.InvariantCulture);
-        }
+        turn?.Describe(headers);
     }
 
     /// <summary>Headers of a streamed answer: nothing on the way may hold it back or store it.</summary>

@@ -7,6 +7,7 @@ using Loom.Control.Explain;
 using Loom.Control.Gateway;
 using Loom.Control.Nodes;
 using Loom.Control.Placement;
+using Loom.Control.Sessions;
 using Loom.Core.Web;
 using Loom.Testing;
 using Loom.Wire;
@@ -35,7 +36,7 @@ public sealed class ApiContextTests : IDisposable, INodeLink
         _metrics = new ControlMetrics(_meter);
         _desk = new AdmissionDesk(new AdmissionOptions(), PlacementStrategies.Create(PlacementKind.RoundRobin, random), time, random);
         _services = new GatewayServices(
-            new GatewayOptions(), new AdmissionOptions(), new ReplicaTable(), _desk, _upstream, new NoUpstreamCredentials(), this, new NoSessions(), new RequestLog(),
+            new GatewayOptions(), new AdmissionOptions(), new ReplicaTable(), _desk, _upstream, new NoUpstreamCredentials(), this, new SessionTable(new PriceList(System.Collections.Immutable.ImmutableDictionary<string, Price>.Empty), time), new RequestLog(),
             new SlotSettler(_desk, _upstream, _metrics, time, NullLogger.Instance), _metrics, time, NullLogger.Instance);
     }
 
