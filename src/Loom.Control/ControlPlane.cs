@@ -63,7 +63,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var services = new GatewayServices(
             options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), _links, _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api.Gate, time, _log);
-        _management = new ManagementPart(options.Tasks, services, _log);
+        _management = new ManagementPart(options.Tasks, options.DrainDeadline, services, _log);
         _health = new HealthRoutes(Replicas, _desk, () => [.. faults?.Invoke() ?? [], .. _management.Faults]);
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
         var metricsRoute = MetricsRoute.Of(Metrics);

@@ -1,3 +1,5 @@
+using Loom.Control.Artifacts;
+using Loom.Control.Catalog;
 using Loom.Control.Gateway;
 using Loom.Control.Operations;
 using Loom.Control.Sessions;
@@ -12,17 +14,24 @@ internal sealed class ManagementPart : IAsyncDisposable
 {
     private readonly TaskDesk _tasks;
     private readonly OperationTable _operations;
+    private readonly CatalogStore _catalog;
+    private readonly ArtifactStore _artifacts;
 
-    public ManagementPart(TaskOptions options, GatewayServices gateway, ILogger log)
+    public ManagementPart(TaskOptions options, TimeSpan drainDeadline, GatewayServices gateway, ILogger log)
     {
         Sessions = new SessionTable(new PriceList(options.Prices), gateway.Time);
         _tasks = new TaskDesk(gateway, Sessions, options, log);
         _operations = new OperationTable(gateway.Time, log);
+        string? Below(string name) => options.StateFolder is { } folder ? Path.Combine(folder, name) : null;
+        _catalog = new CatalogStore(Below("catalog.json"), gateway.Replicas, log);
+        _artifacts = new ArtifactStore(Below("artifacts"), gateway.Time, log);
         var rates = new TokenRates(gateway.Time);
         gateway.Metrics.Generated = rates.Add;
         Routes =
         [
             .. new PoolRoutes(gateway.Replicas, _operations, gateway.Nodes, rates).Routes,
+            .. new CatalogRoutes(_catalog, gateway.Replicas, _operations, gateway.Nodes, gateway.Desk, drainDeadline, gateway.Time).Routes,
+            .. new ArtifactRoutes(_artifacts).Routes,
             .. new OperationRoutes(_operations, gateway.Options, gateway.Time).Routes,
             .. new TaskRoutes(_tasks, gateway.Options, gateway.Time).Routes,
             .. new SessionRoutes(Sessions).Routes,
@@ -42,7 +51,12 @@ internal sealed class ManagementPart : IAsyncDisposable
     public IEnumerable<string> Faults => new[] { _tasks.Fault }.OfType<string>();
 
     /// <summary>Reads what is on disk, before the first request.</summary>
-    public void Start() => _tasks.Start();
+    public void Start()
+    {
+        _catalog.Start();
+        _artifacts.Start();
+        _tasks.Start();
+    }
 
     /// <summary>Takes no work any more; what runs goes on.</summary>
     public void Close() => _tasks.Close();

@@ -172,7 +172,7 @@ internal sealed class CatalogRoutes(
         ];
     }
 
-    private IEnumerable<string> Ids() => store.Entries.Keys.Concat(replicas.Current.Replicas.SelectMany(r => r.Offered)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal);
+    private IEnumerable<string> Ids() => store.Entries.Keys.Concat(replicas.Told.SelectMany(r => r.Models)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal);
 
     private CatalogView Find(string id)
     {
@@ -205,7 +205,7 @@ internal sealed class CatalogRoutes(
             CreatedMs = entry?.CreatedMs,
             Registered = entry?.Registered ?? false,
             Description = replica?.Status.Description,
-            Mock = replicas.Current.Replicas.Any(r => r.Offered.Contains(id) && r.Status.Mock),
+            Mock = replicas.Told.Any(r => r.Models.Contains(id) && r.Mock),
             Nodes = places,
             Fetch = operations.RunningOn("model:" + id)?.Current.Status,
         };
@@ -213,8 +213,8 @@ internal sealed class CatalogRoutes(
 
     private ImmutableArray<CatalogNode> NodesOf(string id) =>
     [
-        .. replicas.Current.Replicas.Where(r => r.Offered.Contains(id)).GroupBy(r => (r.Status.Id.NodeId, r.Status.Id.PoolId))
-            .Select(g => new CatalogNode(g.Key.NodeId, g.Key.PoolId, g.Any(r => r.Status.Model == id && r.IsReady), g.Sum(r => r.Status.SlotsTotal))),
+        .. replicas.Told.Where(r => r.Models.Contains(id)).GroupBy(r => (r.Id.NodeId, r.Id.PoolId))
+            .Select(g => new CatalogNode(g.Key.NodeId, g.Key.PoolId, g.Any(r => r.Model == id && r.State == ReplicaState.Ready), g.Sum(r => r.SlotsTotal))),
     ];
 
     private CatalogEntry Judge(CatalogRequest request)

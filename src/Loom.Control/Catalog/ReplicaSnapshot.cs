@@ -181,7 +181,8 @@ public sealed class ReplicaSnapshot
             Route(model, RouteKind.Model, model, models[model]);
         }
 
-        if (main.Count > 0)
+        // A main model that its own pool does not list is withheld.
+        if (main.Count > 0 && main[0].Status.Models.Contains(main[0].Status.MainModel))
         {
             Route(DefaultName, RouteKind.Default, main[0].Status.MainModel, main);
         }

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using Loom.Wire;
 
@@ -8,6 +9,21 @@ public sealed class ReplicaTable
 {
     private readonly Lock _publishing = new();
     private volatile ReplicaSnapshot _current = ReplicaSnapshot.Empty;
+
+    private ImmutableArray<ReplicaStatus> _told = [];
+    private FrozenSet<string> _withheld = [];
+
+    /// <summary>What the nodes last said, models included that are withheld.</summary>
+    internal ImmutableArray<ReplicaStatus> Told
+    {
+        get
+        {
+            lock (_publishing)
+            {
+                return _told;
+            }
+        }
+    }
 
     /// <summary>The newest view. Take it once per decision.</summary>
     public ReplicaSnapshot Current => _current;
@@ -26,17 +42,43 @@ public sealed class ReplicaTable
     {
         lock (_publishing)
         {
-            var change = ReplicaSnapshot.Next(replicas, _current);
-            if (change is null)
-            {
-                Heard?.Invoke();
-                return;
-            }
-
-            _current = change.Snapshot;
-            Changed?.Invoke(change);
+            _told = replicas;
+            Show();
         }
     }
+
+    /// <summary>Offers these models no more, whatever nodes say, and all others again. When this returns, placement knows.</summary>
+    internal void Withhold(IEnumerable<string> models)
+    {
+        lock (_publishing)
+        {
+            _withheld = models.ToFrozenSet(StringComparer.Ordinal);
+            Show();
+        }
+    }
+
+    private void Show()
+    {
+        var shown = _withheld.Count == 0 ? _told : [.. _told.Select(Without)];
+        var change = ReplicaSnapshot.Next(shown, _current);
+        if (change is null)
+        {
+            Heard?.Invoke();
+            return;
+        }
+
+        _current = change.Snapshot;
+        Changed?.Invoke(change);
+    }
+
+    private ReplicaStatus Without(ReplicaStatus status) => !status.Models.Any(_withheld.Contains)
+        ? status
+        : status with
+        {
+            Models = status.Models.RemoveAll(_withheld.Contains),
+            // An alias and "default" name the pool's main model.
+            Aliases = _withheld.Contains(status.MainModel) ? [] : status.Aliases,
+        };
 }
 
 /// <summary>A new view and what is new in it.</summary>

@@ -99,7 +99,7 @@ internal sealed partial class TaskAttempt(GatewayServices services, CallWatch wa
         var status = Replica.Status;
         var model = Replica.UpstreamModelJson ?? JsonSerializer.SerializeToUtf8Bytes(ticket.Route.Model, CatalogJson.Default.String);
         var body = TaskBody.Write(plan, model, status.StreamUsage);
-        var request = new UpstreamRequest(new Uri(status.Url + TaskBody.PathOf(plan))) { Content = new UpstreamBody(body, []) };
+        var request = new UpstreamRequest(Replica.TargetOf(TaskBody.RouteOf(plan))) { Content = new UpstreamBody(body, []) };
         request.Headers.TryAddWithoutValidation("X-Request-Id", requestId);
         if (Replica.IsRemote)
         {

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Loom.Control.Catalog;
 
 namespace Loom.Control.Tasks;
 
@@ -9,12 +10,12 @@ internal static class TaskBody
 {
     private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Path below the engine's <c>/v1</c>.</summary>
-    public static string PathOf(TaskPlan plan) => plan.Workload switch
+    /// <summary>What it asks of an engine.</summary>
+    public static InferenceRoute RouteOf(TaskPlan plan) => plan.Workload switch
     {
-        Workload.Embedding => "/embeddings",
-        Workload.Rerank => "/rerank",
-        _ => plan.Messages is null ? "/completions" : "/chat/completions",
+        Workload.Embedding => InferenceRoute.Embeddings,
+        Workload.Rerank => InferenceRoute.Rerank,
+        _ => plan.Messages is null ? InferenceRoute.Completions : InferenceRoute.Chat,
     };
 
     /// <summary>The request's JSON.</summary>

@@ -170,7 +170,7 @@ internal sealed partial class TaskDesk : IAsyncDisposable
     /// <summary>Waits until everything has ended and is on disk.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (_services is null)
+        if (_services is null || _closing.IsCancellationRequested)
         {
             return;
         }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Loom.Control.Placement;
 using Loom.Core.Queues;
 using Loom.Core.Settings;
 using Loom.Core.Web;
@@ -59,10 +60,8 @@ internal static class TaskJudge
             DeadlineMs = request.DeadlineMs,
             Seed = request.Seed ?? (strict ? 0 : null),
             Strict = strict,
-            Engine = engine == 0 ? null : s_engines[engine],
-            Ctx = request.Ctx,
             ReuseKv = OneOf(request.KvHint, "kv_hint", ["reuse", "cold"], request.SessionId is null ? 1 : 0) == 0,
-            Placement = Judge(request.Placement),
+            Placement = WishOf(request, engine == 0 ? null : s_engines[engine]),
             PromptBytes = SizeOf(request),
         };
     }
@@ -141,11 +140,11 @@ internal static class TaskJudge
         }
     }
 
-    private static PlacementWish Judge(TaskPlacement? placement)
+    private static PlacementWish? WishOf(TaskRequest request, string? engine)
     {
-        if (placement is null)
+        if (request.Placement is not { } placement)
         {
-            return PlacementWish.None;
+            return engine is null && request.Ctx is null ? null : new PlacementWish { EngineKind = engine, Ctx = request.Ctx };
         }
 
         var mode = OneOf(placement.Mode, "placement.mode", ["auto", "prefer", "pin"], placement.PinPoolId is not null ? 2 : placement.PreferPools is not null ? 1 : 0);
@@ -166,12 +165,16 @@ internal static class TaskJudge
 
         var devices = (placement.RequireDeviceMask ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         Text(placement.RequireDeviceMask, "placement.require_device_mask");
-        return new PlacementWish(
-            mode == 2 ? placement.PinPoolId : null,
-            placement.AllowFallback ?? true,
-            mode == 1 ? Pools(placement.PreferPools, "placement.prefer_pools") : [],
-            Pools(placement.AvoidPools, "placement.avoid_pools"),
-            [.. devices]);
+        return new PlacementWish
+        {
+            EngineKind = engine,
+            Ctx = request.Ctx,
+            Devices = [.. devices],
+            PinPool = mode == 2 ? placement.PinPoolId : null,
+            PreferPools = mode == 1 ? Pools(placement.PreferPools, "placement.prefer_pools") : [],
+            AvoidPools = Pools(placement.AvoidPools, "placement.avoid_pools"),
+            AllowFallback = placement.AllowFallback ?? true,
+        };
     }
 
     private static ImmutableArray<string> Pools(ImmutableArray<string>? pools, string field)

@@ -73,6 +73,10 @@ internal sealed partial class TaskRun : IDisposable
         }
 
         _ticket.Reset(route, _plan.Class, deadline?.TotalMilliseconds, _arrived);
+        _ticket.Work = TaskBody.RouteOf(_plan);
+        _ticket.Wish = _plan.Placement;
+        _ticket.LastReplica = _plan.ReuseKv ? _turn.LastReplica : null;
+        _ticket.MostTokens = _plan.MaxTokens > 0 ? _plan.MaxTokens : null;
         _gateway.Metrics.Enqueued(Engine, _plan.Class);
         var admittance = _gateway.Desk.Enter(_ticket);
         if (admittance == Admittance.Refused)
@@ -168,6 +172,8 @@ internal sealed partial class TaskRun : IDisposable
             problem = new Problem(ProblemCode.Internal, RouteServer.Unexpected);
         }
 
+        _ticket.FirstByteAt = _attempt?.FirstByteAt ?? 0;
+        _ticket.Tokens = _attempt?.Usage?.Completion ?? _task.TokensOut;
         _gateway.Desk.Release(_ticket, measured: problem is null);
         if (_parked && _attempts == 0)
         {

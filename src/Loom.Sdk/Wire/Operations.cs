@@ -15,6 +15,8 @@ namespace Loom.Wire;
 [JsonDerivedType(typeof(Reload), "reload")]
 [JsonDerivedType(typeof(Purge), "purge")]
 [JsonDerivedType(typeof(Swap), "swap")]
+[JsonDerivedType(typeof(Fetch), "fetch")]
+[JsonDerivedType(typeof(Verify), "verify")]
 public abstract record PoolCommand
 {
     private PoolCommand()
@@ -75,6 +77,29 @@ public abstract record PoolCommand
 
         /// <summary>Also while busy.</summary>
         public bool Force { get; init; }
+    }
+
+    /// <summary>Brings a model's file to the machine. It concerns no pool: the one named is only the way to the node.</summary>
+    public sealed record Fetch : PoolCommand
+    {
+        /// <summary>Catalog id.</summary>
+        public required string ModelId { get; init; }
+
+        /// <summary>Where it comes from: an address, <c>hf:org/repo/file.gguf</c>, or an id the node knows.</summary>
+        public required string Source { get; init; }
+
+        /// <summary>Its checksum, 64 hex digits; null = the node must know it.</summary>
+        public string? Sha256 { get; init; }
+    }
+
+    /// <summary>Reads a model's file through and compares its checksum. It concerns no pool: the one named is only the way to the node.</summary>
+    public sealed record Verify : PoolCommand
+    {
+        /// <summary>Catalog id.</summary>
+        public required string ModelId { get; init; }
+
+        /// <summary>The checksum to compare with, 64 hex digits; null = the one recorded when it came.</summary>
+        public string? Sha256 { get; init; }
     }
 
     /// <summary>Another of its models for one idle replica, because requests wait for it. Refused while work is in flight.</summary>

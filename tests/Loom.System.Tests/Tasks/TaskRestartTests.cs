@@ -5,6 +5,7 @@ using Loom.Control;
 using Loom.SystemTests.Clients;
 using Loom.SystemTests.Gateway;
 using Loom.Testing;
+using Loom.Wire;
 using Shouldly;
 using Xunit;
 
@@ -45,8 +46,9 @@ public sealed class TaskRestartTests
             await Should.ThrowAsync<Exception>(reader.ToEndAsync);
         }
 
-        await using var second = await TaskHarness.StartAsync(slots: 1, options: State);
+        await using var second = await TaskHarness.StartAsync(slots: 1, options: State, status: s => s with { State = ReplicaState.Starting });
         second.Say("after");
+        second.Gateway.Publish(s => s with { State = ReplicaState.Ready });
 
         foreach (var id in waiting)
         {
@@ -180,7 +182,7 @@ public sealed class TaskRestartTests
         using var deadline = new CancellationTokenSource(TaskHarness.Deadline);
         while (true)
         {
-            var text = await client.GetStringAsync(new Uri(api, $"/v2/tasks/{id}"), deadline.Token);
+            var text = await client.GetStringAsync(new Uri(api, $"/v2/tasks/{id}"), TestContext.Current.CancellationToken);
             var task = JsonDocument.Parse(text).RootElement;
             if (condition(task))
             {
