@@ -23,6 +23,7 @@ public sealed partial class NodeAgent : IAsyncDisposable
     private readonly EngineClient _client;
     private readonly ILogger _logger;
     private readonly PoolEffects _effects;
+    private readonly ModelCommands _models;
     private readonly ImmutableDictionary<string, PoolOwner> _pools;
     private readonly ImmutableDictionary<string, ProviderPool> _providers;
     private readonly List<BackgroundLoop> _watches = [];
@@ -55,6 +56,7 @@ public sealed partial class NodeAgent : IAsyncDisposable
 
         var host = new EngineHost(supervisor, provisioner, new PortRange(options.EnginePorts.First, options.EnginePorts.Last), _client, threads, machine);
         var files = new PurgeFiles(options, () => _pools!.Values.Select(p => p.State), time);
+        _models = new ModelCommands(options, provisioner);
         _effects = new PoolEffects(options, host, files, devices, time, _logger);
         _providers = options.Pools.Where(IsRemote).ToImmutableDictionary(p => p.Id,
             p => new ProviderPool(p, options.NodeId, options.Providers[p.Engine.Provider!], _board.Publish, () => _effects.Traffic, time), StringComparer.Ordinal);
@@ -121,8 +123,19 @@ public sealed partial class NodeAgent : IAsyncDisposable
     /// <exception cref="OperationConflictException">The pool does something else, or is busy and the command does not wait.</exception>
     public Task<OperationStatus> RunAsync(PoolCommand command, Action<OperationStatus> progress, CancellationToken cancellationToken)
     {
+        if (_models.Run(command, progress, cancellationToken) is { } about)
+        {
+            return about;
+        }
+
         if (_pools.TryGetValue(command.PoolId, out var pool))
         {
+            if (command is PoolCommand.Preload { Prepared: { } document })
+            {
+                return pool.RunAsync(command.Word, progress,
+                    (log, stop) => new PreparedPreload(pool, log, document, HandoffSurroundings.Of(_options), _gpus.Current, _options.DrainDeadline, stop).RunAsync(), cancellationToken);
+            }
+
             return PoolCommands.RunAsync(pool, command, _options.DrainDeadline, progress, cancellationToken);
         }
 

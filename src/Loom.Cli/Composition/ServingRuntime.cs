@@ -233,6 +233,9 @@ internal sealed class ServingRuntime : IAsyncDisposable
         public Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
             inner.PrepareAsync(pool, new Both(progress, watcher), cancellationToken);
 
+        public Task<PreparedModel> FetchAsync(string id, string source, string? sha256, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
+            inner.FetchAsync(id, source, sha256, progress, cancellationToken);
+
         private sealed class Both(IProgress<ProvisionProgress> first, IProgress<ProvisionProgress> second) : IProgress<ProvisionProgress>
         {
             public void Report(ProvisionProgress value)

@@ -54,6 +54,12 @@ public sealed class Provisioner : IProvisioner, IDisposable
         return engine with { Model = await FitAsync(pool, engine, model, progress).ConfigureAwait(false) };
     }
 
+    public Task<PreparedModel> FetchAsync(string id, string source, string? sha256, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken)
+    {
+        var reference = Reference(source);
+        return _models.FetchAsync(reference with { Id = id, Sha256 = sha256?.ToLowerInvariant() ?? reference.Sha256 }, progress, null, cancellationToken);
+    }
+
     public void Dispose() => _engineStep.Dispose();
 
     private async Task<PreparedEngine> EngineAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken)
@@ -150,8 +156,15 @@ public sealed class Provisioner : IProvisioner, IDisposable
                 && (text == "demo" || _options.Models.ContainsKey(text) || ModelReference.IdFor(text) != text),
             _ => false,
         };
-        return needsFile ? ModelReference.Parse(text, _options.Models, _options.WorkingDirectory, HubOf(_options.Environment)) : null;
+        return needsFile ? Reference(text) : null;
     }
+
+    // What was fetched under an id can be named by it, whether or not the configuration knows it.
+    private ModelReference Reference(string text) =>
+        text != "demo" && ModelReference.IdFor(text) == text && !_options.Models.ContainsKey(text)
+            && new ModelStore(_options).List().FirstOrDefault(m => m.Id == text) is { Path: { } path, Verified: true }
+            ? new ModelReference.LocalFile(path) { Id = text }
+            : ModelReference.Parse(text, _options.Models, _options.WorkingDirectory, HubOf(_options.Environment));
 
     /// <summary>Where <c>hf:</c> references lead.</summary>
     internal static Uri HubOf(ImmutableDictionary<string, string> environment) =>
