@@ -77,6 +77,7 @@ internal static class CommandLine
         DoctorVerb.Create(),
         ModelVerb.Create(),
         PoolsVerb.Create(),
+        EngineProvisionerVerb.Create(),
         BinariesVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),
         SystemdVerb.Create(),

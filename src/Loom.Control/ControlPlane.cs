@@ -44,9 +44,10 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <param name="loggers">Where to log.</param>
     /// <param name="credentials">Secrets of remote providers; null = none.</param>
     /// <param name="faults">What has failed for good in the rest of the process, one sentence each; asked at each look at the health. Null = nothing ever.</param>
+    /// <param name="nodeMetrics">Metrics of the node in the same process, shown on the same page; null = there is none.</param>
     public ControlPlane(
         ControlOptions options, INodeLink? nodes, TimeProvider time, Random random, ILoggerFactory loggers, IUpstreamCredentials? credentials = null,
-        Func<IReadOnlyList<string>>? faults = null)
+        Func<IReadOnlyList<string>>? faults = null, IMetricsPage? nodeMetrics = null)
     {
         _options = options;
         _time = time;
@@ -66,7 +67,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _management = new ManagementPart(options.Tasks, options.DrainDeadline, services, _log);
         _health = new HealthRoutes(Replicas, _desk, () => [.. faults?.Invoke() ?? [], .. _management.Faults]);
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
-        var metricsRoute = MetricsRoute.Of(Metrics);
+        var metricsRoute = nodeMetrics is null ? MetricsRoute.Of(Metrics) : MetricsRoute.Of(Metrics, nodeMetrics);
         var others = new RouteTable([.. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _management.Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
         var router = new ApiRouter(new RouteServer(others, gatekeeper, _log), gatekeeper, _log);
         _application = new ApiApplication(router, services);

@@ -23,12 +23,12 @@ public sealed partial class NodeAgent : IAsyncDisposable
     private readonly EngineClient _client;
     private readonly ILogger _logger;
     private readonly PoolEffects _effects;
-    private readonly ModelCommands _models;
     private readonly ImmutableDictionary<string, PoolOwner> _pools;
     private readonly ImmutableDictionary<string, ProviderPool> _providers;
     private readonly List<BackgroundLoop> _watches = [];
     private readonly IGpuView _gpus;
     private readonly ReplicaBoard _board;
+    private readonly ModelStore? _models;
 
     /// <summary>Makes the replicas, all stopped.</summary>
     /// <param name="options">What to run.</param>
@@ -44,6 +44,7 @@ public sealed partial class NodeAgent : IAsyncDisposable
     {
         options = NodeGpus.Pin(options, machine.Gpus.Current);
         _options = options;
+        _models = provisioner.Models;
         _gpus = machine.Gpus;
         _board = new ReplicaBoard(machine.Gpus, time);
         _client = new EngineClient(time);
@@ -56,7 +57,6 @@ public sealed partial class NodeAgent : IAsyncDisposable
 
         var host = new EngineHost(supervisor, provisioner, new PortRange(options.EnginePorts.First, options.EnginePorts.Last), _client, threads, machine);
         var files = new PurgeFiles(options, () => _pools!.Values.Select(p => p.State), time);
-        _models = new ModelCommands(options, provisioner);
         _effects = new PoolEffects(options, host, files, devices, time, _logger);
         _providers = options.Pools.Where(IsRemote).ToImmutableDictionary(p => p.Id,
             p => new ProviderPool(p, options.NodeId, options.Providers[p.Engine.Provider!], _board.Publish, () => _effects.Traffic, time), StringComparer.Ordinal);
@@ -104,6 +104,14 @@ public sealed partial class NodeAgent : IAsyncDisposable
     /// <summary>Called with each replica a fault is reported of; whoever watches engines of others probes them.</summary>
     internal event Action<ReplicaId>? FaultReported;
 
+    /// <summary>Whether a replica runs what a handoff file describes, and its engine answers.</summary>
+    internal bool Runs(HandoffDocument document)
+    {
+        var state = _pools[document.PoolId!].State;
+        return state.Members.FirstOrDefault(m => m.Id.ReplicaName == document.ReplicaId) is { Engine: { State: EngineState.Ready } engine }
+            && HandoffPlan.Same(engine.Plan, HandoffPlan.Of(state.Plan, document, _gpus.Current));
+    }
+
     /// <summary>Has a replica run what a handoff file describes; see <see cref="TakeOver"/>.</summary>
     /// <exception cref="OperationConflictException">The pool does something else.</exception>
     internal Task<OperationStatus> TakeOverAsync(HandoffDocument document, Action<OperationStatus> progress, CancellationToken cancellationToken)
@@ -123,9 +131,9 @@ public sealed partial class NodeAgent : IAsyncDisposable
     /// <exception cref="OperationConflictException">The pool does something else, or is busy and the command does not wait.</exception>
     public Task<OperationStatus> RunAsync(PoolCommand command, Action<OperationStatus> progress, CancellationToken cancellationToken)
     {
-        if (_models.Run(command, progress, cancellationToken) is { } about)
+        if (ModelCommands.Handles(command))
         {
-            return about;
+            return ModelCommands.RunAsync(_models, command, _options.NodeId, progress, cancellationToken);
         }
 
         if (_pools.TryGetValue(command.PoolId, out var pool))

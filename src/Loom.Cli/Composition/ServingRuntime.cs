@@ -230,11 +230,10 @@ internal sealed class ServingRuntime : IAsyncDisposable
     /// <summary>Shows the work of a provisioner to whoever watches the start.</summary>
     private sealed class WatchedProvisioner(IProvisioner inner, IProgress<ProvisionProgress> watcher) : IProvisioner
     {
+        public ModelStore? Models => inner.Models;
+
         public Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
             inner.PrepareAsync(pool, new Both(progress, watcher), cancellationToken);
-
-        public Task<PreparedModel> FetchAsync(string id, string source, string? sha256, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
-            inner.FetchAsync(id, source, sha256, progress, cancellationToken);
 
         private sealed class Both(IProgress<ProvisionProgress> first, IProgress<ProvisionProgress> second) : IProgress<ProvisionProgress>
         {

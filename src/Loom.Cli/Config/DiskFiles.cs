@@ -39,7 +39,8 @@ internal sealed class DiskFiles : ISettingsFiles
         foreach (var part in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
         {
             real = Path.Combine(real, part);
-            real = new FileInfo(real).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? real;
+            var item = new FileInfo(real);
+            real = (item.LinkTarget is null ? null : item.ResolveLinkTarget(returnFinalTarget: true)?.FullName) ?? real; // only a link that is there can be followed
         }
 
         return real;

@@ -154,7 +154,7 @@ public sealed class TaskBoard : IDisposable
                 TaskMark.Running => Tone.Busy,
                 _ => Tone.Dim,
             };
-            var text = item.Text + Percent(item);
+            var text = Bar(item) + item.Text + Percent(item);
             var room = _terminal.Width - width - 12;
             if (!last && room > 0 && text.Length > room)
             {
@@ -174,6 +174,13 @@ public sealed class TaskBoard : IDisposable
         TaskMark.Running => "●",
         _ => "○",
     };
+
+    private static string Bar(Item item)
+    {
+        const int Width = 20;
+        var full = item is { Percent: { } percent, Mark: TaskMark.Running } ? Math.Clamp(percent * Width / 100, 0, Width) : -1;
+        return full < 0 ? "" : $"[{new string('#', full)}{new string('.', Width - full)}] ";
+    }
 
     private static string Percent(Item item) => item is { Percent: { } percent, Mark: TaskMark.Running } ? $" {percent} %" : "";
 

@@ -129,7 +129,7 @@ internal static class ModelVerb
         {
             if (context.Terminal.Json)
             {
-                Show(context, await fetch(store, new JsonLines(context.Terminal.Out)).ConfigureAwait(false)); // progress lines, then the model
+                Show(context, await fetch(store, new ProgressLines(context.Terminal.Out)).ConfigureAwait(false)); // progress lines, then the model
                 return ExitCode.Ok;
             }
 
@@ -155,7 +155,7 @@ internal static class ModelVerb
         }
         catch (ProvisionException e)
         {
-            throw new CliError((int)e.Exit, CodeOf(e.Exit), e.Message);
+            throw ProvisionErrors.Of(e);
         }
         catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
@@ -184,22 +184,6 @@ internal static class ModelVerb
     };
 
     private static string Size(long bytes) => ByteSize.Text(bytes);
-
-    private static string CodeOf(ProvisionExit exit) => exit switch
-    {
-        ProvisionExit.NotFound => "NOT_FOUND",
-        ProvisionExit.Checksum => "CHECKSUM",
-        ProvisionExit.Download => "DOWNLOAD",
-        ProvisionExit.DiskFull => "DISK_FULL",
-        ProvisionExit.BadModel => "BAD_MODEL",
-        ProvisionExit.DoesNotFit => "DOES_NOT_FIT",
-        _ => "CONFIGURATION",
-    };
-
-    private sealed class JsonLines(TextWriter output) : IProgress<ProvisionProgress>
-    {
-        public void Report(ProvisionProgress value) => output.WriteLine(value.ToJson());
-    }
 }
 
 internal sealed record ModelList(int Schema, ImmutableArray<ModelListing> Models);

@@ -8,7 +8,7 @@ namespace Loom.Core.Telemetry;
 /// Collects the measurements of some meters and writes them in the Prometheus text format 0.0.4. Instruments carry their final name;
 /// at most four labels an instrument, at most 2,000 series a family, the rest is counted as <c>other</c>.
 /// </summary>
-public sealed class PrometheusExporter : IDisposable
+public sealed class PrometheusExporter : IMetricsPage, IDisposable
 {
     /// <summary>Content type of the text.</summary>
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
@@ -46,6 +46,13 @@ public sealed class PrometheusExporter : IDisposable
                 text.Family(family);
             }
         }
+    }
+
+    /// <inheritdoc/>
+    public Task WriteAsync(IBufferWriter<byte> output, CancellationToken cancellationToken)
+    {
+        Write(output);
+        return Task.CompletedTask;
     }
 
     /// <inheritdoc/>

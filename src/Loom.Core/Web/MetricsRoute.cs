@@ -4,16 +4,20 @@ using Microsoft.AspNetCore.Http;
 
 namespace Loom.Core.Web;
 
-/// <summary><c>GET /metrics</c>, on the API and on the metrics port.</summary>
+/// <summary><c>GET /metrics</c>, on a listener and on its metrics port.</summary>
 public static class MetricsRoute
 {
-    /// <summary>Shows what an exporter holds.</summary>
-    public static ApiRoute Of(PrometheusExporter metrics) => new("GET", "/metrics", Scopes.Metrics, call => WriteAsync(call.Http, metrics));
+    /// <summary>Shows pages of metrics, one after the other.</summary>
+    public static ApiRoute Of(params IMetricsPage[] pages) => new("GET", "/metrics", Scopes.Metrics, call => WriteAsync(call.Http, pages));
 
-    private static async Task WriteAsync(HttpContext http, PrometheusExporter metrics)
+    private static async Task WriteAsync(HttpContext http, IMetricsPage[] pages)
     {
         var text = new ArrayBufferWriter<byte>(16 * 1024);
-        metrics.Write(text);
+        foreach (var page in pages)
+        {
+            await page.WriteAsync(text, http.RequestAborted).ConfigureAwait(false);
+        }
+
         http.Response.ContentType = PrometheusExporter.ContentType;
         http.Response.ContentLength = text.WrittenCount;
         if (HttpMethods.IsGet(http.Request.Method))

@@ -82,7 +82,7 @@ public sealed partial class NodeHandoff : IHandoffTarget, IAsyncDisposable
         }
 
         return (!_operations.TryGetValue(document.PoolId!, out var work) || work.IsCompleted)
-            && _node.Snapshot.Any(r => r.Id == IdOf(document) && r.State == ReplicaState.Ready);
+            && _node.Runs(document);
     }
 
     public async ValueTask DisposeAsync()

@@ -13,7 +13,7 @@ namespace Loom.Node.Link;
 internal sealed class AgentRoutes(IServedNode node, ProxiedRuns runs, ReplicaProxy proxy, AgentOperations operations, TimeProvider time)
 {
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(15);
-    private static readonly string[] s_words = ["preload", "drain", "undrain", "reload", "purge", "swap"];
+    private static readonly string[] s_words = ["preload", "drain", "undrain", "reload", "purge", "swap", "fetch", "verify"];
 
     public IEnumerable<ApiRoute> Routes =>
     [

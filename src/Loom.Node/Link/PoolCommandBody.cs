@@ -20,6 +20,8 @@ internal static class PoolCommandBody
         "reload" => Read(NodeJson.Default.Reload, poolId, body),
         "purge" => Read(NodeJson.Default.Purge, poolId, body),
         "swap" => Read(NodeJson.Default.Swap, poolId, body),
+        "fetch" => Read(NodeJson.Default.Fetch, poolId, body),
+        "verify" => Read(NodeJson.Default.Verify, poolId, body),
         _ => throw new ArgumentOutOfRangeException(nameof(word), word, "no operation on a pool"),
     };
 

@@ -3,27 +3,31 @@ using Loom.Wire;
 
 namespace Loom.Node.Pools;
 
-/// <summary>Commands about a model's file on this machine. They concern no pool, so none is held up by them.</summary>
-internal sealed class ModelCommands(NodeOptions options, IProvisioner provisioner)
+/// <summary>Fetches and checks models for the control plane's catalog. They concern the machine, so they run beside whatever its pools do.</summary>
+internal static class ModelCommands
 {
-    /// <summary>Runs one to its end; null = the command is not about a file.</summary>
-    public Task<OperationStatus>? Run(PoolCommand command, Action<OperationStatus> progress, CancellationToken cancellationToken)
-    {
-        var log = new OperationLog(command.Word, command.PoolId, options.NodeId, progress);
-        return command switch
-        {
-            PoolCommand.Fetch fetch => DoAsync(log, () => FetchAsync(fetch, log, cancellationToken)),
-            PoolCommand.Verify verify => DoAsync(log, () => VerifyAsync(verify, log, cancellationToken)),
-            _ => null,
-        };
-    }
+    private const string StepKind = "model_fetch";
+    private const string HashMark = "#sha256=";
 
-    private static async Task<OperationStatus> DoAsync(OperationLog log, Func<Task> work)
+    /// <summary>Whether a command is about a model of the machine.</summary>
+    public static bool Handles(PoolCommand command) => command is PoolCommand.Fetch or PoolCommand.Verify;
+
+    /// <summary>Runs it to its end.</summary>
+    public static async Task<OperationStatus> RunAsync(
+        ModelStore? models, PoolCommand command, string nodeId, Action<OperationStatus> progress, CancellationToken cancellationToken)
     {
+        var log = new OperationLog(command.Word, command.PoolId, nodeId, progress);
+        if (models is null)
+        {
+            return log.End(OperationState.Failed, $"node '{nodeId}' fetches no models");
+        }
+
         try
         {
-            await work().ConfigureAwait(false);
-            return log.End(OperationState.Succeeded, null);
+            var error = command is PoolCommand.Fetch fetch
+                ? await FetchAsync(models, fetch, log, cancellationToken).ConfigureAwait(false)
+                : await VerifyAsync(models, (PoolCommand.Verify)command, log, cancellationToken).ConfigureAwait(false);
+            return log.End(error is null ? OperationState.Succeeded : OperationState.Failed, error);
         }
         catch (Exception e) when (e is ProvisionException or IOException or UnauthorizedAccessException)
         {
@@ -31,22 +35,37 @@ internal sealed class ModelCommands(NodeOptions options, IProvisioner provisione
         }
     }
 
-    private Task FetchAsync(PoolCommand.Fetch fetch, OperationLog log, CancellationToken cancellationToken) =>
-        provisioner.FetchAsync(fetch.ModelId, fetch.Source, fetch.Sha256, log, cancellationToken);
-
-    private async Task VerifyAsync(PoolCommand.Verify verify, OperationLog log, CancellationToken cancellationToken)
+    private static async Task<string?> FetchAsync(ModelStore models, PoolCommand.Fetch fetch, OperationLog log, CancellationToken cancellationToken)
     {
-        var step = $"verify:{verify.ModelId}";
-        log.Running(step, StepKinds.Verify, "reading it through");
-        var result = await new ModelStore(options).VerifyAsync(verify.ModelId, cancellationToken).ConfigureAwait(false);
-        var expected = verify.Sha256?.ToLowerInvariant() ?? result.Expected;
-        var trouble = result.Model.Trouble ?? (expected is null || expected == result.Found ? null : $"'{result.Model.Path}' has SHA-256 {result.Found}, {expected} was expected");
-        if (trouble is not null)
+        // An id stands for itself; behind an address the checksum makes it one that may be fetched.
+        var isAddress = fetch.Source.Contains(':', StringComparison.Ordinal) && !fetch.Source.Contains(HashMark, StringComparison.Ordinal);
+        var reference = isAddress && fetch.Sha256 is { } sha256 ? fetch.Source + HashMark + sha256 : fetch.Source;
+        // Kept under its catalog id, by which pools may load it from now on.
+        var listing = await models.PullAsync(reference, log, cancellationToken, fetch.ModelId).ConfigureAwait(false);
+        return fetch.Sha256 is { } wanted && listing.Sha256 is { } found && found != wanted
+            ? $"the file of model '{fetch.ModelId}' has SHA-256 {found}, not {wanted} as registered"
+            : null;
+    }
+
+    private static async Task<string?> VerifyAsync(ModelStore models, PoolCommand.Verify verify, OperationLog log, CancellationToken cancellationToken)
+    {
+        var step = $"model:{verify.ModelId}";
+        log.Running(step, StepKind, "reads the file through");
+        var found = await models.VerifyAsync(verify.ModelId, cancellationToken).ConfigureAwait(false);
+        var expected = verify.Sha256 ?? found.Expected;
+        var error = found.Model.Trouble is { } trouble ? $"model '{verify.ModelId}': {trouble}"
+            : expected is null ? $"model '{verify.ModelId}' has SHA-256 {found.Found}, but no checksum is known to compare it with; register its digest"
+            : expected != found.Found ? $"model '{verify.ModelId}' has SHA-256 {found.Found}, not {expected}; delete the file and fetch it again"
+            : null;
+        if (error is null)
         {
-            log.Failed(step, StepKinds.Verify, trouble);
-            throw new ProvisionException(ProvisionExit.Checksum, trouble);
+            log.Done(step, StepKind, $"sha256 {found.Found}");
+        }
+        else
+        {
+            log.Failed(step, StepKind, error);
         }
 
-        log.Done(step, StepKinds.Verify, $"SHA-256 {result.Found}{(expected is null ? ", nothing to compare it with" : "")}");
+        return error;
     }
 }

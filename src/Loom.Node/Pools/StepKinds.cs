@@ -6,5 +6,4 @@ internal static class StepKinds
     public const string Warmup = "pool_warmup";
     public const string Drain = "drain";
     public const string Purge = "purge";
-    public const string Verify = "model_verify";
 }

@@ -46,18 +46,15 @@ public sealed class Provisioner : IProvisioner, IDisposable
         _models = new ModelFetcher(options.ModelsDir, options.Offline, options.AllowUnverified, transfer, time);
     }
 
+    /// <inheritdoc/>
+    public ModelStore? Models => new(_options, _models);
+
     public async Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken)
     {
         var engine = await EngineAsync(pool, progress, cancellationToken).ConfigureAwait(false);
         var model = ReferenceOf(pool) is { } reference
             ? await _models.FetchAsync(reference, progress, pool.Id, cancellationToken).ConfigureAwait(false) : null;
         return engine with { Model = await FitAsync(pool, engine, model, progress).ConfigureAwait(false) };
-    }
-
-    public Task<PreparedModel> FetchAsync(string id, string source, string? sha256, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken)
-    {
-        var reference = Reference(source);
-        return _models.FetchAsync(reference with { Id = id, Sha256 = sha256?.ToLowerInvariant() ?? reference.Sha256 }, progress, null, cancellationToken);
     }
 
     public void Dispose() => _engineStep.Dispose();

@@ -141,7 +141,7 @@ public sealed class TaskRestartTests
         var done = await PostAsync(client, first.Api, """{"task_id":"done","model_ref":"demo","prompt":"x","max_tokens":1}""");
         await UntilAsync(client, first.Api, done, t => t.GetProperty("state").GetString() == "completed");
         ids.Add(done);
-        ids.Add(await PostAsync(client, first.Api, """{"task_id":"run","model_ref":"demo","prompt":"x","max_tokens":100000}"""));
+        ids.Add(await PostAsync(client, first.Api, """{"task_id":"run","model_ref":"demo","prompt":"x","max_tokens":1500}"""));
         await UntilAsync(client, first.Api, "run", t => t.GetProperty("state").GetString() == "running" && t.GetProperty("tokens_out").GetInt32() > 0);
         for (var i = 0; i < 6; i++)
         {
