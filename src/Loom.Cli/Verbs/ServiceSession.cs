@@ -10,7 +10,6 @@ using Loom.Cli.Terminal;
 using Loom.Core.Settings;
 using Loom.Core.Web;
 using Loom.Node.Inventory;
-using Loom.Processes.Logs;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Cli.Verbs;
