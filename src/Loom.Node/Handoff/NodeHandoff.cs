@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Loom.Core.Storage;
 using Loom.Node.Engines;
-using Loom.Node.Pools;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;
 
