@@ -73,7 +73,6 @@ internal static class CommandLine
         SteerVerb.Restart(),
         WaitVerb.Create(),
         ChatVerb.Create(),
-        NodesVerb.Create(),
         QueenRbeeVerb.Create(signals),
         PoolManagerdVerb.Create(signals),
         DoctorVerb.Create(),

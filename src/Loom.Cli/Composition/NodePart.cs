@@ -29,7 +29,6 @@ internal sealed class NodePart : IAsyncDisposable
     private readonly HttpMessageInvoker _transfers;
     private readonly Provisioner _provisioner;
     private string _address = "";
-    private bool _stopped;
 
     private NodePart(NodeOptions options, LinkOptions link, string instance, CpuFacts cpu, GpuInventory gpus, HttpMessageInvoker transfers, Provisioner provisioner, NodeAgent agent,
         NodeMetrics metrics, NodeHandoff handoff, ProxiedRuns runs, AgentListener listener)
@@ -106,15 +105,9 @@ internal sealed class NodePart : IAsyncDisposable
         Handoff.Start();
     }
 
-    /// <summary>Stops every engine; returns when no process of them is left. A second call does nothing.</summary>
+    /// <summary>Stops every engine; returns when no process of them is left.</summary>
     public async Task StopAsync()
     {
-        if (_stopped)
-        {
-            return;
-        }
-
-        _stopped = true;
         await Handoff.DisposeAsync().ConfigureAwait(false);
         await Agent.StopAsync(CancellationToken.None).ConfigureAwait(false);
     }
@@ -147,7 +140,7 @@ internal sealed class NodePart : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Listener.DisposeAsync().ConfigureAwait(false);
-        await StopAsync().ConfigureAwait(false);
+        await Handoff.DisposeAsync().ConfigureAwait(false);
         await Metrics.DisposeAsync().ConfigureAwait(false);
         await Agent.DisposeAsync().ConfigureAwait(false);
         _provisioner.Dispose();

@@ -172,7 +172,7 @@ public sealed partial class ControlPlaneLink : IAsyncDisposable
         var woken = _wakes.Reader.WaitToReadAsync(end.Token).AsTask();
         await Task.WhenAny(woken, Task.Delay(pause, _time, end.Token)).ConfigureAwait(false);
         await end.CancelAsync().ConfigureAwait(false);
-        await ((Task)woken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await woken.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _wakes.Reader.TryRead(out _);
         cancel.ThrowIfCancellationRequested();
     }
