@@ -138,6 +138,12 @@ public sealed partial class NodeAgent : IAsyncDisposable
 
         if (_pools.TryGetValue(command.PoolId, out var pool))
         {
+            if (command is PoolCommand.Preload { Prepared: { } prepared })
+            {
+                var document = prepared with { PoolId = command.PoolId, ReplicaId = prepared.ReplicaId ?? "r0", State = "prepared" };
+                return pool.RunAsync(command.Word, progress, (log, stop) => new TakeOver(pool, log, document, _gpus.Current, _options.DrainDeadline, stop).RunUntrustedAsync(), cancellationToken);
+            }
+
             return PoolCommands.RunAsync(pool, command, _options.DrainDeadline, progress, cancellationToken);
         }
 
