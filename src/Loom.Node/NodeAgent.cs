@@ -138,10 +138,10 @@ public sealed partial class NodeAgent : IAsyncDisposable
 
         if (_pools.TryGetValue(command.PoolId, out var pool))
         {
-            if (command is PoolCommand.Preload { Prepared: { } prepared })
+            if (command is PoolCommand.Preload { Prepared: { } document })
             {
-                var document = prepared with { PoolId = command.PoolId, ReplicaId = prepared.ReplicaId ?? "r0", State = "prepared" };
-                return pool.RunAsync(command.Word, progress, (log, stop) => new TakeOver(pool, log, document, _gpus.Current, _options.DrainDeadline, stop).RunUntrustedAsync(), cancellationToken);
+                return pool.RunAsync(command.Word, progress,
+                    (log, stop) => new PreparedPreload(pool, log, document, HandoffSurroundings.Of(_options), _gpus.Current, _options.DrainDeadline, stop).RunAsync(), cancellationToken);
             }
 
             return PoolCommands.RunAsync(pool, command, _options.DrainDeadline, progress, cancellationToken);

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Loom.Core.Storage;
 using Loom.Node.Engines;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;
@@ -37,10 +36,7 @@ public sealed partial class NodeHandoff : IHandoffTarget, IAsyncDisposable
         _time = time;
         _logger = loggers.CreateLogger("pool-managerd");
         _client = new EngineClient(time);
-        Surroundings = new HandoffSurroundings(
-            PrivateFolder.User,
-            id => options.Pools.FirstOrDefault(p => p.Id == id),
-            pool => pool.Engine.Provider is { } name && options.Providers.TryGetValue(name, out var provider) ? provider.BaseUrl : null);
+        Surroundings = HandoffSurroundings.Of(options);
         _watcher = new HandoffWatcher(new HandoffFolder(options.Handoff.Folder), this, options.Handoff, time, _logger, judged);
         node.FaultReported += Doubt;
     }

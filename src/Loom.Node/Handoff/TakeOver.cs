@@ -24,31 +24,6 @@ internal sealed partial class TakeOver(PoolOwner pool, OperationLog log, Handoff
 
     private readonly EngineChange _engines = new(pool, log, stop);
 
-    /// <summary>
-    /// The same for a document that came over the network: whoever sends it may choose among what this node has, not what program it runs.
-    /// </summary>
-    public async Task<OperationEnd> RunUntrustedAsync()
-    {
-        var plan = pool.State.Plan;
-        if (HandoffPolicy.Refusal(document, new HandoffSurroundings(0, _ => plan, static _ => null)) is { } refusal)
-        {
-            return OperationEnd.Failed($"prepared.{refusal}");
-        }
-
-        if (!document.Env.IsEmpty || (!document.Flags.IsEmpty && !document.Flags.SequenceEqual(plan.Engine.Args)))
-        {
-            return OperationEnd.Failed($"prepared.flags, prepared.env: expected those of [serving.engines.{plan.Engine.Name}] or none; others are taken from handoff files alone");
-        }
-
-        if (document.BinaryPath is { } binary && binary != plan.Engine.Binary
-            && (await pool.Effects.PrepareAsync(plan, log, stop).ConfigureAwait(false)).Program != binary)
-        {
-            return OperationEnd.Failed($"prepared.binary_path: expected a program this node resolved or has configured, found {binary}");
-        }
-
-        return await RunAsync().ConfigureAwait(false);
-    }
-
     public async Task<OperationEnd> RunAsync()
     {
         var state = pool.State;
