@@ -84,7 +84,7 @@ internal sealed class NodePart : IAsyncDisposable
         var runs = new ProxiedRuns(time);
         var listener = new AgentListener(link with { RunToken = run.Token }, new ServedNode(agent), runs, time, loggers);
         metrics.Observe(agent, loggers.CreateLogger("pool-managerd"));
-        var handoff = new NodeHandoff(options, agent, time, loggers);
+        var handoff = new NodeHandoff(options, agent, time, loggers, metrics.Handoff);
         return new NodePart(options, link, run.RunId, cpu, gpus, transfers, provisioner, agent, metrics, handoff, runs, listener);
     }
 

@@ -18,6 +18,7 @@ public sealed partial class HandoffWatcher : IAsyncDisposable
     private readonly HandoffOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly Action<string>? _judged;
     private readonly Channel<bool> _hints = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private ImmutableSortedDictionary<string, HandoffFile> _files = ImmutableSortedDictionary.Create<string, HandoffFile>(StringComparer.Ordinal);
     private BackgroundLoop? _loop;
@@ -29,17 +30,16 @@ public sealed partial class HandoffWatcher : IAsyncDisposable
     /// <param name="options">How often, and whether files are deleted.</param>
     /// <param name="time">Clock.</param>
     /// <param name="logger">Told of every file that is taken or refused.</param>
-    public HandoffWatcher(IHandoffFolder folder, IHandoffTarget target, HandoffOptions options, TimeProvider time, ILogger logger)
+    /// <param name="judged">Called with <c>taken</c> or <c>refused</c> for each file; null = nobody counts.</param>
+    public HandoffWatcher(IHandoffFolder folder, IHandoffTarget target, HandoffOptions options, TimeProvider time, ILogger logger, Action<string>? judged = null)
     {
         _folder = folder;
         _target = target;
         _options = options;
         _time = time;
         _logger = logger;
+        _judged = judged;
     }
-
-    /// <summary>Files taken over and files refused so far.</summary>
-    public (long Taken, long Refused) Counts { get; private set; }
 
     /// <summary>Why the folder cannot be watched now; null while all is well. For health.</summary>
     public string? Trouble => _loop?.Fault is { } fault ? $"the handoff folder is not watched any more: {fault.Message}" : _trouble;
@@ -170,7 +170,7 @@ public sealed partial class HandoffWatcher : IAsyncDisposable
         }
 
         _files = _files.SetItem(name, new HandoffFile { Facts = facts, Sha256 = sha256, Taken = document });
-        Counts = (Counts.Taken + 1, Counts.Refused);
+        _judged?.Invoke("taken");
         LogTaken(_logger, name, document.State!, $"{document.PoolId}/{document.ReplicaId}");
         return true;
     }
@@ -179,7 +179,7 @@ public sealed partial class HandoffWatcher : IAsyncDisposable
     {
         LogRefused(_logger, name, reason);
         _files = _files.SetItem(name, new HandoffFile { Facts = facts, Refused = true });
-        Counts = (Counts.Taken, Counts.Refused + 1);
+        _judged?.Invoke("refused");
         _folder.Quarantine(name, reason);
         _files = _files.Remove(name);
     }

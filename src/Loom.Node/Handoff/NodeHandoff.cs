@@ -21,13 +21,15 @@ public sealed partial class NodeHandoff : IHandoffTarget, IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly HandoffWatcher _watcher;
     private FileSystemWatcher? _hints;
+    private bool _disposed;
 
     /// <summary>Makes it; nothing is watched yet.</summary>
     /// <param name="options">The folder, and which pools there are.</param>
     /// <param name="node">Who takes engines over.</param>
     /// <param name="time">Clock.</param>
     /// <param name="loggers">Makes the logger.</param>
-    public NodeHandoff(NodeOptions options, NodeAgent node, TimeProvider time, ILoggerFactory loggers)
+    /// <param name="judged">Called with <c>taken</c> or <c>refused</c> for each file; null = nobody counts.</param>
+    public NodeHandoff(NodeOptions options, NodeAgent node, TimeProvider time, ILoggerFactory loggers, Action<string>? judged = null)
     {
         _options = options;
         _node = node;
@@ -35,14 +37,11 @@ public sealed partial class NodeHandoff : IHandoffTarget, IAsyncDisposable
         _logger = loggers.CreateLogger("pool-managerd");
         _client = new EngineClient(time);
         Surroundings = HandoffSurroundings.Of(options);
-        _watcher = new HandoffWatcher(new HandoffFolder(options.Handoff.Folder), this, options.Handoff, time, _logger);
+        _watcher = new HandoffWatcher(new HandoffFolder(options.Handoff.Folder), this, options.Handoff, time, _logger, judged);
         node.FaultReported += Doubt;
     }
 
     public HandoffSurroundings Surroundings { get; }
-
-    /// <summary>Files taken over and files refused so far.</summary>
-    public (long Taken, long Refused) Counts => _watcher.Counts;
 
     /// <summary>What is wrong with the folder or with a watch, one sentence each; empty while all is well. For health.</summary>
     public IEnumerable<string> Troubles => [.. _watcher.Trouble is { } trouble ? new[] { trouble } : [], .. _running.Values.Select(w => w.Fault?.Message).OfType<string>()];
@@ -85,6 +84,12 @@ public sealed partial class NodeHandoff : IHandoffTarget, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_disposed)
+        {
+            return; // ended with the node's stop, before its end
+        }
+
+        _disposed = true;
         _node.FaultReported -= Doubt;
         _hints?.Dispose();
         await _watcher.DisposeAsync().ConfigureAwait(false);

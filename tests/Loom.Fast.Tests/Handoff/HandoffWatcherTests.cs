@@ -18,6 +18,7 @@ public sealed class HandoffWatcherTests
     private readonly Folder _folder = new();
     private readonly Target _target = new();
     private readonly ManualTimeProvider _time = new();
+    private readonly List<string> _judged = [];
 
     [Fact]
     public void Scan_GoodFile_IsTakenOnceAndDeletedWhenItsEngineAnswers()
@@ -34,7 +35,7 @@ public sealed class HandoffWatcherTests
         watcher.Scan();
         _folder.Names.ShouldBeEmpty();
         _target.Taken.ShouldHaveSingleItem();
-        watcher.Counts.ShouldBe((1, 0));
+        _judged.ShouldBe(["taken"]);
     }
 
     [Fact]
@@ -116,7 +117,7 @@ public sealed class HandoffWatcherTests
 
         _folder.Quarantined.ShouldHaveSingleItem().ShouldBe((Name, "line 1, column 1: expected JSON, found garbage"));
         _folder.Names.ShouldBeEmpty();
-        watcher.Counts.ShouldBe((0, 1));
+        _judged.ShouldBe(["refused"]);
     }
 
     [Fact]
@@ -176,7 +177,7 @@ public sealed class HandoffWatcherTests
         Scans(watcher, 3, TimeSpan.FromSeconds(1));
 
         _folder.MoveAttempts.ShouldBe(1);
-        watcher.Counts.Refused.ShouldBe(1);
+        _judged.ShouldBe(["refused"]);
     }
 
     [Fact]
@@ -219,7 +220,7 @@ public sealed class HandoffWatcherTests
     }
 
     private HandoffWatcher Watcher(bool autoDelete = true) =>
-        new(_folder, _target, new HandoffOptions { Folder = "/handoff", AutoDelete = autoDelete }, _time, NullLogger.Instance);
+        new(_folder, _target, new HandoffOptions { Folder = "/handoff", AutoDelete = autoDelete }, _time, NullLogger.Instance, _judged.Add);
 
     private void Scans(HandoffWatcher watcher, int count, TimeSpan each)
     {
