@@ -3,9 +3,12 @@ using System.Net;
 using Loom.Control.Admission;
 using Loom.Control.Api;
 using Loom.Control.Catalog;
+using Loom.Control.Explain;
 using Loom.Control.Gateway;
 using Loom.Control.Nodes;
 using Loom.Control.Placement;
+using Loom.Control.Sessions;
+using Loom.Control.Swaps;
 using Loom.Core.Telemetry;
 using Loom.Core.Web;
 using Loom.Wire;
@@ -29,6 +32,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly AdmissionDesk _desk;
     private readonly UpstreamClient _upstream;
     private readonly NodeLinks _links;
+    private readonly SlotSettler _settler;
+    private readonly SwapCarrier _swaps;
     private readonly ManagementPart _management;
     private readonly HealthRoutes _health;
     private readonly ApiApplication _application;
@@ -61,14 +66,21 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _metrics.Observe(_desk, Replicas);
         Nodes = new NodeDirectory(options.Nodes, Replicas, new NodeTraffic(_desk, Replicas), _meter, time, _log);
         _links = new NodeLinks(Nodes, nodes, options.Api.Token, time, _log);
+        _settler = new SlotSettler(_desk, _upstream, _metrics, time, _log);
+        _swaps = new SwapCarrier(_desk, _links, time, _log);
+        var requests = new RequestLog();
         var services = new GatewayServices(
-            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), _links, _metrics, time, _log);
+            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), _links,
+            new SessionTable(new PriceList(options.Tasks.Prices), time), requests, _settler,
+            _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api.Gate, time, _log);
         _management = new ManagementPart(options.Tasks, options.DrainDeadline, services, _log);
         _health = new HealthRoutes(Replicas, _desk, () => [.. faults?.Invoke() ?? [], .. _management.Faults]);
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
         var metricsRoute = nodeMetrics is null ? MetricsRoute.Of(Metrics) : MetricsRoute.Of(Metrics, nodeMetrics);
-        var others = new RouteTable([.. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _management.Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
+        var explain = new ExplainRoutes(requests, _desk.StrategyName);
+        var others = new RouteTable(
+            [.. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _management.Routes, .. explain.Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
         var router = new ApiRouter(new RouteServer(others, gatekeeper, _log), gatekeeper, _log);
         _application = new ApiApplication(router, services);
         var serverLoggers = new ServerLoggers(loggers);
@@ -100,6 +112,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <param name="url">Address of the run, as it was published.</param>
     /// <param name="deadline">Ends the wait.</param>
     public Task<bool> QuietAsync(ReplicaId replica, string url, CancellationToken deadline) => _desk.QuietAsync(replica, url, deadline);
+
+    /// <summary>How long no request of this control plane has run on one run of a replica; zero while one runs, null when the run is not known.</summary>
+    public TimeSpan? IdleFor(ReplicaId replica, string url) => _desk.IdleFor(replica, url);
 
     /// <summary>Ends what still runs on one run of a replica: elsewhere if nothing of the answer went out, else with <c>POOL_UNREADY</c>. Does not wait.</summary>
     public void Cut(ReplicaId replica, string url) => _desk.Cut(replica, url);
@@ -159,6 +174,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
         await StopAsync(TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);
         await Nodes.DisposeAsync().ConfigureAwait(false);
         await _links.DisposeAsync().ConfigureAwait(false);
+        await _swaps.DisposeAsync().ConfigureAwait(false);
+        await _settler.DisposeAsync().ConfigureAwait(false);
         Replicas.Changed -= _desk.Apply;
         Replicas.Heard -= _desk.Heard;
         _api.Dispose();

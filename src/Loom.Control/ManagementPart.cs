@@ -19,8 +19,7 @@ internal sealed class ManagementPart : IAsyncDisposable
 
     public ManagementPart(TaskOptions options, TimeSpan drainDeadline, GatewayServices gateway, ILogger log)
     {
-        Sessions = new SessionTable(new PriceList(options.Prices), gateway.Time);
-        _tasks = new TaskDesk(gateway, Sessions, options, log);
+        _tasks = new TaskDesk(gateway, gateway.Sessions, options, log);
         _operations = new OperationTable(gateway.Time, log);
         string? Below(string name) => options.StateFolder is { } folder ? Path.Combine(folder, name) : null;
         _catalog = new CatalogStore(Below("catalog.json"), gateway.Replicas, log);
@@ -34,12 +33,9 @@ internal sealed class ManagementPart : IAsyncDisposable
             .. new ArtifactRoutes(_artifacts).Routes,
             .. new OperationRoutes(_operations, gateway.Options, gateway.Time).Routes,
             .. new TaskRoutes(_tasks, gateway.Options, gateway.Time).Routes,
-            .. new SessionRoutes(Sessions).Routes,
+            .. new SessionRoutes(gateway.Sessions).Routes,
         ];
     }
-
-    /// <summary>Sessions and their budgets, which <c>/v1</c> shares.</summary>
-    public SessionTable Sessions { get; }
 
     /// <summary>The routes of this part.</summary>
     public IReadOnlyList<ApiRoute> Routes { get; }

@@ -39,7 +39,7 @@ internal sealed partial class AdmissionDesk
         List<SwapOrder>? orders;
         lock (_gate)
         {
-            var now = _snapshot.Replicas.FirstOrDefault(r => r.Status.Id == order.Replica);
+            var now = _snapshot.Find(order.Replica);
             if (failure is null && now is not null && (now.Status.State == ReplicaState.Stopped || !now.Serves(order.Model)))
             {
                 _swaps[order.Replica].ShowsUntil = _time.GetTimestamp() + Units(s_shows);
@@ -219,25 +219,16 @@ internal sealed partial class AdmissionDesk
     private void EndOldSwaps()
     {
         var now = _time.GetTimestamp();
-        foreach (var (id, swap) in _swaps)
+        foreach (var (id, _) in _swaps.Where(s => s.Value.ShowsUntil <= now).ToList())
         {
-            if (swap.ShowsUntil <= now)
-            {
-                Finish(id);
-            }
+            Finish(id);
         }
     }
 
     private void Finish(ReplicaId id)
     {
         _swaps.Remove(id);
-        foreach (var replica in _snapshot.Replicas)
-        {
-            if (replica.Status.Id == id)
-            {
-                replica.Load.Swapping = false;
-            }
-        }
+        _snapshot.Find(id)?.Load.Swapping = false;
     }
 
     private void Fail(string model, string reason, List<(Ticket Ticket, WaitOutcome Outcome)> ended)

@@ -132,17 +132,6 @@ internal sealed partial class AdmissionDesk
         Place(orders);
     }
 
-    // A view that lets work go to this run has been replaced, or there was none.
-    private bool MayBegin(Loom.Wire.ReplicaId id, string url)
-    {
-        foreach (var replica in _snapshot.Replicas)
-        {
-            if (replica.Status.Id == id)
-            {
-                return replica.IsReady && replica.Status.Url == url;
-            }
-        }
-
-        return false;
-    }
+    // Whether the newest view lets work go to this run.
+    private bool MayBegin(Loom.Wire.ReplicaId id, string url) => _snapshot.Find(id) is { IsReady: true } replica && replica.Status.Url == url;
 }

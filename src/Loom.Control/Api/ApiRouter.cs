@@ -1,4 +1,5 @@
 using Loom.Control.Catalog;
+using Loom.Control.Gateway;
 using Loom.Core.Web;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
@@ -26,14 +27,14 @@ internal sealed partial class ApiRouter(RouteServer others, Gatekeeper gatekeepe
         var id = others.Begin(http);
         try
         {
-            return Guard(http, context.Pass, id) ?? context.Call.RunAsync(http, route, id);
+            return Guard(http, context.Pass, id) ?? context.Call.RunAsync(http, route, id, context.Pass.Caller);
         }
         catch (Exception e)
         {
             LogFailed(log, http.Request.Method, http.Request.Path, id, e);
             return http.Response.HasStarted
                 ? throw new ResponseCutException()
-                : ErrorWriter.WriteAsync(http, new Problem(ProblemCode.Internal, RouteServer.Unexpected), id);
+                : GatewayErrors.WriteAsync(http, new Problem(ProblemCode.Internal, RouteServer.Unexpected), id);
         }
     }
 
@@ -42,7 +43,7 @@ internal sealed partial class ApiRouter(RouteServer others, Gatekeeper gatekeepe
     {
         if (gatekeeper.CheckSource(http.Request) is { } foreign)
         {
-            return ErrorWriter.WriteAsync(http, foreign, id);
+            return GatewayErrors.WriteAsync(http, foreign, id);
         }
 
         // A browser sends no token with this question.
@@ -53,7 +54,7 @@ internal sealed partial class ApiRouter(RouteServer others, Gatekeeper gatekeepe
 
         if (gatekeeper.CheckToken(http, Scopes.Inference, pass) is { } refused)
         {
-            return ErrorWriter.WriteAsync(http, refused, id);
+            return GatewayErrors.WriteAsync(http, refused, id);
         }
 
         if (http.Request.Method is PostMethod)
@@ -63,7 +64,7 @@ internal sealed partial class ApiRouter(RouteServer others, Gatekeeper gatekeepe
 
         http.Response.Headers.Allow = PostMethod;
         var text = $"{http.Request.Method} {http.Request.Path} is not allowed; use {PostMethod}";
-        return ErrorWriter.WriteAsync(http, new Problem(ProblemCode.MethodNotAllowed, text), id);
+        return GatewayErrors.WriteAsync(http, new Problem(ProblemCode.MethodNotAllowed, text), id);
     }
 
     [LoggerMessage(EventId = 312, Level = LogLevel.Error, Message = "{Method} {Path}, request {RequestId}, failed unexpectedly")]

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Loom.Control.Admission;
 using Loom.Control.Catalog;
+using Loom.Control.Sessions;
 using Loom.Core.Web;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
@@ -12,7 +13,7 @@ namespace Loom.Control.Gateway;
 
 /// <summary>What one attempt needs to know of its request.</summary>
 internal readonly record struct AttemptPlan(
-    InferenceRoute Route, string RequestId, ScannedRequest Request, ReadOnlyMemory<byte> Body, Ticket Ticket, int Number, double QueueMs);
+    InferenceRoute Route, string RequestId, ScannedRequest Request, ReadOnlyMemory<byte> Body, Ticket Ticket, int Number, double QueueMs, SessionTurn? Turn);
 
 /// <summary>
 /// Sends a request to the replica its ticket holds and forwards the answer. Before the first byte of the answer a failure asks for another replica;
@@ -51,6 +52,9 @@ internal sealed partial class Attempt
 
     /// <summary>The engine's own refusal as a stream event, when it came after the client had its headers.</summary>
     public byte[]? EngineRefusal { get; private set; }
+
+    /// <summary>From dispatch to the first byte of the answer, in milliseconds; 0 when none came.</summary>
+    public double FirstByteMs => Record.FirstByteAt == 0 ? 0 : _services.Time.GetElapsedTime(_sentAt, Record.FirstByteAt).TotalMilliseconds;
 
     private Replica Replica => _plan.Ticket.Replica!;
 
@@ -252,7 +256,7 @@ internal sealed partial class Attempt
         response.StatusCode = (int)_answer!.StatusCode;
         LoomHeaders.CopyFrom(_answer, response.Headers);
         LoomHeaders.Stream(response.Headers);
-        LoomHeaders.Describe(response.Headers, Replica, _plan.QueueMs, _plan.Number);
+        LoomHeaders.Describe(response.Headers, Replica, _plan.QueueMs, _plan.Number, _plan.Turn);
     }
 
     private void BeginWhole(long? length)
@@ -264,7 +268,7 @@ internal sealed partial class Attempt
         response.Headers.ContentType =
             content.NonValidated.TryGetValues("Content-Type", out var types) && types.ToString() is var type && LoomHeaders.IsVisible(type) ? type : "application/json";
         response.Headers.ContentLength = length ?? content.ContentLength;
-        LoomHeaders.Describe(response.Headers, Replica, _plan.QueueMs, _plan.Number);
+        LoomHeaders.Describe(response.Headers, Replica, _plan.QueueMs, _plan.Number, _plan.Turn);
     }
 
     private void CopyHeaders(HttpRequestHeaders headers)
@@ -274,6 +278,12 @@ internal sealed partial class Attempt
         {
             headers.TryAddWithoutValidation("traceparent", (IEnumerable<string?>)parent);
             headers.TryAddWithoutValidation("tracestate", (IEnumerable<string?>)from.TraceState);
+        }
+
+        if (_plan.Route.IsAnthropic)
+        {
+            Copy(from, headers, "anthropic-version");
+            Copy(from, headers, "anthropic-beta");
         }
 
         if (Replica.Status.Mock)
@@ -292,6 +302,14 @@ internal sealed partial class Attempt
         foreach (var (name, value) in _services.Credentials.HeadersOf(Replica.Status.Id.PoolId))
         {
             headers.TryAddWithoutValidation(name, value);
+        }
+    }
+
+    private static void Copy(IHeaderDictionary from, HttpRequestHeaders to, string name)
+    {
+        if (from.TryGetValue(name, out var value))
+        {
+            to.TryAddWithoutValidation(name, (IEnumerable<string?>)value);
         }
     }
 

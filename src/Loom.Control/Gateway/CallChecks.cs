@@ -69,9 +69,36 @@ internal static class CallChecks
         return Problem.Invalid("x-loom-deadline-ms", $"header 'x-loom-deadline-ms' is '{header}', must be an integer from 1 to {LongestDeadlineMs}");
     }
 
+    /// <summary>Header <c>x-loom-session</c>: names the session the request is a turn of; null when there is none.</summary>
+    public static Problem? Session(string? header, out string? session)
+    {
+        const int Longest = 128;
+        session = string.IsNullOrEmpty(header) ? null : header;
+        return session is null || (session.Length <= Longest && !session.AsSpan().ContainsAnyExceptInRange('!', '~') && !session.AsSpan().ContainsAny('/', '\\'))
+            ? null
+            : Problem.Invalid("x-loom-session", $"header 'x-loom-session' must be 1 to {Longest} visible characters without slashes");
+    }
+
+    /// <summary>Header <c>x-loom-kv-hint</c>: whether the replica of the session's last turn is preferred, which is the default.</summary>
+    public static Problem? KvHint(string? header, out bool reuse)
+    {
+        reuse = !string.Equals(header, "cold", StringComparison.OrdinalIgnoreCase);
+        return string.IsNullOrEmpty(header) || !reuse || string.Equals(header, "reuse", StringComparison.OrdinalIgnoreCase)
+            ? null
+            : Problem.Invalid("x-loom-kv-hint", $"header 'x-loom-kv-hint' is '{header}', must be reuse or cold");
+    }
+
     /// <summary>Finds where the named model is served.</summary>
     public static Problem? Model(ReplicaSnapshot snapshot, ReadOnlySpan<byte> body, in ScannedRequest request, out ModelRoute? route)
     {
+        if (request.ModelName.Equals(default))
+        {
+            // Only where a model need not be named.
+            return snapshot.TryResolve(ReplicaSnapshot.DefaultName, out route)
+                ? null
+                : Problem.Invalid("model", "missing field 'model', and there is no pool 'default' to take its place");
+        }
+
         var name = body[request.ModelName];
         if (!request.ModelEscaped && snapshot.TryResolve(name, out route))
         {

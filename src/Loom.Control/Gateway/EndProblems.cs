@@ -18,7 +18,7 @@ internal static class EndProblems
         EndCause.Deadline when queued =>
             new(ProblemCode.DeadlineUnmet, "the deadline given in x-loom-deadline-ms passed while the request waited for a slot"),
         EndCause.Deadline =>
-            new(ProblemCode.DecodeTimeout, "the deadline given in x-loom-deadline-ms passed while the engine worked", Backoff: s_second),
+            new(ProblemCode.DecodeTimeout, "the deadline given in x-loom-deadline-ms, or the time budget of the session, passed while the engine worked", Backoff: s_second),
         EndCause.FirstTokenTimeout =>
             new(ProblemCode.DecodeTimeout, $"the engine sent nothing within {options.FirstTokenTimeout.TotalMilliseconds:F0} ms (serving.first_token_timeout_ms)", Backoff: s_second),
         EndCause.StreamIdle =>

@@ -1,7 +1,9 @@
 using Loom.Control.Admission;
 using Loom.Control.Api;
 using Loom.Control.Catalog;
+using Loom.Control.Explain;
 using Loom.Control.Nodes;
+using Loom.Control.Sessions;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Control.Gateway;
@@ -15,6 +17,9 @@ internal sealed record GatewayServices(
     UpstreamClient Upstream,
     IUpstreamCredentials Credentials,
     INodeLink Nodes,
+    SessionTable Sessions,
+    RequestLog Requests,
+    SlotSettler Settler,
     ControlMetrics Metrics,
     TimeProvider Time,
     ILogger Log);

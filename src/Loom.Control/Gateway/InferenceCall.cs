@@ -1,5 +1,7 @@
 using Loom.Control.Admission;
 using Loom.Control.Catalog;
+using Loom.Control.Explain;
+using Loom.Control.Sessions;
 using Loom.Core.Web;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
@@ -27,6 +29,9 @@ internal sealed partial class InferenceCall : IDisposable
     private string _requestId = "";
     private ScannedRequest _request;
     private ModelRoute? _route;
+    private Caller _caller = Caller.Anonymous;
+    private RequestRecord _record = null!;
+    private SessionTurn? _turn;
     private TimeSpan? _deadline;
     private long _started;
     private bool _waitedForSlot;
@@ -54,12 +59,15 @@ internal sealed partial class InferenceCall : IDisposable
 
     /// <summary>Serves one request.</summary>
     /// <exception cref="ResponseCutException">The answer failed after it had begun; the connection must be closed without its proper end.</exception>
-    public async Task RunAsync(HttpContext http, InferenceRoute inference, string requestId)
+    public async Task RunAsync(HttpContext http, InferenceRoute inference, string requestId, Caller caller)
     {
         _http = http;
         _inference = inference;
         _requestId = requestId;
+        _caller = caller;
+        _record = _services.Requests.Begin(requestId, caller.Name, inference.Path, _services.Time.GetUtcNow());
         _route = null;
+        _turn = null;
         _attempts = 0;
         _waitedForSlot = false;
         _started = _services.Time.GetTimestamp();
@@ -93,7 +101,7 @@ internal sealed partial class InferenceCall : IDisposable
             problem = new Problem(ProblemCode.Internal, RouteServer.Unexpected);
             LogUnexpected(_services.Log, requestId, e);
             Release(measured: false);
-            await ErrorWriter.WriteAsync(http, problem, requestId).ConfigureAwait(false);
+            await GatewayErrors.WriteAsync(http, problem, requestId).ConfigureAwait(false);
         }
         catch (Exception e) when (e is not ResponseCutException)
         {
@@ -127,7 +135,8 @@ internal sealed partial class InferenceCall : IDisposable
         return RequestScan.Check(_body.Span, _inference, out _request)
             ?? CallChecks.Model(_services.Replicas.Current, _body.Span, _request, out _route)
             ?? CallChecks.Deadline(CallChecks.Header(http, "x-loom-deadline-ms"), out _deadline)
-            ?? Admit();
+            ?? Admit()
+            ?? BeginTurn();
     }
 
     private async ValueTask<Problem?> ReadBodyAsync()
@@ -166,8 +175,43 @@ internal sealed partial class InferenceCall : IDisposable
         }
 
         _ticket.Reset(_route!, queueClass, _deadline?.TotalMilliseconds, _started);
+        _ticket.Work = _inference;
+        _ticket.MostTokens = _request.MostTokens;
+        _ticket.Trace = _record;
+        _record.Asked(_route!.Name, _route.Model, queueClass, _request.Stream);
         _services.Metrics.Enqueued(Engine, queueClass);
         _trace.Model(_route!.Model);
+        return null;
+    }
+
+    private Problem? BeginTurn()
+    {
+        if (CallChecks.Session(CallChecks.Header(_http.Request, "x-loom-session"), out var session) is { } wrong)
+        {
+            return wrong;
+        }
+
+        if (session is null)
+        {
+            return null;
+        }
+
+        if (CallChecks.KvHint(CallChecks.Header(_http.Request, "x-loom-kv-hint"), out var reuse) is { } wrongHint)
+        {
+            return wrongHint;
+        }
+
+        try
+        {
+            var need = SessionNeeds.Of(_body.Length, _request.MostTokens, _deadline, _route!, _services.Sessions.Prices);
+            _turn = _services.Sessions.Begin(_caller.Name, session, need);
+        }
+        catch (ProblemException e)
+        {
+            return e.Problem;
+        }
+
+        _ticket.LastReplica = reuse ? _turn.LastReplica : null;
         return null;
     }
 
@@ -190,9 +234,10 @@ internal sealed partial class InferenceCall : IDisposable
 
             Started();
             _watch.Hold(_ticket);
-            var result = await _attempt.RunAsync(_http, new AttemptPlan(_inference, _requestId, _request, _body.Memory, _ticket, _attempts, QueueMs)).ConfigureAwait(false);
+            var result = await _attempt.RunAsync(_http, new AttemptPlan(_inference, _requestId, _request, _body.Memory, _ticket, _attempts, QueueMs, _turn)).ConfigureAwait(false);
             _watch.LetGo();
             _trace.Answered(result.Problem);
+            _record.Attempted(result.Problem?.Code, _attempt.FirstByteMs);
             if (result.End != AttemptEnd.TryAgain)
             {
                 return result.Problem;
@@ -210,83 +255,6 @@ internal sealed partial class InferenceCall : IDisposable
         }
     }
 
-    private async ValueTask<Problem?> AwaitSlotAsync()
-    {
-        _waitedForSlot = true;
-        if (_deadline is null)
-        {
-            _watch.Expect(EndCause.QueueTimeout, _services.Options.QueueTimeout);
-        }
-        else
-        {
-            // Else the limit of the phase before would end the wait.
-            _watch.ExpectNothing();
-        }
-
-        var wait = _ticket.WaitAsync();
-        WaitOutcome outcome;
-        await using (_watch.Token.UnsafeRegister(static call => ((InferenceCall)call!).LeaveQueue(), this).ConfigureAwait(false))
-        {
-            if (_request.Stream)
-            {
-                var pending = wait.AsTask();
-                await _waiting.WaitAsync(pending, _ticket, CancellationToken.None).ConfigureAwait(false);
-                outcome = await pending.ConfigureAwait(false);
-            }
-            else
-            {
-                outcome = await wait.ConfigureAwait(false);
-            }
-        }
-
-        return outcome switch
-        {
-            WaitOutcome.Granted when _watch.Cause == EndCause.None => null,
-            WaitOutcome.Evicted => Rejected(Evicted()),
-            WaitOutcome.Unavailable => Unavailable(),
-            WaitOutcome.Closed => EndProblems.Of(EndCause.Shutdown, _services.Options, queued: true),
-            _ => EndProblems.Of(_watch.Cause, _services.Options, queued: true),
-        };
-    }
-
-    private void LeaveQueue() => _services.Desk.Leave(_ticket);
-
-    private Problem Evicted()
-    {
-        var text = $"a newer request took this one's place in a full queue of {_services.Admission.Capacity} (policy {_services.Admission.PolicyName})";
-        return new Problem(ProblemCode.QueueFullDropLru, text, Backoff: _services.Desk.BackoffFor(_route!, leastMs: 1));
-    }
-
-    private Problem Unavailable()
-    {
-        if (_ticket.Route.Replicas.Length == 0 || !_ticket.Route.CanWait)
-        {
-            var (code, reason) = _ticket.Route.Unavailability();
-            return new Problem(code, reason, Backoff: _services.Desk.BackoffFor(_ticket.Route, leastMs: 1000));
-        }
-
-        var text = $"every replica that could serve model '{_route!.Model}' has gone while the request waited";
-        return new Problem(ProblemCode.ReplicaExhausted, text, Backoff: _services.Desk.BackoffFor(_ticket.Route, leastMs: 1000));
-    }
-
-    private Problem Rejected(Problem problem)
-    {
-        _services.Metrics.Rejected(Engine, _ticket.Class, problem.Code, _services.Admission.PolicyName);
-        return problem;
-    }
-
-    private Problem Exhausted(Problem last)
-    {
-        if (last.Code == ProblemCode.PoolUnready)
-        {
-            // Its pool is being emptied; nothing failed.
-            return last;
-        }
-
-        var text = $"{_attempts} of at most {_services.Admission.DispatchAttempts} attempts failed and no other replica of model '{_route!.Model}' is left; last: {last.Message}";
-        return new Problem(ProblemCode.ReplicaExhausted, text, Backoff: _services.Desk.BackoffFor(_ticket.Route, leastMs: 1000));
-    }
-
     private void Started()
     {
         _attempts++;
@@ -294,6 +262,13 @@ internal sealed partial class InferenceCall : IDisposable
         _trace.Placed(_ticket.Replica, _services.Desk.StrategyName, _waitedForSlot);
         if (_attempts == 1)
         {
+            if (_turn?.TimeLimit is { } budget)
+            {
+                var left = _deadline - _services.Time.GetElapsedTime(_started);
+                _watch.LimitTo(left < budget ? left.Value : budget);
+            }
+
+            _record.Started(QueueMs, _ticket.Predicted);
             _services.Metrics.Started(Engine, _ticket.Class, QueueMs / 1000);
             if (_ticket.Predicted is { } predicted)
             {
@@ -315,65 +290,20 @@ internal sealed partial class InferenceCall : IDisposable
         {
             if (_ticket.Replica is { } replica && _attempts > 0)
             {
-                LoomHeaders.Describe(_http.Response.Headers, replica, QueueMs, _attempts);
+                LoomHeaders.Describe(_http.Response.Headers, replica, QueueMs, _attempts, _turn);
             }
 
-            await ErrorWriter.WriteAsync(_http, problem, _requestId).ConfigureAwait(false);
+            await GatewayErrors.WriteAsync(_http, problem, _requestId).ConfigureAwait(false);
             return;
         }
 
         if (_request.Stream)
         {
-            _client.Write(_attempt.EngineRefusal ?? ErrorWriter.AsEvent(problem, _requestId));
+            _client.Write(_attempt.EngineRefusal ?? GatewayErrors.AsEvent(problem, _requestId, _inference));
             await _client.FlushAsync().ConfigureAwait(false);
         }
 
         throw new ResponseCutException();
-    }
-
-    private void Release(bool measured)
-    {
-        if (!_ticket.HoldsLease)
-        {
-            return;
-        }
-
-        _services.Desk.Release(_ticket, measured);
-        if (_watch.Cause == EndCause.ClientGone)
-        {
-            var phase = _attempt.Record.FirstByteAt == 0 ? "prefill" : _request.Stream ? "streaming" : "non-streaming";
-            _services.Metrics.Cut(phase, _services.Time.GetElapsedTime(_watch.EndedAt).TotalSeconds);
-        }
-    }
-
-    private void Record(Problem? problem)
-    {
-        var seconds = _services.Time.GetElapsedTime(_started).TotalSeconds;
-        var model = _route?.Model ?? "";
-        var name = _inference.Path;
-        var gone = _watch.Cause == EndCause.ClientGone;
-        var status = gone ? StatusCodes.Status499ClientClosedRequest : problem?.HttpStatus ?? _http.Response.StatusCode;
-        _services.Metrics.Requested(name, model, status, seconds);
-        _trace.End(status, problem, _attempts > 0 ? _attempt.Record.Usage : null, _ticket.Replica is { Status.Mock: true } && _attempts > 0);
-        if (_route is null)
-        {
-            return;
-        }
-
-        if (gone)
-        {
-            _services.Metrics.Canceled(Engine, _ticket.Class);
-        }
-        else if (_watch.Cause == EndCause.ClientStall)
-        {
-            _services.Metrics.ClientStalled();
-        }
-
-        if (problem is null && _attempts > 0)
-        {
-            var engine = _attempt.Settle(_ticket.Replica!, model);
-            _services.Metrics.Overhead(name, model, Math.Max(0, seconds - engine - (_waitedForSlot ? QueueMs / 1000 : 0)));
-        }
     }
 
     private string Engine => (_ticket.Replica ?? _route!.Offering[0]).Status.EngineKind;

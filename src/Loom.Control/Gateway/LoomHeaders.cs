@@ -1,5 +1,6 @@
 using System.Globalization;
 using Loom.Control.Catalog;
+using Loom.Control.Sessions;
 using Loom.Core.Web;
 using Microsoft.AspNetCore.Http;
 
@@ -10,8 +11,8 @@ internal static class LoomHeaders
 {
     private static readonly string[] s_small = [.. Enumerable.Range(0, 256).Select(n => n.ToString(CultureInfo.InvariantCulture))];
 
-    /// <summary>Sets pool, node, wait, attempts and mock marker.</summary>
-    public static void Describe(IHeaderDictionary headers, Replica replica, double queueMs, int attempts)
+    /// <summary>Sets pool, node, wait, attempts, mock marker and what is left of the session's budgets.</summary>
+    public static void Describe(IHeaderDictionary headers, Replica replica, double queueMs, int attempts, SessionTurn? turn = null)
     {
         headers["x-loom-pool"] = replica.Status.Id.PoolId;
         headers["x-loom-node"] = replica.Status.Id.NodeId;
@@ -21,6 +22,8 @@ internal static class LoomHeaders
         {
             headers["x-loom-mock"] = "true";
         }
+
+        turn?.Describe(headers);
     }
 
     /// <summary>Headers of a streamed answer: nothing on the way may hold it back or store it.</summary>

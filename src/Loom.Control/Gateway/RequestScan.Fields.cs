@@ -177,13 +177,15 @@ internal ref partial struct RequestScan
         }
     }
 
-    private void ReadInteger(Field field, string name, long least, long most)
+    private void ReadMostTokens(Field field, string name) => _result.MostTokens = (int?)ReadInteger(field, name, 1, int.MaxValue) ?? _result.MostTokens;
+
+    private long? ReadInteger(Field field, string name, long least, long most)
     {
         Once(field, name);
         var type = Next();
         if (type == JsonTokenType.Null)
         {
-            return;
+            return null;
         }
 
         if (type != JsonTokenType.Number || !_reader.TryGetInt64(out var value))
@@ -194,6 +196,12 @@ internal ref partial struct RequestScan
         {
             Fail(name, most == int.MaxValue ? $"field '{name}' is {value}, must be at least {least}" : $"field '{name}' is {value}, must be from {least} to {most}");
         }
+        else
+        {
+            return value;
+        }
+
+        return null;
     }
 
     private void ReadNumber(Field field, string name, double least, double most)

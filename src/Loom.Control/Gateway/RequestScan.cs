@@ -106,7 +106,12 @@ internal ref partial struct RequestScan
         }
 
         _problem ??= MissingField();
-        if (_problem is null && (_seen & Field.StreamOptions) == 0)
+        if (!_route.AsksUsage)
+        {
+            // Engines report it unasked.
+            _result.Usage = UsageAsk.Asked;
+        }
+        else if (_problem is null && (_seen & Field.StreamOptions) == 0)
         {
             _result.Usage = UsageAsk.NoOptions;
             _result.UsagePlace = _result.BodyStart.._result.BodyStart;
@@ -117,12 +122,14 @@ internal ref partial struct RequestScan
     {
         var (name, field) = _route switch
         {
-            InferenceRoute.Chat => ("messages", Field.Messages),
+            InferenceRoute.Chat or InferenceRoute.Messages or InferenceRoute.CountTokens => ("messages", Field.Messages),
             InferenceRoute.Completions => ("prompt", Field.Prompt),
-            _ => ("input", Field.Input),
+            InferenceRoute.Embeddings => ("input", Field.Input),
+            // What these take is for their engines to say.
+            _ => ("", Field.None),
         };
-        return (_seen & Field.Model) == 0 ? Problem.Invalid("model", "missing required field 'model'")
-            : (_seen & field) == 0 ? Problem.Invalid(name, $"missing required field '{name}'")
+        return (_seen & Field.Model) == 0 && _route != InferenceRoute.Tokenize ? Problem.Invalid("model", "missing required field 'model'")
+            : (_seen & field) != field ? Problem.Invalid(name, $"missing required field '{name}'")
             : null;
     }
 
@@ -139,9 +146,9 @@ internal ref partial struct RequestScan
                 FailType("stream", "true or false");
             }
 
-            _result.Stream = _reader.TokenType == JsonTokenType.True && _route != InferenceRoute.Embeddings;
+            _result.Stream = _reader.TokenType == JsonTokenType.True && _route.CanStream;
         }
-        else if (_reader.ValueTextEquals("stream_options"u8))
+        else if (_route.AsksUsage && _reader.ValueTextEquals("stream_options"u8))
         {
             ReadStreamOptions();
         }
@@ -151,7 +158,7 @@ internal ref partial struct RequestScan
             _result.Flex = Next() == JsonTokenType.String && _reader.ValueTextEquals("flex"u8);
             SkipValue();
         }
-        else if (_route == InferenceRoute.Embeddings ? !ReadEmbeddingField() : !ReadGenerationField())
+        else if (_route == InferenceRoute.Embeddings ? !ReadEmbeddingField() : _route.AsksUsage ? !ReadGenerationField() : !ReadOtherField())
         {
             Next();
             SkipValue();
@@ -169,6 +176,28 @@ internal ref partial struct RequestScan
         return true;
     }
 
+    private bool ReadOtherField()
+    {
+        if (_route.IsAnthropic && _reader.ValueTextEquals("messages"u8))
+        {
+            ReadMessages();
+        }
+        else if (_route == InferenceRoute.Messages && _reader.ValueTextEquals("max_tokens"u8))
+        {
+            ReadMostTokens(Field.MaxTokens, "max_tokens");
+        }
+        else if (_route == InferenceRoute.Responses && _reader.ValueTextEquals("max_output_tokens"u8))
+        {
+            ReadMostTokens(Field.MaxTokens, "max_output_tokens");
+        }
+        else
+        {
+            return false;
+        }
+
+        return true;
+    }
+
     private bool ReadGenerationField()
     {
         if (_route == InferenceRoute.Chat && _reader.ValueTextEquals("messages"u8))
@@ -181,11 +210,11 @@ internal ref partial struct RequestScan
         }
         else if (_reader.ValueTextEquals("max_tokens"u8))
         {
-            ReadInteger(Field.MaxTokens, "max_tokens", 1, int.MaxValue);
+            ReadMostTokens(Field.MaxTokens, "max_tokens");
         }
         else if (_reader.ValueTextEquals("max_completion_tokens"u8))
         {
-            ReadInteger(Field.MaxCompletionTokens, "max_completion_tokens", 1, int.MaxValue);
+            ReadMostTokens(Field.MaxCompletionTokens, "max_completion_tokens");
         }
         else if (_reader.ValueTextEquals("n"u8))
         {

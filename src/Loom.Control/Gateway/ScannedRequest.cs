@@ -37,6 +37,9 @@ internal struct ScannedRequest
     /// <summary>Whether <c>service_tier</c> is <c>flex</c>, which makes the request batch.</summary>
     public bool Flex;
 
+    /// <summary>Tokens it may generate at most; null = not said.</summary>
+    public int? MostTokens;
+
     /// <summary>How usage is asked for.</summary>
     public UsageAsk Usage;
 

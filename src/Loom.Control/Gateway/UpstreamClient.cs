@@ -25,6 +25,10 @@ internal sealed class UpstreamClient : IDisposable
     public Task<HttpResponseMessage> SendAsync(Replica replica, UpstreamRequest message, CancellationToken cancel) =>
         (replica.IsRemote ? _remote : _local).SendAsync(message, cancel);
 
+    /// <summary>Asks an engine something beside a client's request.</summary>
+    public Task<HttpResponseMessage> AskAsync(Replica replica, HttpRequestMessage message, CancellationToken cancel) =>
+        (replica.IsRemote ? _remote : _local).SendAsync(message, cancel);
+
     public void Dispose()
     {
         _local.Dispose();

@@ -43,7 +43,7 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
     /// <inheritdoc/>
     public void ReportFault(ReplicaId replica, string reason)
     {
-        if (_nodes.IsLocal(replica.NodeId))
+        if (_nodes.IsLocal(replica.NodeId) || !_nodes.TryAddress(replica.NodeId, out _))
         {
             _local?.ReportFault(replica, reason);
             return;
@@ -59,7 +59,7 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
     /// <inheritdoc/>
     public async Task<OperationStatus> RunAsync(string nodeId, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel)
     {
-        if (_local is not null && _nodes.IsLocal(nodeId))
+        if (_local is not null && (_nodes.IsLocal(nodeId) || !_nodes.TryAddress(nodeId, out _)))
         {
             return await _local.RunAsync(nodeId, command, progress, cancel).ConfigureAwait(false);
         }

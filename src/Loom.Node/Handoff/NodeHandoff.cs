@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Loom.Core.Storage;
 using Loom.Node.Engines;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;

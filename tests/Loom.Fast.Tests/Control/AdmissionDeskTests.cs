@@ -198,7 +198,7 @@ public sealed class AdmissionDeskTests
             replica.Load.Leases.ShouldBeInRange(0, replica.Status.SlotsTotal);
             foreach (var (ticket, _) in waiters)
             {
-                var couldRun = ticket.Route.Replicas.Contains(replica) && CandidateFilter.Accepts(replica, ticket.Tried);
+                var couldRun = ticket.Route.Offering.Contains(replica) && CandidateFilter.Judge(replica, Demand(ticket)) == Verdict.Candidate;
                 couldRun.ShouldBeFalse("nobody waits for a slot that is free");
             }
         }
@@ -212,4 +212,6 @@ public sealed class AdmissionDeskTests
             positions.ShouldBe(Enumerable.Range(0, group.Count()), "first in, first out");
         }
     }
+
+    private static Demand Demand(Ticket ticket) => new() { Route = ticket.Route, Work = ticket.Work, Rank = ticket.Rank, Tried = ticket.Tried };
 }

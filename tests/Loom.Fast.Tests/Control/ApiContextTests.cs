@@ -3,9 +3,12 @@ using System.Text;
 using Loom.Control.Admission;
 using Loom.Control.Api;
 using Loom.Control.Catalog;
+using Loom.Control.Explain;
 using Loom.Control.Gateway;
 using Loom.Control.Nodes;
 using Loom.Control.Placement;
+using Loom.Control.Sessions;
+using Loom.Core.Web;
 using Loom.Testing;
 using Loom.Wire;
 using Microsoft.AspNetCore.Connections.Features;
@@ -33,7 +36,8 @@ public sealed class ApiContextTests : IDisposable, INodeLink
         _metrics = new ControlMetrics(_meter);
         _desk = new AdmissionDesk(new AdmissionOptions(), PlacementStrategies.Create(PlacementKind.RoundRobin, random), time, random);
         _services = new GatewayServices(
-            new GatewayOptions(), new AdmissionOptions(), new ReplicaTable(), _desk, _upstream, new NoUpstreamCredentials(), this, _metrics, time, NullLogger.Instance);
+            new GatewayOptions(), new AdmissionOptions(), new ReplicaTable(), _desk, _upstream, new NoUpstreamCredentials(), this, new SessionTable(new PriceList(System.Collections.Immutable.ImmutableDictionary<string, Price>.Empty), time), new RequestLog(),
+            new SlotSettler(_desk, _upstream, _metrics, time, NullLogger.Instance), _metrics, time, NullLogger.Instance);
     }
 
     [Fact]
@@ -46,7 +50,7 @@ public sealed class ApiContextTests : IDisposable, INodeLink
         context.Watch(_ => forgotten++);
 
         forgotten.ShouldBe(1);
-        await context.Call.RunAsync(context.Http, InferenceRoute.Chat, "id");
+        await context.Call.RunAsync(context.Http, InferenceRoute.Chat, "id", Caller.Anonymous);
         features.Get<IHttpRequestLifetimeFeature>()!.ShouldBeOfType<Lifetime>().Aborted.ShouldBeTrue("nobody listens any more");
     }
 

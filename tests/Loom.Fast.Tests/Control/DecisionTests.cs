@@ -80,11 +80,18 @@ public sealed class DecisionTests
     }
 
     [Fact]
-    public void WaitEstimate_Unmeasured_100MsAPlace_Measured_ServiceOverSlots()
+    public void WaitEstimate_Unmeasured_100MsAPlace_Measured_NextSlotThenTheWorkAheadOverSlots()
     {
-        WaitEstimate.Start(2, 0, 4).ShouldBe(new WaitEstimate(300, false));
-        WaitEstimate.Start(2, 800, 4).ShouldBe(new WaitEstimate(600, true));
-        WaitEstimate.Start(2, 800, 0).Measured.ShouldBeFalse();
+        WaitEstimate.Of(nextMs: null, serviceMs: 0, ahead: 2, slots: 4, position: 2).ShouldBe(new WaitEstimate(300, false));
+        WaitEstimate.Of(nextMs: 150, serviceMs: 800, ahead: 2, slots: 4, position: 2).ShouldBe(new WaitEstimate(550, true));
+        WaitEstimate.Of(nextMs: 0, serviceMs: 800, ahead: 0, slots: 1, position: 0).ShouldBe(new WaitEstimate(0, true));
+    }
+
+    [Fact]
+    public void LeastLoaded_SameShare_MoreFreeGpuMemoryWins()
+    {
+        new LeastLoaded().Choose([new(0, 4, 1, 10), new(1, 8, 2, 30), new(2, 4, 1, 20)], 0).ShouldBe(1);
+        new LeastLoaded().Choose([new(0, 4, 2, 90), new(1, 4, 1, 0)], 0).ShouldBe(1, "free slots count first");
     }
 
     [Fact]

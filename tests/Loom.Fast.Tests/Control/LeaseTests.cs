@@ -12,9 +12,22 @@ public sealed class LeaseTests
     private static readonly ReplicaId s_replica = new("n", "p-demo", "r0");
 
     [Fact]
+    public async Task Quiet_WorkMayStillBeginThere_WaitsForTheViewThatForbidsIt()
+    {
+        using var world = new AdmissionWorld(capacity: 1, replicas: [("r0", "demo", 2)]);
+        var quiet = world.Desk.QuietAsync(s_replica, Url, CancellationToken.None);
+        quiet.IsCompleted.ShouldBeFalse();
+
+        world.Publish(ReplicaState.Draining);
+
+        (await quiet).ShouldBeTrue();
+    }
+
+    [Fact]
     public async Task Quiet_NothingRuns_AtOnce()
     {
         using var world = new AdmissionWorld(capacity: 1, replicas: [("r0", "demo", 2)]);
+        world.Publish(ReplicaState.Draining);
 
         (await world.Desk.QuietAsync(s_replica, Url, CancellationToken.None)).ShouldBeTrue();
         (await world.Desk.QuietAsync(s_replica, "http://another", CancellationToken.None)).ShouldBeTrue();
@@ -26,6 +39,7 @@ public sealed class LeaseTests
         using var world = new AdmissionWorld(capacity: 1, replicas: [("r0", "demo", 2)]);
         world.Enter("demo", out var one);
         world.Enter("demo", out var two);
+        world.Publish(ReplicaState.Draining);
         using var deadline = new CancellationTokenSource();
         var late = world.Desk.QuietAsync(s_replica, Url, deadline.Token);
         var quiet = world.Desk.QuietAsync(s_replica, Url, CancellationToken.None);

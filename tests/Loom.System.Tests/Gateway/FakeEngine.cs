@@ -46,8 +46,19 @@ internal sealed class FakeEngine : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
+    /// <summary>What it says of its slots, as JSON; null = it has no such route.</summary>
+    public Func<string?> Slots { get; set; } = static () => null;
+
     private async Task HandleAsync(HttpContext http)
     {
+        if (http.Request.Path == "/slots")
+        {
+            var slots = Slots();
+            http.Response.StatusCode = slots is null ? 404 : 200;
+            await http.Response.WriteAsync(slots ?? "");
+            return;
+        }
+
         var body = new MemoryStream();
         await http.Request.Body.CopyToAsync(body);
         var exchange = new Exchange(http, body.ToArray());

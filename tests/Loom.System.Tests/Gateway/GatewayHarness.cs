@@ -79,8 +79,10 @@ internal sealed class GatewayHarness : IAsyncDisposable, INodeLink
         Faults.Enqueue((replica, reason));
     }
 
-    public Task<OperationStatus> RunAsync(string nodeId, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel) =>
-        throw new NotSupportedException("no test here asks a node for an operation");
+    /// <summary>What the node does when it is asked for an operation.</summary>
+    public Func<PoolCommand, Task<OperationStatus>> Operate { get; set; } = static _ => throw new NotSupportedException("this test's node carries out no operations");
+
+    public Task<OperationStatus> RunAsync(string nodeId, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel) => Operate(command);
 
     public Task<HttpResponseMessage> ChatAsync(string body, Action<HttpRequestMessage>? with = null, CancellationToken cancel = default) =>
         PostAsync("/v1/chat/completions", body, with, cancel);

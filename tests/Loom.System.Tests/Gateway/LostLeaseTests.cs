@@ -65,6 +65,7 @@ public sealed class LostLeaseTests
         rest.ShouldNotContain("[DONE]");
         rest.ShouldNotContain("\r\n0\r\n\r\n", customMessage: "a proper end would hide the failure");
         await exchange.Aborted.WaitAsync(GatewayHarness.Deadline);
+        harness.Publish(status => status with { State = ReplicaState.Draining });
         (await harness.Plane.QuietAsync(replica, harness.Engine.Url, CancellationToken.None).WaitAsync(GatewayHarness.Deadline)).ShouldBeTrue();
     }
 
