@@ -29,15 +29,17 @@ internal sealed class Preload(PoolOwner pool, OperationLog log, PoolCommand.Prel
             await pool.Effects.PrepareAsync(plan, log, stop).ConfigureAwait(false);
         }
 
-        for (var at = 0; at < state.Members.Length; at++)
+        // One replica in trouble keeps no other from starting; those that run already are waited for when the whole pool was asked for.
+        List<string> troubles = [];
+        foreach (var at in command.ModelRef is null ? Enumerable.Range(0, state.Members.Length) : resting)
         {
             if (await UpAsync(at, resting.Contains(at) ? plan : null).ConfigureAwait(false) is { } trouble)
             {
-                return OperationEnd.Failed($"{state.Members[at].Id.ReplicaName}: {trouble}");
+                troubles.Add($"{state.Members[at].Id.ReplicaName}: {trouble}");
             }
         }
 
-        return OperationEnd.Succeeded;
+        return troubles.Count == 0 ? OperationEnd.Succeeded : OperationEnd.Failed(string.Join("; ", troubles));
     }
 
     private async Task<string?> UpAsync(int at, PoolPlan? plan)
