@@ -74,6 +74,7 @@ internal static class CommandLine
         WaitVerb.Create(),
         ChatVerb.Create(),
         QueenRbeeVerb.Create(signals),
+        PoolManagerdVerb.Create(signals),
         DoctorVerb.Create(),
         ModelVerb.Create(),
         PoolsVerb.Create(),

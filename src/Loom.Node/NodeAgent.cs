@@ -138,6 +138,12 @@ public sealed partial class NodeAgent : IAsyncDisposable
 
         if (_pools.TryGetValue(command.PoolId, out var pool))
         {
+            if (command is PoolCommand.Preload { Prepared: { } document })
+            {
+                return pool.RunAsync(command.Word, progress,
+                    (log, stop) => new PreparedPreload(pool, log, document, HandoffSurroundings.Of(_options), _gpus.Current, _options.DrainDeadline, stop).RunAsync(), cancellationToken);
+            }
+
             return PoolCommands.RunAsync(pool, command, _options.DrainDeadline, progress, cancellationToken);
         }
 

@@ -9,6 +9,7 @@ using Loom.Control;
 using Loom.Core.Paths;
 using Loom.Core.Settings;
 using Loom.Node;
+using Loom.Node.Link;
 using Loom.Node.Settings;
 
 namespace Loom.Cli.Composition;
@@ -99,7 +100,7 @@ internal static class HomePlanner
             node = node with { Pools = [.. node.Pools.Where(p => p.Id.StartsWith("llm-", StringComparison.Ordinal))] };
         }
 
-        return node.Pools.IsEmpty ? plan : plan with { Serving = new ServingPlan(ControlOptions.From(settings), node) };
+        return node.Pools.IsEmpty ? plan : plan with { Serving = new ServingPlan(ControlOptions.From(settings), node, LinkOptions.From(settings)) };
     }
 
     /// <summary>What a node runs, for verbs that only provision.</summary>

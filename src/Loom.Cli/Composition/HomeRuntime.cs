@@ -2,7 +2,6 @@ using Loom.Agents.Orchestration;
 using Loom.Agents.Project;
 using Loom.Agents.Reload;
 using Loom.Cli.Verbs;
-using Loom.Control;
 using Loom.Core.Loops;
 using Loom.Core.Web;
 using Loom.Node.Provisioning;

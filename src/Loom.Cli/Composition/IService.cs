@@ -6,6 +6,12 @@ internal interface IService : IAsyncDisposable
     /// <summary>Addresses as they are bound, by part: <c>api</c>, <c>node</c>, <c>metrics</c>.</summary>
     IReadOnlyDictionary<string, string> Addresses { get; }
 
+    /// <summary>Id of its run; null = it has none of its own.</summary>
+    string? RunId => null;
+
+    /// <summary>Fires when somebody asks it to stop in another way than by a signal.</summary>
+    CancellationToken DownRequested => CancellationToken.None;
+
     /// <summary>Fires when it can do its work no more.</summary>
     CancellationToken Broken { get; }
 

@@ -4,18 +4,14 @@ using Loom.Cli.Verbs;
 using Loom.Control;
 using Loom.Control.Gateway;
 using Loom.Control.Nodes;
-using Loom.Core.Binaries;
-using Loom.Core.Gpus;
 using Loom.Core.Loops;
 using Loom.Core.Web;
 using Loom.Node;
-using Loom.Node.Engines;
-using Loom.Node.Handoff;
 using Loom.Node.Inventory;
+using Loom.Node.Link;
 using Loom.Node.Plans;
 using Loom.Node.Pools;
 using Loom.Node.Provisioning;
-using Loom.Node.Threads;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;
 
@@ -28,24 +24,15 @@ namespace Loom.Cli.Composition;
 internal sealed class ServingRuntime : IAsyncDisposable
 {
     private readonly TimeSpan _drain;
-    private readonly NodeAgent _node;
-    private readonly NodeHandoff _handoff;
-    private readonly Provisioner _provisioner;
-    private readonly HttpMessageInvoker _transfers;
-    private readonly GpuInventory _gpus;
+    private readonly NodePart _node;
     private readonly ControlPlane _control;
     private readonly BackgroundLoop _publishing;
     private bool _stopped;
 
-    private ServingRuntime(
-        TimeSpan drain, NodeAgent node, NodeHandoff handoff, Provisioner provisioner, HttpMessageInvoker transfers, GpuInventory gpus, ControlPlane control, BackgroundLoop publishing)
+    private ServingRuntime(TimeSpan drain, NodePart node, ControlPlane control, BackgroundLoop publishing)
     {
         _drain = drain;
         _node = node;
-        _handoff = handoff;
-        _provisioner = provisioner;
-        _transfers = transfers;
-        _gpus = gpus;
         _control = control;
         _publishing = publishing;
     }
@@ -57,7 +44,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
     public Uri? Metrics => _control.MetricsAddress;
 
     /// <summary>How all replicas are now.</summary>
-    public ImmutableArray<ReplicaStatus> Replicas => _node.Snapshot;
+    public ImmutableArray<ReplicaStatus> Replicas => _node.Agent.Snapshot;
 
     /// <summary>Opens the listeners, then begins to start the pools; returns while those still load.</summary>
     /// <exception cref="PortTakenException">A port is in use; nothing was started.</exception>
@@ -71,12 +58,8 @@ internal sealed class ServingRuntime : IAsyncDisposable
         ILoggerFactory loggers,
         CancellationToken cancellationToken)
     {
-        var gpus = await NodeGpus.StartAsync(plan.Node, run.Supervisor, time, loggers, cancellationToken).ConfigureAwait(false);
-        var machine = MachineProbe.Launch(plan.Node.Environment, gpus);
-        var transfers = Transfer.CreateClient();
-        var provisioner = new Provisioner(plan.Node, run.Supervisor, new Transfer(transfers, new TransferDisk(), time, new Random()), machine, MachineProbe.FreeMemory, time);
-        var node = new NodeAgent(plan.Node, run.Supervisor, new WatchedProvisioner(provisioner, progress), machine, CpuFacts.OfThisMachine(), time, loggers, new GpuMemory(gpus));
-        var handoff = new NodeHandoff(plan.Node, node, time, loggers);
+        var part = await NodePart.CreateAsync(plan.Node, plan.Link, run, progress, time, loggers, cancellationToken).ConfigureAwait(false);
+        var node = part.Agent;
         ControlPlane? control = null;
         ControlTraffic? traffic = null;
         BackgroundLoop? publishing = null;
@@ -84,13 +67,15 @@ internal sealed class ServingRuntime : IAsyncDisposable
         {
             var api = plan.Control.Api with { RunToken = run.Token };
             control = new ControlPlane(
-                plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node), () => Faults(node, handoff, publishing, otherFaults));
+                plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node),
+                () => Faults(part, [publishing?.Fault, .. control?.Nodes.Faults ?? []], otherFaults), part.Metrics);
             // Before the port opens: a client that is quick must not be told that a pool does not exist.
-            traffic = new ControlTraffic(control, node);
+            traffic = new ControlTraffic(control, part);
             traffic.Publish();
             publishing = BackgroundLoop.Start("publish replicas", cancel => PublishAsync(run, node, traffic, cancel), loggers.CreateLogger("loom"));
             run.ShowPools(() => node.Snapshot);
             await control.StartAsync(cancellationToken).ConfigureAwait(false);
+            await part.OpenAsync(run, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
@@ -104,11 +89,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
                 await control.DisposeAsync().ConfigureAwait(false);
             }
 
-            await handoff.DisposeAsync().ConfigureAwait(false);
-            await node.DisposeAsync().ConfigureAwait(false);
-            provisioner.Dispose();
-            transfers.Dispose();
-            await gpus.DisposeAsync().ConfigureAwait(false);
+            await part.DisposeAsync().ConfigureAwait(false);
             throw;
         }
 
@@ -118,21 +99,20 @@ internal sealed class ServingRuntime : IAsyncDisposable
             run.SetAddress("metrics", metrics.GetLeftPart(UriPartial.Authority) + "/metrics");
         }
 
-        var runtime = new ServingRuntime(plan.Control.DrainDeadline, node, handoff, provisioner, transfers, gpus, control, publishing);
-        node.Start(traffic);
-        handoff.Start();
+        var runtime = new ServingRuntime(plan.Control.DrainDeadline, part, control, publishing);
+        part.Start(traffic);
         return runtime;
     }
 
     /// <summary>Each snapshot of the replicas from now on, the present one first.</summary>
-    public IAsyncEnumerable<ImmutableArray<ReplicaStatus>> WatchAsync(CancellationToken cancellationToken) => _node.WatchAsync(cancellationToken);
+    public IAsyncEnumerable<ImmutableArray<ReplicaStatus>> WatchAsync(CancellationToken cancellationToken) => _node.Agent.WatchAsync(cancellationToken);
 
     /// <summary>Waits until every pool is ready, rests until somebody asks for it, or has failed for good.</summary>
     /// <param name="onChange">Called with each snapshot on the way.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     public async Task<ImmutableArray<ReplicaStatus>> SettledAsync(Action<ImmutableArray<ReplicaStatus>> onChange, CancellationToken cancellationToken)
     {
-        await foreach (var snapshot in _node.WatchAsync(cancellationToken).ConfigureAwait(false))
+        await foreach (var snapshot in _node.Agent.WatchAsync(cancellationToken).ConfigureAwait(false))
         {
             onChange(snapshot);
             if (snapshot.All(r => r.State is ReplicaState.Ready or ReplicaState.Failed || r.Source == "handoff" || UpScreen.RestsOnDemand(r)))
@@ -155,8 +135,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
 
         _stopped = true;
         await _control.StopAsync(_drain, hurry).ConfigureAwait(false);
-        await _handoff.DisposeAsync().ConfigureAwait(false);
-        await _node.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        await _node.StopAsync().ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
@@ -165,9 +144,6 @@ internal sealed class ServingRuntime : IAsyncDisposable
         await _publishing.DisposeAsync().ConfigureAwait(false);
         await _control.DisposeAsync().ConfigureAwait(false);
         await _node.DisposeAsync().ConfigureAwait(false);
-        _provisioner.Dispose();
-        _transfers.Dispose();
-        await _gpus.DisposeAsync().ConfigureAwait(false);
     }
 
     private static async Task PublishAsync(ProjectRun run, NodeAgent node, ControlTraffic traffic, CancellationToken cancellationToken)
@@ -180,8 +156,8 @@ internal sealed class ServingRuntime : IAsyncDisposable
     }
 
     // What has failed for good inside this process and must be seen in health.
-    private static IReadOnlyList<string> Faults(NodeAgent node, NodeHandoff handoff, BackgroundLoop? publishing, Func<IEnumerable<Exception>> others) =>
-        [.. node.Faults.Concat(others()).Select(f => f.Message), .. handoff.Troubles, .. publishing?.Fault is { } fault ? new[] { fault.Message } : []];
+    private static IReadOnlyList<string> Faults(NodePart node, Exception?[] ours, Func<IEnumerable<Exception>> others) =>
+        [.. node.Agent.Faults.Concat(others()).Concat(ours.OfType<Exception>()).Select(f => f.Message), .. node.Handoff.Troubles];
 
     /// <summary>Control to node, in memory.</summary>
     private sealed class MemoryLink(NodeAgent node) : INodeLink
@@ -192,8 +168,8 @@ internal sealed class ServingRuntime : IAsyncDisposable
             node.RunAsync(command, progress, cancel);
     }
 
-    /// <summary>What the node asks of the requests on its replicas, answered by the control plane, in memory.</summary>
-    private sealed class ControlTraffic(ControlPlane control, NodeAgent node) : IReplicaTraffic
+    /// <summary>What the node asks of the requests on its replicas, answered by the control plane in memory, and by the node's own port.</summary>
+    private sealed class ControlTraffic(ControlPlane control, NodePart part) : IReplicaTraffic
     {
         private readonly Lock _publishing = new();
 
@@ -202,17 +178,21 @@ internal sealed class ServingRuntime : IAsyncDisposable
         {
             lock (_publishing)
             {
-                control.Replicas.Publish(node.Snapshot);
+                control.Nodes.TellLocal(part.Facts(), part.Agent.Snapshot);
             }
         }
 
-        public Task<bool> QuietAsync(ReplicaId replica, string url, CancellationToken deadline)
+        public async Task<bool> QuietAsync(ReplicaId replica, string url, CancellationToken deadline)
         {
             Publish(); // from here on nothing new is sent there
-            return control.QuietAsync(replica, url, deadline);
+            return await control.QuietAsync(replica, url, deadline).ConfigureAwait(false) && await part.Runs.QuietAsync(replica, url, deadline).ConfigureAwait(false);
         }
 
-        public void Cut(ReplicaId replica, string url) => control.Cut(replica, url);
+        public void Cut(ReplicaId replica, string url)
+        {
+            control.Cut(replica, url);
+            part.Runs.Cut(replica, url);
+        }
     }
 
     /// <summary>Keys and headers of remote providers, handed from node to control in memory; they are in no snapshot.</summary>
@@ -226,25 +206,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
         private static ImmutableArray<KeyValuePair<string, string>> Headers(UpstreamCredentials credentials) =>
             credentials.ApiKey is { } key ? [.. credentials.Headers, new("Authorization", "Bearer " + key)] : [.. credentials.Headers];
     }
-
-    /// <summary>Shows the work of a provisioner to whoever watches the start.</summary>
-    private sealed class WatchedProvisioner(IProvisioner inner, IProgress<ProvisionProgress> watcher) : IProvisioner
-    {
-        public ModelStore? Models => inner.Models;
-
-        public Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
-            inner.PrepareAsync(pool, new Both(progress, watcher), cancellationToken);
-
-        private sealed class Both(IProgress<ProvisionProgress> first, IProgress<ProvisionProgress> second) : IProgress<ProvisionProgress>
-        {
-            public void Report(ProvisionProgress value)
-            {
-                first.Report(value);
-                second.Report(value);
-            }
-        }
-    }
 }
 
 /// <summary>Everything the serving part runs, read from the settings once.</summary>
-internal sealed record ServingPlan(ControlOptions Control, NodeOptions Node);
+internal sealed record ServingPlan(ControlOptions Control, NodeOptions Node, LinkOptions Link);

@@ -9,6 +9,7 @@ using Loom.Cli.Systemd;
 using Loom.Cli.Terminal;
 using Loom.Core.Settings;
 using Loom.Core.Web;
+using Loom.Node.Inventory;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Cli.Verbs;
@@ -60,6 +61,10 @@ internal sealed class ServiceSession(VerbContext context, ParseResult parse, Pro
                     : signals.First == PosixSignal.SIGINT ? ExitCode.Interrupted : ExitCode.Ok;
             }
         }
+        catch (GpuMaskException e)
+        {
+            throw new CliError(ExitCode.Usage, "CONFIGURATION", e.Message, "name one of them, or none for the CPU; loom doctor shows them");
+        }
         catch (PortTakenException e)
         {
             throw PortRemedy.Error(e, name);
@@ -74,7 +79,7 @@ internal sealed class ServiceSession(VerbContext context, ParseResult parse, Pro
     {
         if (context.Terminal.Json)
         {
-            context.Terminal.Out.WriteLine(JsonSerializer.Serialize(new ServiceReady(1, instance, Environment.ProcessId, service.Addresses), ServiceJson.Default.ServiceReady));
+            context.Terminal.Out.WriteLine(JsonSerializer.Serialize(new ServiceReady(1, service.RunId ?? instance, Environment.ProcessId, service.Addresses), ServiceJson.Default.ServiceReady));
             context.Terminal.Out.Flush();
             return;
         }
@@ -84,7 +89,7 @@ internal sealed class ServiceSession(VerbContext context, ParseResult parse, Pro
 
     private async Task WaitAsync(IService service)
     {
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(signals.Stop, service.Broken);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(signals.Stop, service.Broken, service.DownRequested);
         await Task.Delay(Timeout.InfiniteTimeSpan, context.Time, end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 

@@ -9,6 +9,7 @@ namespace Loom.Core.Loops;
 public sealed partial class BackgroundLoop : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
+    private int _disposed;
 
     private BackgroundLoop(string name)
     {
@@ -36,9 +37,18 @@ public sealed partial class BackgroundLoop : IAsyncDisposable
         return loop;
     }
 
-    /// <summary>Asks the loop to stop and waits for its end. The fault of a failed loop stays in <see cref="Fault"/>; disposal does not throw it again.</summary>
+    /// <summary>
+    /// Asks the loop to stop and waits for its end. The fault of a failed loop stays in <see cref="Fault"/>; disposal does not throw it again. A second call
+    /// only waits.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            await Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return;
+        }
+
         await _stop.CancelAsync().ConfigureAwait(false);
         await Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _stop.Dispose();

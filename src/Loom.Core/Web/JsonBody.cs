@@ -61,7 +61,8 @@ public static class JsonBody
             var here = path.Length == 0 ? field.Name : $"{path}.{field.Name}";
             if (known is null)
             {
-                var near = Nearest.Of(field.Name, type.Properties.Select(p => p.Name));
+                var names = type.Properties.Select(p => p.Name).ToList();
+                var near = Nearest.Of(field.Name, names) ?? names.Find(n => field.Name.Length > 2 && n.StartsWith(field.Name, StringComparison.OrdinalIgnoreCase));
                 return Problem.Invalid(here, $"there is no field '{Redaction.Plain(field.Name)}' here{(near is null ? "" : $"; did you mean '{near}'?")}");
             }
 

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Loom.Core.Gpus;
 using Loom.Node.Inventory;
 using Loom.Node.Plans;

@@ -9,7 +9,14 @@ namespace Loom.Node.Handoff;
 /// <param name="User">User id of this process.</param>
 /// <param name="Pool">The pool of that name on this node; null = there is none.</param>
 /// <param name="Provider">Base address of the provider behind a pool of kind <c>openai</c>; null = it is none.</param>
-public sealed record HandoffSurroundings(uint User, Func<string, PoolPlan?> Pool, Func<PoolPlan, Uri?> Provider);
+public sealed record HandoffSurroundings(uint User, Func<string, PoolPlan?> Pool, Func<PoolPlan, Uri?> Provider)
+{
+    /// <summary>Those of a node.</summary>
+    public static HandoffSurroundings Of(NodeOptions options) => new(
+        PrivateFolder.User,
+        id => options.Pools.FirstOrDefault(p => p.Id == id),
+        pool => pool.Engine.Provider is { } name && options.Providers.TryGetValue(name, out var provider) ? provider.BaseUrl : null);
+}
 
 /// <summary>The rules of handoff files. Pure: it reads nothing and moves nothing.</summary>
 public static class HandoffPolicy

@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
-using Loom.Core.Storage;
 using Loom.Node.Engines;
-using Loom.Node.Pools;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;
 
@@ -36,10 +34,7 @@ public sealed partial class NodeHandoff : IHandoffTarget, IAsyncDisposable
         _time = time;
         _logger = loggers.CreateLogger("pool-managerd");
         _client = new EngineClient(time);
-        Surroundings = new HandoffSurroundings(
-            PrivateFolder.User,
-            id => options.Pools.FirstOrDefault(p => p.Id == id),
-            pool => pool.Engine.Provider is { } name && options.Providers.TryGetValue(name, out var provider) ? provider.BaseUrl : null);
+        Surroundings = HandoffSurroundings.Of(options);
         _watcher = new HandoffWatcher(new HandoffFolder(options.Handoff.Folder), this, options.Handoff, time, _logger);
         node.FaultReported += Doubt;
     }

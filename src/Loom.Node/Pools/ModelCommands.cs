@@ -40,7 +40,8 @@ internal static class ModelCommands
         // An id stands for itself; behind an address the checksum makes it one that may be fetched.
         var isAddress = fetch.Source.Contains(':', StringComparison.Ordinal) && !fetch.Source.Contains(HashMark, StringComparison.Ordinal);
         var reference = isAddress && fetch.Sha256 is { } sha256 ? fetch.Source + HashMark + sha256 : fetch.Source;
-        var listing = await models.PullAsync(reference, log, cancellationToken).ConfigureAwait(false);
+        // Kept under its catalog id, by which pools may load it from now on.
+        var listing = await models.PullAsync(reference, log, cancellationToken, fetch.ModelId).ConfigureAwait(false);
         return fetch.Sha256 is { } wanted && listing.Sha256 is { } found && found != wanted
             ? $"the file of model '{fetch.ModelId}' has SHA-256 {found}, not {wanted} as registered"
             : null;

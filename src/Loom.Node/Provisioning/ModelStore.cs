@@ -76,10 +76,15 @@ public sealed class ModelStore(NodeOptions options, ModelFetcher? fetcher = null
     }
 
     /// <summary>Fetches a model by reference or catalog id and reads its header.</summary>
+    /// <param name="reference">What to fetch.</param>
+    /// <param name="progress">Told of the step.</param>
+    /// <param name="cancellationToken">Ends it; what came so far is kept and resumed.</param>
+    /// <param name="id">Id it is to have; null = its own.</param>
     /// <exception cref="ProvisionException">It cannot be had or is no model.</exception>
-    public async Task<ModelListing> PullAsync(string reference, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken)
+    public async Task<ModelListing> PullAsync(string reference, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken, string? id = null)
     {
         var parsed = ModelReference.Parse(reference, options.Models, options.WorkingDirectory, Provisioner.HubOf(options.Environment));
+        parsed = parsed with { Id = id ?? parsed.Id };
         var model = await Fetcher.FetchAsync(parsed, progress, null, cancellationToken).ConfigureAwait(false);
         var listing = Listing(model.Path) with { Id = model.Id };
         return listing.Trouble is null ? listing : throw new ProvisionException(ProvisionExit.BadModel, $"model '{model.Id}': {listing.Trouble}");

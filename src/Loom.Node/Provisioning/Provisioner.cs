@@ -153,8 +153,15 @@ public sealed class Provisioner : IProvisioner, IDisposable
                 && (text == "demo" || _options.Models.ContainsKey(text) || ModelReference.IdFor(text) != text),
             _ => false,
         };
-        return needsFile ? ModelReference.Parse(text, _options.Models, _options.WorkingDirectory, HubOf(_options.Environment)) : null;
+        return needsFile ? Reference(text) : null;
     }
+
+    // What was fetched under an id can be named by it, whether or not the configuration knows it.
+    private ModelReference Reference(string text) =>
+        text != "demo" && ModelReference.IdFor(text) == text && !_options.Models.ContainsKey(text)
+            && new ModelStore(_options).List().FirstOrDefault(m => m.Id == text) is { Path: { } path, Verified: true }
+            ? new ModelReference.LocalFile(path) { Id = text }
+            : ModelReference.Parse(text, _options.Models, _options.WorkingDirectory, HubOf(_options.Environment));
 
     /// <summary>Where <c>hf:</c> references lead.</summary>
     internal static Uri HubOf(ImmutableDictionary<string, string> environment) =>

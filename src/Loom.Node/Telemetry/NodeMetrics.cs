@@ -52,7 +52,7 @@ public sealed class NodeMetrics : IMetricsPage, IProgress<ProvisionProgress>, IA
             "pool_mgr_gpu_vram_used_bytes",
             () => gpus.Current.Devices.Where(d => d.VramTotalBytes is not null && d.VramFreeBytes is not null).Select(d => Of(d, d.VramTotalBytes!.Value - d.VramFreeBytes!.Value)),
             description: "Memory of the GPU in use, whoever uses it.");
-        _meter.CreateObservableGauge("pool_mgr_kv_cache_usage_ratio", () => _engines.CacheUse, description: "Share of the engine's context memory in use, where the engine tells.");
+        _meter.CreateObservableGauge<double>("pool_mgr_kv_cache_usage_ratio", () => _engines.CacheUse.AsEnumerable(), description: "Share of the engine's context memory in use, where the engine tells.");
     }
 
     /// <summary>The node that is measured; null before it is known.</summary>

@@ -3,7 +3,6 @@ using Loom.Core.Gpus;
 using Loom.Fast.Tests.Node;
 using Loom.Node.Engines;
 using Loom.Node.Handoff;
-using Loom.Node.Plans;
 using Loom.Wire;
 using Shouldly;
 using Xunit;

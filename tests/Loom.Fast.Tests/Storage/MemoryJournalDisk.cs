@@ -5,7 +5,7 @@ namespace Loom.Fast.Tests.Storage;
 /// <summary>A disk in memory that can be full, can tear a write and counts flushes.</summary>
 internal sealed class MemoryJournalDisk : IJournalDisk
 {
-    private MemoryFile? _next;
+    private readonly Stack<MemoryFile> _next = new();
 
     public MemoryFile File { get; private set; } = new(int.MaxValue);
 
@@ -20,11 +20,15 @@ internal sealed class MemoryJournalDisk : IJournalDisk
         return File;
     }
 
-    public IJournalFile CreateNext() => _next = new MemoryFile(int.MaxValue) { Disk = this };
+    public IJournalFile CreateNext()
+    {
+        _next.Push(new MemoryFile(int.MaxValue) { Disk = this });
+        return _next.Peek();
+    }
 
-    public void PublishNext() => File = _next!;
+    public void PublishNext() => File = _next.Pop();
 
-    public void DiscardNext() => _next = null;
+    public void DiscardNext() => _next.Pop();
 
     internal sealed class MemoryFile(int largest) : IJournalFile
     {

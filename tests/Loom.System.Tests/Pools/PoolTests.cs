@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Loom.Node.Demo;
-using Loom.Node.Engines;
 using Loom.Node.Plans;
 using Loom.SystemTests.Node;
 using Loom.Testing;

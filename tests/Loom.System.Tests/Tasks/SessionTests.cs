@@ -1,6 +1,5 @@
 using System.Net;
 using Loom.Control.Sessions;
-using Loom.SystemTests.Gateway;
 using Shouldly;
 using Xunit;
 

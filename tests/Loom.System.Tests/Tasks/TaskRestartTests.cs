@@ -3,7 +3,6 @@ using System.Text;
 using System.Text.Json;
 using Loom.Control;
 using Loom.SystemTests.Clients;
-using Loom.SystemTests.Gateway;
 using Loom.Testing;
 using Loom.Wire;
 using Shouldly;

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Loom.Control.Admission;
 using Loom.Core.Queues;
 using Loom.SystemTests.Gateway;
 using Shouldly;
