@@ -11,7 +11,6 @@ namespace Loom.Node.Handoff;
 /// </summary>
 public sealed partial class NodeHandoff : IHandoffTarget, IAsyncDisposable
 {
-    private int _disposed;
     private readonly NodeAgent _node;
     private readonly NodeOptions _options;
     private readonly EngineClient _client;
