@@ -36,6 +36,7 @@ internal sealed partial class TaskRun : IDisposable
     private bool _startNoted;
     private int _attempts;
     private volatile bool _parked;
+    private RequestRecord? _record;
 
     public TaskRun(TaskServices services, TaskEntry task, TaskPlan plan, SessionTurn turn, string requestId)
     {
@@ -82,6 +83,9 @@ internal sealed partial class TaskRun : IDisposable
         _ticket.Wish = _plan.Placement;
         _ticket.LastReplica = _plan.ReuseKv ? _turn.LastReplica : null;
         _ticket.MostTokens = _plan.MaxTokens > 0 ? _plan.MaxTokens : null;
+        _record = _gateway.Requests.Begin(_requestId, _task.Owner, "/v2/tasks", _gateway.Time.GetUtcNow());
+        _record.Asked(route.Name, route.Model, _plan.Class, streamed: true);
+        _ticket.Trace = _record;
         _gateway.Metrics.Enqueued(Engine, _plan.Class);
         var admittance = _gateway.Desk.Enter(_ticket);
         if (admittance == Admittance.Refused)
@@ -265,7 +269,8 @@ internal sealed partial class TaskRun : IDisposable
         {
             WaitOutcome.Granted when _watch.Cause == EndCause.None => null,
             WaitOutcome.Evicted => Evicted(),
-            WaitOutcome.Unavailable => Unavailable(),
+            WaitOutcome.Unavailable => _ticket.Refusal ?? Unavailable(),
+            WaitOutcome.LoadFailed => _ticket.Refusal!,
             WaitOutcome.Closed => EndProblems.Of(EndCause.Shutdown, _gateway.Options, queued: true),
             _ => Ended(),
         };
@@ -292,7 +297,7 @@ internal sealed partial class TaskRun : IDisposable
         }
 
         _started = _engineSince;
-        _record!.Started(QueueMs, _ticket.Predicted);
+        _record?.Started(QueueMs, _ticket.Predicted);
         _gateway.Metrics.Started(Engine, _plan.Class, QueueMs / 1000);
         if (_ticket.Predicted is { } predicted)
         {
@@ -429,7 +434,7 @@ internal sealed partial class TaskRun : IDisposable
         var status = cancelled ? 499 : problem?.HttpStatus ?? 200;
         _gateway.Metrics.Requested("/v2/tasks", model, status, time.GetElapsedTime(_arrived).TotalSeconds);
         TokenUsage? told = usage is null ? null : new TokenUsage(usage.PromptTokens, usage.CachedTokens, usage.CompletionTokens);
-        _record!.End(status, problem?.Code, time.GetElapsedTime(_arrived).TotalMilliseconds, told);
+        _record?.End(status, problem?.Code, time.GetElapsedTime(_arrived).TotalMilliseconds, told);
         if (cancelled)
         {
             _gateway.Metrics.Canceled(Engine, _plan.Class);
