@@ -36,7 +36,6 @@ internal sealed partial class TaskRun : IDisposable
     private bool _startNoted;
     private int _attempts;
     private volatile bool _parked;
-    private RequestRecord? _record;
 
     public TaskRun(TaskServices services, TaskEntry task, TaskPlan plan, SessionTurn turn, string requestId)
     {
@@ -83,9 +82,6 @@ internal sealed partial class TaskRun : IDisposable
         _ticket.Wish = _plan.Placement;
         _ticket.LastReplica = _plan.ReuseKv ? _turn.LastReplica : null;
         _ticket.MostTokens = _plan.MaxTokens > 0 ? _plan.MaxTokens : null;
-        _record = _gateway.Requests.Begin(_requestId, _task.Owner, "/v2/tasks", _gateway.Time.GetUtcNow());
-        _record.Asked(route.Name, route.Model, _plan.Class, streamed: true);
-        _ticket.Trace = _record;
         _gateway.Metrics.Enqueued(Engine, _plan.Class);
         var admittance = _gateway.Desk.Enter(_ticket);
         if (admittance == Admittance.Refused)
