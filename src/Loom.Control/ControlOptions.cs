@@ -29,6 +29,9 @@ public sealed record ControlOptions
     /// <summary>Tasks, sessions and what is kept on disk.</summary>
     public TaskOptions Tasks { get; init; } = new();
 
+    /// <summary>Whether engines started by hand may register (<c>--dev</c>), default false.</summary>
+    public bool Dev { get; init; }
+
     /// <summary>How long requests may finish at shutdown, default 30 s (<c>serving.drain_deadline_ms</c>).</summary>
     public TimeSpan DrainDeadline { get; init; } = TimeSpan.FromSeconds(30);
 

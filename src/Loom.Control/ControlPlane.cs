@@ -80,7 +80,10 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var metricsRoute = nodeMetrics is null ? MetricsRoute.Of(Metrics) : MetricsRoute.Of(Metrics, nodeMetrics);
         var explain = new ExplainRoutes(requests, _desk.StrategyName);
         var others = new RouteTable(
-            [.. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _management.Routes, .. explain.Routes, .. _health.Routes, .. meta.Routes, metricsRoute]);
+        [
+            .. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _management.Routes, .. explain.Routes, .. _health.Routes, .. meta.Routes, metricsRoute,
+            .. options.Dev ? new WorkerRoutes(Replicas, time).Routes : [],
+        ]);
         var router = new ApiRouter(new RouteServer(others, gatekeeper, _log), gatekeeper, _log);
         _application = new ApiApplication(router, services);
         var serverLoggers = new ServerLoggers(loggers);

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using Loom.Cli.Terminal;
 using Loom.Node.Mock;
@@ -19,6 +20,12 @@ public static class DevVerb
     private static readonly Option<bool> s_logprobs = new("--logprobs") { Description = "Whether it answers log-probabilities", DefaultValueFactory = _ => true };
     private static readonly Option<string> s_fault = new("--fault") { Description = "Fault of every request without an x-mock-fault header: " + MockFault.Grammar, DefaultValueFactory = _ => "none" };
 
+    private static readonly Option<string> s_routes = new("--routes")
+    {
+        Description = $"Routes it offers beside chat, completions and embeddings: {string.Join(", ", MockRoutes.Further)}, or none",
+        DefaultValueFactory = _ => string.Join(',', MockRoutes.Further),
+    };
+
     public static Command Create(Action crash)
     {
         var mock = Verb.Create(
@@ -26,7 +33,7 @@ public static class DevVerb
             "Run a mock inference engine: deterministic words, paced, with faults on request",
             ["loom dev mock-engine --port 28080 --tokens-per-second 100", "curl -H 'x-mock-fault: reset:5' http://127.0.0.1:28080/v1/completions -d '{\"prompt\":\"hi\",\"stream\":true}'"],
             (context, parse, cancellationToken) => RunAsync(context, parse, crash, cancellationToken));
-        foreach (var option in new Option[] { s_port, s_model, s_slots, s_ctx, s_ttft, s_pace, s_prefill, s_jitter, s_load, s_logprobs, s_fault })
+        foreach (var option in new Option[] { s_port, s_model, s_slots, s_ctx, s_ttft, s_pace, s_prefill, s_jitter, s_load, s_logprobs, s_routes, s_fault })
         {
             mock.Options.Add(option);
         }
@@ -37,9 +44,11 @@ public static class DevVerb
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, Action crash, CancellationToken cancellationToken)
     {
         MockFault fault;
+        ImmutableArray<string> routes;
         try
         {
             fault = MockFault.Parse(parse.GetValue(s_fault)!);
+            routes = MockRoutes.Parse(parse.GetValue(s_routes)!);
         }
         catch (FormatException e)
         {
@@ -58,6 +67,7 @@ public static class DevVerb
             JitterSeed = parse.GetValue(s_jitter),
             Load = TimeSpan.FromMilliseconds(parse.GetValue(s_load)),
             Logprobs = parse.GetValue(s_logprobs),
+            Routes = routes,
             Fault = fault,
         };
         try

@@ -24,6 +24,7 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
 {
     private readonly PortBook _ports = new(FreePort.Pick);
     private readonly bool _allowUnverified = parse.GetValue(BinaryFlags.AllowUnverified);
+    private readonly bool _dev = parse.GetValue(RunFlags.Dev);
     private LoadResult? _first;
 
     /// <summary>Print what the processes write, once ready.</summary>
@@ -187,6 +188,7 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
         }
 
         var plan = HomePlanner.Plan(loaded.Snapshot, context, wish, _allowUnverified, _ports.Of, out var faults);
+        plan = _dev && plan.Serving is { } serving ? plan with { Serving = serving with { Control = serving.Control with { Dev = true } } } : plan;
         return faults.IsEmpty ? (plan, loaded) : (null, loaded with { Faults = faults, Notes = [] });
     }
 

@@ -12,6 +12,8 @@ internal static class RunFlags
 
     public static Option<string?> Logs { get; } = new("--logs") { Description = "Folder of captured output (runtime.logs_dir)", HelpName = "DIR" };
 
+    public static Option<bool> Dev { get; } = new("--dev") { Description = "For development: engines started by hand may register (POST /v2/workers/register)" };
+
     /// <summary>What was given, as settings of the command line.</summary>
     public static ImmutableArray<CommandLineValue> Values(ParseResult parse)
     {

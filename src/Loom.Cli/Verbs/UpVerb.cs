@@ -37,7 +37,7 @@ internal static class UpVerb
                 ? DetachedUp.RunAsync(context, DetachedUp.Arguments(parse, s_detach), FlagTwins.VariableOf(s_detach), cancellationToken)
                 : RunAsync(context, parse, signals));
         command.Arguments.Add(s_names);
-        foreach (var option in new Option[] { s_detach, s_noDeps, s_watch, s_noWatch, s_scripts, s_apply, s_wait, s_waitTimeout, s_dryRun, s_noLogs, s_background, RunFlags.Mode, StdinLeash.Flag }.Concat(BinaryFlags.All))
+        foreach (var option in new Option[] { s_detach, s_noDeps, s_watch, s_noWatch, s_scripts, s_apply, s_wait, s_waitTimeout, s_dryRun, s_noLogs, s_background, RunFlags.Mode, RunFlags.Dev, StdinLeash.Flag }.Concat(BinaryFlags.All))
         {
             command.Options.Add(option);
         }

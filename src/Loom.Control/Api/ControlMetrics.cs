@@ -32,6 +32,7 @@ internal sealed class ControlMetrics : IDisposable
     private readonly Counter<long> _placements;
     private readonly Counter<long> _retries;
     private readonly Histogram<double> _cancel;
+    private readonly Counter<long> _repairs;
     private readonly Counter<long> _clientStalls;
 
     public ControlMetrics(Meter meter)
@@ -56,6 +57,7 @@ internal sealed class ControlMetrics : IDisposable
         _placements = meter.CreateCounter<long>("orchd_placement_decisions_total", description: "Placement decisions.");
         _retries = meter.CreateCounter<long>("orchd_retries_total", description: "Attempts on another replica.");
         _cancel = meter.CreateHistogram("orchd_cancel_seconds", "s", "Time from the end of a call by its client to its slot being free.", null, s_short);
+        _repairs = meter.CreateCounter<long>("orchd_stream_repairs_total", description: "Events of streams that were repaired because they break strict clients.");
         _clientStalls = meter.CreateCounter<long>("orchd_client_stalls_total", description: "Clients cut because they accepted no bytes.");
     }
 
@@ -116,6 +118,8 @@ internal sealed class ControlMetrics : IDisposable
     public void Retried(string outcome) => _retries.Add(1, Label("outcome", outcome));
 
     public void Cut(string phase, double seconds) => _cancel.Record(seconds, Label("phase", phase));
+
+    public void StreamRepaired(string kind) => _repairs.Add(1, Label("kind", kind));
 
     public void ClientStalled() => _clientStalls.Add(1, Label("kind", "stream"));
 

@@ -11,6 +11,7 @@ public sealed class ReplicaTable
     private volatile ReplicaSnapshot _current = ReplicaSnapshot.Empty;
 
     private ImmutableArray<ReplicaStatus> _told = [];
+    private ImmutableArray<ReplicaStatus> _adopted = [];
     private FrozenSet<string> _withheld = [];
 
     /// <summary>What the nodes last said, models included that are withheld.</summary>
@@ -57,9 +58,20 @@ public sealed class ReplicaTable
         }
     }
 
+    /// <summary>Shows a replica that no node speaks of, until this table ends; a newer word replaces an older one.</summary>
+    internal void Adopt(ReplicaStatus replica)
+    {
+        lock (_publishing)
+        {
+            _adopted = [.. _adopted.Where(r => r.Id != replica.Id), replica];
+            Show();
+        }
+    }
+
     private void Show()
     {
-        var shown = _withheld.Count == 0 ? _told : [.. _told.Select(Without)];
+        var known = _adopted.IsEmpty ? _told : [.. _told.Where(t => !_adopted.Any(a => a.Id == t.Id)), .. _adopted];
+        var shown = _withheld.Count == 0 ? known : [.. known.Select(Without)];
         var change = ReplicaSnapshot.Next(shown, _current);
         if (change is null)
         {

@@ -40,7 +40,7 @@ internal sealed partial class Attempt
         _trace = trace;
         _watch = watch;
         _waiting = waiting;
-        _streamRelay = new StreamRelay(watch, client, waiting, services.Options, services.Time);
+        _streamRelay = new StreamRelay(watch, client, waiting, services.Options, services.Time, services.Metrics.StreamRepaired);
         _wholeRelay = new WholeRelay(watch, client, services.Options, services.Time);
         Record = new RelayRecord(gap => _services.Metrics.TokenGap(Replica.Status.Id.PoolId, _plan.Ticket.Route.Model, gap / (double)_services.Time.TimestampFrequency), trace.FirstToken);
         _beginStream = BeginStream;
@@ -178,7 +178,7 @@ internal sealed partial class Attempt
         if (_plan.Request.Stream && answer.IsSuccessStatusCode && IsEventStream(answer.Content.Headers))
         {
             var hideUsage = _plan.Request.Usage != UsageAsk.Asked && Replica.Status.StreamUsage;
-            await _streamRelay.RunAsync(body, _plan.Ticket, hideUsage, _beginStream, Record).ConfigureAwait(false);
+            await _streamRelay.RunAsync(body, _plan.Ticket, hideUsage, _plan.Route == InferenceRoute.Chat, _beginStream, Record).ConfigureAwait(false);
         }
         else if (_waiting.HeadersSent)
         {

@@ -18,6 +18,12 @@ internal static class Splices
     public static ImmutableArray<Splice> Of(in ScannedRequest request, byte[]? upstreamModel, bool askUsage)
     {
         var usage = askUsage && request.Stream && request.Usage != UsageAsk.Asked;
+        if (request.ModelName.Equals(default))
+        {
+            // The client named none, and the engine has only one.
+            upstreamModel = null;
+        }
+
         if (!usage && upstreamModel is null)
         {
             return [];

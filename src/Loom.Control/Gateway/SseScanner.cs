@@ -69,12 +69,12 @@ internal static class SseScanner
             return SseEventKind.Data;
         }
 
-        usage = counts;
+        usage = usage is { } before ? before.With(counts) : counts;
         return alone ? SseEventKind.UsageOnly : SseEventKind.Data;
     }
 
     // The first data line; engines write one per event.
-    private static ReadOnlySpan<byte> DataOf(ReadOnlySpan<byte> whole)
+    internal static ReadOnlySpan<byte> DataOf(ReadOnlySpan<byte> whole)
     {
         while (!whole.IsEmpty)
         {

@@ -6,7 +6,14 @@ namespace Loom.Control.Gateway;
 /// <summary>
 /// Forwards an event stream: whole events, as they came, sent at once. Only an event that carries usage nobody asked for is left out.
 /// </summary>
-internal sealed class StreamRelay(CallWatch watch, ClientWriter client, WaitingStream waiting, GatewayOptions options, TimeProvider time)
+/// <param name="watch">What ends the call.</param>
+/// <param name="client">Where the bytes go.</param>
+/// <param name="waiting">Keeps the client informed until the first byte.</param>
+/// <param name="options">Limits.</param>
+/// <param name="time">The clock.</param>
+/// <param name="repaired">Told what was repaired in an event.</param>
+internal sealed class StreamRelay(
+    CallWatch watch, ClientWriter client, WaitingStream waiting, GatewayOptions options, TimeProvider time, Action<string> repaired)
 {
     private const int Buffer = 16 * 1024;
 
@@ -17,11 +24,12 @@ internal sealed class StreamRelay(CallWatch watch, ClientWriter client, WaitingS
     /// <param name="upstream">The engine's answer.</param>
     /// <param name="ticket">Whose answer it is.</param>
     /// <param name="hideUsage">Whether usage was asked for by us and not by the client.</param>
+    /// <param name="repair">Whether events that break strict clients are repaired.</param>
     /// <param name="begin">Called once, before the first byte goes out.</param>
     /// <param name="record">What was seen so far, also when this throws.</param>
     /// <exception cref="IOException">The engine broke off.</exception>
     /// <exception cref="OperationCanceledException">The watch ended the call.</exception>
-    public async Task RunAsync(Stream upstream, Ticket ticket, bool hideUsage, Action begin, RelayRecord record)
+    public async Task RunAsync(Stream upstream, Ticket ticket, bool hideUsage, bool repair, Action begin, RelayRecord record)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(Buffer);
         var filled = 0;
@@ -49,7 +57,7 @@ internal sealed class StreamRelay(CallWatch watch, ClientWriter client, WaitingS
                 }
 
                 filled += read;
-                var taken = Forward(buffer.AsSpan(0, filled), hideUsage, record);
+                var taken = Forward(buffer.AsSpan(0, filled), hideUsage, repair, record);
                 filled -= taken;
                 buffer.AsSpan(taken, filled).CopyTo(buffer);
                 if (filled == buffer.Length)
@@ -75,7 +83,7 @@ internal sealed class StreamRelay(CallWatch watch, ClientWriter client, WaitingS
         return await reading.ConfigureAwait(false);
     }
 
-    private int Forward(ReadOnlySpan<byte> bytes, bool hideUsage, RelayRecord record)
+    private int Forward(ReadOnlySpan<byte> bytes, bool hideUsage, bool repair, RelayRecord record)
     {
         var sent = 0;
         var seen = 0;
@@ -86,6 +94,12 @@ internal sealed class StreamRelay(CallWatch watch, ClientWriter client, WaitingS
             if (kind == SseEventKind.UsageOnly && hideUsage)
             {
                 client.Write(bytes[sent..seen]);
+                sent = seen + length;
+            }
+            else if (repair && kind == SseEventKind.Data && SseRepair.Of(bytes.Slice(seen, length), repaired) is { } better)
+            {
+                client.Write(bytes[sent..seen]);
+                client.Write(better);
                 sent = seen + length;
             }
 

@@ -8,8 +8,13 @@ namespace Loom.Control.Gateway;
 /// <param name="Completion">Tokens generated.</param>
 internal readonly record struct TokenUsage(long Prompt, long Cached, long Completion)
 {
+    /// <summary>This and what a later event says: counts of a stream only grow.</summary>
+    public TokenUsage With(TokenUsage later) =>
+        new(Math.Max(Prompt, later.Prompt), Math.Max(Cached, later.Cached), Math.Max(Completion, later.Completion));
+
     /// <summary>
-    /// Reads the top-level <c>usage</c> object of an answer or of one stream event. False when there is none or the text is not JSON.
+    /// Reads the <c>usage</c> object of an answer or of one stream event: at the top, or in the <c>response</c> or <c>message</c> that an event carries. False
+    /// when there is none or the text is not JSON.
     /// </summary>
     /// <param name="json">The answer.</param>
     /// <param name="usage">What it says.</param>
@@ -27,13 +32,31 @@ internal readonly record struct TokenUsage(long Prompt, long Cached, long Comple
                 return false;
             }
 
-            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            while (reader.Read() && reader.TokenType is JsonTokenType.PropertyName or JsonTokenType.EndObject)
             {
+                if (reader.TokenType == JsonTokenType.EndObject)
+                {
+                    // Of a message or response that was entered, or of the whole.
+                    continue;
+                }
+
                 if (reader.ValueTextEquals("usage"u8))
                 {
                     reader.Read();
-                    found = reader.TokenType == JsonTokenType.StartObject;
-                    usage = found ? ReadCounts(ref reader) : default;
+                    if (reader.TokenType == JsonTokenType.StartObject)
+                    {
+                        found = true;
+                        usage = ReadCounts(ref reader);
+                    }
+                }
+                else if (reader.CurrentDepth == 1 && (reader.ValueTextEquals("response"u8) || reader.ValueTextEquals("message"u8)))
+                {
+                    // What an object holds is read as if it stood here; anything else is passed over.
+                    reader.Read();
+                    if (reader.TokenType != JsonTokenType.StartObject)
+                    {
+                        reader.Skip();
+                    }
                 }
                 else if (reader.ValueTextEquals("choices"u8))
                 {
@@ -63,15 +86,19 @@ internal readonly record struct TokenUsage(long Prompt, long Cached, long Comple
         long prompt = 0, cached = 0, completion = 0;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (reader.ValueTextEquals("prompt_tokens"u8))
+            if (reader.ValueTextEquals("prompt_tokens"u8) || reader.ValueTextEquals("input_tokens"u8))
             {
                 prompt = ReadCount(ref reader);
             }
-            else if (reader.ValueTextEquals("completion_tokens"u8))
+            else if (reader.ValueTextEquals("completion_tokens"u8) || reader.ValueTextEquals("output_tokens"u8))
             {
                 completion = ReadCount(ref reader);
             }
-            else if (reader.ValueTextEquals("prompt_tokens_details"u8))
+            else if (reader.ValueTextEquals("cache_read_input_tokens"u8))
+            {
+                cached = ReadCount(ref reader);
+            }
+            else if (reader.ValueTextEquals("prompt_tokens_details"u8) || reader.ValueTextEquals("input_tokens_details"u8))
             {
                 reader.Read();
                 while (reader.TokenType != JsonTokenType.Null && reader.Read() && reader.TokenType == JsonTokenType.PropertyName)

@@ -101,12 +101,10 @@ internal sealed partial class TaskAttempt(GatewayServices services, CallWatch wa
         var body = TaskBody.Write(plan, model, status.StreamUsage);
         var request = new UpstreamRequest(Replica.TargetOf(TaskBody.RouteOf(plan))) { Content = new UpstreamBody(body, []) };
         request.Headers.TryAddWithoutValidation("X-Request-Id", requestId);
-        if (Replica.IsRemote)
+        // What opens a provider, or the agent of a node.
+        foreach (var (name, value) in services.Credentials.HeadersOf(status.Id.PoolId))
         {
-            foreach (var (name, value) in services.Credentials.HeadersOf(status.Id.PoolId))
-            {
-                request.Headers.TryAddWithoutValidation(name, value);
-            }
+            request.Headers.TryAddWithoutValidation(name, value);
         }
 
         return request;

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Loom.Control.Admission;
 using Loom.Control.Catalog;
+using Loom.Control.Explain;
 using Loom.Control.Gateway;
 using Loom.Control.Sessions;
 using Loom.Core.Queues;
@@ -24,6 +25,7 @@ internal sealed partial class TaskRun : IDisposable
     private readonly string _requestId;
     private readonly CallWatch _watch;
     private readonly Ticket _ticket;
+    private RequestRecord? _record;
     private TaskAttempt? _attempt;
     private long _arrived;
     private long _started;
@@ -73,6 +75,9 @@ internal sealed partial class TaskRun : IDisposable
         }
 
         _ticket.Reset(route, _plan.Class, deadline?.TotalMilliseconds, _arrived);
+        _record = _gateway.Requests.Begin(_requestId, _task.Owner, "/v2/tasks", _gateway.Time.GetUtcNow());
+        _record.Asked(_plan.ModelRef, route.Model, _plan.Class, _plan.Workload == Workload.Completion);
+        _ticket.Trace = _record;
         _ticket.Work = TaskBody.RouteOf(_plan);
         _ticket.Wish = _plan.Placement;
         _ticket.LastReplica = _plan.ReuseKv ? _turn.LastReplica : null;
@@ -82,6 +87,7 @@ internal sealed partial class TaskRun : IDisposable
         if (admittance == Admittance.Refused)
         {
             _gateway.Metrics.Rejected(Engine, _plan.Class, _ticket.Refusal!.Code, _gateway.Admission.PolicyName);
+            _record.End(_ticket.Refusal.HttpStatus, _ticket.Refusal.Code, 0, null);
         }
 
         return admittance;
@@ -174,7 +180,7 @@ internal sealed partial class TaskRun : IDisposable
 
         _ticket.FirstByteAt = _attempt?.FirstByteAt ?? 0;
         _ticket.Tokens = _attempt?.Usage?.Completion ?? _task.TokensOut;
-        _gateway.Desk.Release(_ticket, measured: problem is null);
+        Release(problem);
         if (_parked && _attempts == 0)
         {
             _turn.Dispose();
@@ -219,6 +225,8 @@ internal sealed partial class TaskRun : IDisposable
             _watch.Hold(_ticket);
             var result = await _attempt.RunAsync(_requestId).ConfigureAwait(false);
             _watch.LetGo();
+            _record!.Attempted(
+                result.Problem?.Code, _attempt.FirstByteAt == 0 ? 0 : _gateway.Time.GetElapsedTime(_attempt.SentAt, _attempt.FirstByteAt).TotalMilliseconds);
             if (result.End != AttemptEnd.TryAgain)
             {
                 return _watch.Cause is EndCause.Deadline or EndCause.Shutdown ? Ended() : result.Problem;
@@ -257,7 +265,8 @@ internal sealed partial class TaskRun : IDisposable
         {
             WaitOutcome.Granted when _watch.Cause == EndCause.None => null,
             WaitOutcome.Evicted => Evicted(),
-            WaitOutcome.Unavailable => Unavailable(),
+            WaitOutcome.Unavailable => _ticket.Refusal ?? Unavailable(),
+            WaitOutcome.LoadFailed => _ticket.Refusal!,
             WaitOutcome.Closed => EndProblems.Of(EndCause.Shutdown, _gateway.Options, queued: true),
             _ => Ended(),
         };
@@ -284,6 +293,7 @@ internal sealed partial class TaskRun : IDisposable
         }
 
         _started = _engineSince;
+        _record?.Started(QueueMs, _ticket.Predicted);
         _gateway.Metrics.Started(Engine, _plan.Class, QueueMs / 1000);
         if (_ticket.Predicted is { } predicted)
         {
@@ -336,6 +346,28 @@ internal sealed partial class TaskRun : IDisposable
 
         var text = $"{_attempts} of at most {_gateway.Admission.DispatchAttempts} attempts failed and no other replica of model '{_ticket.Route.Model}' is left; last: {last.Message}";
         return new Problem(ProblemCode.ReplicaExhausted, text, Backoff: _gateway.Desk.BackoffFor(_ticket.Route, leastMs: 1000));
+    }
+
+    private void Release(Problem? problem)
+    {
+        if (!_ticket.HoldsLease)
+        {
+            return;
+        }
+
+        var phase = _watch.Cause != EndCause.ClientGone ? null : _attempt is { FirstByteAt: > 0 } ? "streaming" : "prefill";
+        if (_watch.Cause != EndCause.None && _attempt is not null && !_ticket.Replica!.IsRemote)
+        {
+            // The engine may need a moment to notice that nobody listens any more.
+            _gateway.Settler.Take(_ticket, phase, _watch.EndedAt);
+            return;
+        }
+
+        _gateway.Desk.Release(_ticket, measured: problem is null);
+        if (phase is not null)
+        {
+            _gateway.Metrics.Cut(phase, _gateway.Time.GetElapsedTime(_watch.EndedAt).TotalSeconds);
+        }
     }
 
     private async ValueTask EndAsync(Problem? problem)
@@ -397,13 +429,11 @@ internal sealed partial class TaskRun : IDisposable
         var model = _ticket.Route.Model;
         var status = cancelled ? 499 : problem?.HttpStatus ?? 200;
         _gateway.Metrics.Requested("/v2/tasks", model, status, time.GetElapsedTime(_arrived).TotalSeconds);
+        TokenUsage? told = usage is null ? null : new TokenUsage(usage.PromptTokens, usage.CachedTokens, usage.CompletionTokens);
+        _record?.End(status, problem?.Code, time.GetElapsedTime(_arrived).TotalMilliseconds, told);
         if (cancelled)
         {
             _gateway.Metrics.Canceled(Engine, _plan.Class);
-            if (replica is not null)
-            {
-                _gateway.Metrics.Cut(_attempt is { FirstByteAt: > 0 } ? "streaming" : "prefill", time.GetElapsedTime(_watch.EndedAt).TotalSeconds);
-            }
         }
 
         if (problem is not null || cancelled || replica is null || _attempt is not { } attempt)

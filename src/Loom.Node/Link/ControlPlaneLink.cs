@@ -169,7 +169,7 @@ public sealed partial class ControlPlaneLink : IAsyncDisposable
     private async Task SleepAsync(TimeSpan pause, CancellationToken cancel)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var woken = _wakes.Reader.WaitToReadAsync(end.Token).AsTask();
+        Task woken = _wakes.Reader.WaitToReadAsync(end.Token).AsTask(); // as such: a Task<T> cannot be awaited without its exception
         await Task.WhenAny(woken, Task.Delay(pause, _time, end.Token)).ConfigureAwait(false);
         await end.CancelAsync().ConfigureAwait(false);
         await woken.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -25,7 +25,7 @@ public sealed class MockEngine : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly MockSlots _slots;
     private readonly MockGates _gates = new();
-    private readonly MockRequestLog _log = new();
+    private readonly MockRequestLog _log;
     private readonly MockGeneration _generation;
     private readonly long _started;
 
@@ -34,6 +34,7 @@ public sealed class MockEngine : IAsyncDisposable
         _options = options;
         _time = time;
         _slots = new MockSlots(options.Slots);
+        _log = new MockRequestLog(time);
         _generation = new MockGeneration(options, time, _slots, _gates, _log, crash);
         _started = time.GetTimestamp();
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -94,6 +95,7 @@ public sealed class MockEngine : IAsyncDisposable
             ("/v1/chat/completions", true) => InferAsync(context, path),
             ("/v1/completions", true) => InferAsync(context, path),
             ("/v1/embeddings", true) => InferAsync(context, path),
+            (_, true) when _options.Routes.Any(r => MockRoutes.PathOf(r) == path) => InferAsync(context, path),
             _ => MockWire.ErrorAsync(context, 404, "not_found", $"no route {context.Request.Method} {path}"),
         };
     }
@@ -112,7 +114,9 @@ public sealed class MockEngine : IAsyncDisposable
     private Task ModelsAsync(HttpContext context) => MockWire.JsonAsync(
         context,
         200,
-        $$"""{"object":"list","data":[{"id":{{MockWire.Quote(_options.Model)}},"object":"model","created":0,"owned_by":"loom-mock","description":"mock engine: words without a model","meta":{"n_ctx":{{_options.Ctx}} } }],"mock":true}""");
+        $$"""{"object":"list","data":[{"id":{{MockWire.Quote(_options.Model)}},"object":"model","created":0,"owned_by":"loom-mock","description":"mock engine: words without a model","capabilities":[{{string.Join(',', Capabilities.Select(MockWire.Quote))}}],"meta":{"n_ctx":{{_options.Ctx}} } }],"mock":true}""");
+
+    private IEnumerable<string> Capabilities => ["chat", "completions", "embeddings", .. _options.Routes];
 
     private Task SlotsAsync(HttpContext context)
     {

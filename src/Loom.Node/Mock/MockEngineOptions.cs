@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Loom.Node.Mock;
 
 /// <summary>How a mock engine behaves. Everything it answers carries <c>"mock":true</c>.</summary>
@@ -32,6 +34,9 @@ public sealed record MockEngineOptions
 
     /// <summary>Whether log-probabilities are answered; otherwise asking for them is a 400.</summary>
     public bool Logprobs { get; init; } = true;
+
+    /// <summary>Routes beside chat, completions and embeddings that it declares and answers; default all of <see cref="MockRoutes.Further"/>.</summary>
+    public ImmutableArray<string> Routes { get; init; } = MockRoutes.Further;
 
     /// <summary>Fault applied to every request that names none of its own in <c>x-mock-fault</c>.</summary>
     public MockFault Fault { get; init; } = MockFault.None;

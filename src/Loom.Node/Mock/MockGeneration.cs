@@ -30,7 +30,9 @@ internal sealed class MockGeneration(MockEngineOptions options, TimeProvider tim
             request.State = "prefill";
             await PrefillAsync(prompt, cached, fault, gate, gone).ConfigureAwait(false);
             request.State = "decode";
-            await (prompt.Inputs.Length > 0 ? EmbedAsync(context, prompt)
+            var path = context.Request.Path.Value!;
+            await (MockDialect.IsInstant(path) ? MockWire.JsonAsync(context, 200, DialectOf(context, request).Instant(prompt))
+                : prompt.Inputs.Length > 0 ? EmbedAsync(context, prompt)
                 : prompt.Stream ? StreamAsync(context, request, prompt, cached, fault, gone)
                 : CompleteAsync(context, request, prompt, cached, fault, gone)).ConfigureAwait(false);
             request.State = "completed";
@@ -75,11 +77,19 @@ internal sealed class MockGeneration(MockEngineOptions options, TimeProvider tim
         context.Response.ContentType = "text/event-stream; charset=utf-8";
         context.Response.Headers.CacheControl = "no-cache";
         context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
+        var dialect = MockDialect.Speaks(context.Request.Path.Value!) ? DialectOf(context, request) : null;
         var chat = IsChat(context);
         var head = Head(context, request, chat ? "chat.completion.chunk" : "text_completion");
         var key = MockText.Key(prompt.Text, prompt.Seed);
         var start = time.GetTimestamp();
         var writer = context.Response.BodyWriter;
+        var text = new StringBuilder();
+        // A fault before the first token comes before everything.
+        if (dialect is not null && (fault.Kind is not (MockFaultKind.Crash or MockFaultKind.Stall or MockFaultKind.Reset) || fault.Number > 0))
+        {
+            Write(writer, dialect.Opening(prompt.Words.Length, cached));
+        }
+
         for (var i = 0; i < prompt.MaxTokens; i++)
         {
             await PaceAsync(start, i, gone).ConfigureAwait(false);
@@ -92,10 +102,18 @@ internal sealed class MockGeneration(MockEngineOptions options, TimeProvider tim
             var choice = chat
                 ? $$"""{"index":0,"delta":{{(i == 0 ? "{\"role\":\"assistant\",\"content\":" : "{\"content\":")}}{{MockWire.Quote(word)}}},"logprobs":{{Logprob(prompt, [word], chat)}},"finish_reason":null}"""
                 : $$"""{"index":0,"text":{{MockWire.Quote(word)}},"logprobs":{{Logprob(prompt, [word], chat)}},"finish_reason":null}""";
-            Write(writer, $"data: {head},\"choices\":[{choice}]}}\n\n");
+            Write(writer, dialect?.Token(i, word) ?? $"data: {head},\"choices\":[{choice}]}}\n\n");
+            _ = dialect is null ? text : text.Append(word);
             request.TokensOut = i + 1;
             await writer.FlushAsync(gone).ConfigureAwait(false);
             gone.ThrowIfCancellationRequested();
+        }
+
+        if (dialect is not null)
+        {
+            Write(writer, dialect.Closing(text.ToString(), prompt.Words.Length, cached, prompt.MaxTokens));
+            await writer.FlushAsync(gone).ConfigureAwait(false);
+            return;
         }
 
         var last = chat ? """{"index":0,"delta":{},"finish_reason":"length"}""" : """{"index":0,"text":"","finish_reason":"length"}""";
@@ -124,6 +142,12 @@ internal sealed class MockGeneration(MockEngineOptions options, TimeProvider tim
 
             words.Add(MockText.Word(key, i));
             request.TokensOut = i + 1;
+        }
+
+        if (MockDialect.Speaks(context.Request.Path.Value!))
+        {
+            await MockWire.JsonAsync(context, 200, DialectOf(context, request).Whole(string.Concat(words), prompt.Words.Length, cached, prompt.MaxTokens)).ConfigureAwait(false);
+            return;
         }
 
         var chat = IsChat(context);
@@ -182,6 +206,9 @@ internal sealed class MockGeneration(MockEngineOptions options, TimeProvider tim
                 return false;
         }
     }
+
+    private MockDialect DialectOf(HttpContext context, MockRequest request) =>
+        new(context.Request.Path.Value!, string.Create(CultureInfo.InvariantCulture, $"mock-{request.Number}"), options.Model);
 
     private static bool IsChat(HttpContext context) => context.Request.Path.Value!.Contains("chat", StringComparison.Ordinal);
 

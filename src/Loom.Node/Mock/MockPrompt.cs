@@ -31,14 +31,22 @@ internal sealed record MockPrompt(string Text, ulong[] Words, int MaxTokens, lon
         using (document)
         {
             var root = document.RootElement;
-            var inputs = path.EndsWith("embeddings", StringComparison.Ordinal) ? ReadInputs(root) : [];
+            var inputs = path switch
+            {
+                "/v1/embeddings" => ReadInputs(root, "input"),
+                "/v1/rerank" => ReadInputs(root, "documents"),
+                _ => [],
+            };
             var text = path switch
             {
-                "/v1/chat/completions" => ReadMessages(root),
+                "/v1/chat/completions" or "/v1/messages" or "/v1/messages/count_tokens" => ReadMessages(root),
+                "/v1/responses" => Required(root, "input"),
+                "/v1/rerank" => Required(root, "query"),
+                "/tokenize" => Required(root, root.TryGetProperty("content", out _) ? "content" : "prompt"),
                 "/v1/completions" => root.TryGetProperty("prompt", out var p) ? p.ToString() : throw new MockRefusal("invalid_value", "prompt is missing"),
                 _ => "",
             };
-            var max = Number(root, "max_completion_tokens") ?? Number(root, "max_tokens") ?? DefaultTokens;
+            var max = Number(root, "max_completion_tokens") ?? Number(root, "max_output_tokens") ?? Number(root, "max_tokens") ?? DefaultTokens;
             var words = MockText.Words(text);
             if (words.Length + max > options.Ctx)
             {
@@ -78,11 +86,14 @@ internal sealed record MockPrompt(string Text, ulong[] Words, int MaxTokens, lon
         return text.ToString();
     }
 
-    private static string[] ReadInputs(JsonElement root)
+    private static string Required(JsonElement root, string name) =>
+        root.TryGetProperty(name, out var value) ? value.ToString() : throw new MockRefusal("invalid_value", $"{name} is missing");
+
+    private static string[] ReadInputs(JsonElement root, string name)
     {
-        if (!root.TryGetProperty("input", out var input))
+        if (!root.TryGetProperty(name, out var input))
         {
-            throw new MockRefusal("invalid_value", "input is missing");
+            throw new MockRefusal("invalid_value", $"{name} is missing");
         }
 
         return input.ValueKind == JsonValueKind.Array && input.EnumerateArray().All(i => i.ValueKind == JsonValueKind.String)

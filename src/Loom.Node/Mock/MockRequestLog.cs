@@ -23,10 +23,16 @@ internal sealed class MockRequest
     public string? CancelledIn { get; set; }
 
     public int TokensOut { get; set; }
+
+    /// <summary>When it came, Unix milliseconds.</summary>
+    public required long ReceivedMs { get; init; }
+
+    /// <summary>When its client left, Unix milliseconds; null when it did not.</summary>
+    public long? CancelledMs { get; set; }
 }
 
 /// <summary>The last 10,000 requests, oldest first.</summary>
-internal sealed class MockRequestLog
+internal sealed class MockRequestLog(TimeProvider time)
 {
     private const int Keep = 10_000;
     private readonly Lock _gate = new();
@@ -46,6 +52,7 @@ internal sealed class MockRequestLog
             RequestId = requestId,
             Authorization = authorization,
             Body = body,
+            ReceivedMs = time.GetUtcNow().ToUnixTimeMilliseconds(),
         };
         lock (_gate)
         {
@@ -62,6 +69,7 @@ internal sealed class MockRequestLog
     public void Cancelled(MockRequest request)
     {
         request.CancelledIn = request.State;
+        request.CancelledMs = time.GetUtcNow().ToUnixTimeMilliseconds();
         request.State = "cancelled";
         Interlocked.Increment(ref _cancelled);
     }

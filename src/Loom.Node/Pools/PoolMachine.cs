@@ -73,6 +73,7 @@ public static class PoolMachine
         return status with
         {
             LoadMs = member.LoadMs,
+            FirstModel = state.Plan.ModelIds[0],
             LastError = status.LastError ?? (status.State == ReplicaState.Stopped ? member.Rest : null),
         };
     }

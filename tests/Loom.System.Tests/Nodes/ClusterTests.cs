@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text.Json;
 using Loom.Testing;
-using Loom.Wire;
 using Shouldly;
 using Xunit;
 

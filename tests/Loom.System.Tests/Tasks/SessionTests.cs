@@ -80,6 +80,32 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public async Task Inference_WithASession_TellsAndSpendsItsBudgetAndIsRefusedBeyondIt()
+    {
+        await using var world = await TaskHarness.StartAsync();
+        world.Engine.Answer = e => e.JsonAsync("""{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":30,"completion_tokens":10}}""");
+        await world.SendAsync(HttpMethod.Put, "/v2/sessions/chat-1", """{"budgets":{"tokens":100}}""");
+        const string Chat = """{"model":"demo","max_tokens":50,"messages":[{"role":"user","content":"x"}]}""";
+        void InSession(HttpRequestMessage request) => request.Headers.Add("x-loom-session", "chat-1");
+
+        using var first = await world.Gateway.ChatAsync(Chat, InSession);
+        await first.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        using var deadline = new CancellationTokenSource(TaskHarness.Deadline);
+        while ((await world.SendAsync(HttpMethod.Get, "/v2/sessions/chat-1")).Body.GetProperty("tokens_budget_remaining").GetInt64() != 60)
+        {
+            deadline.IsCancellationRequested.ShouldBeFalse("the request was not settled");
+        }
+
+        using var second = await world.Gateway.ChatAsync(Chat, InSession);
+        await second.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+
+        ((int)first.StatusCode).ShouldBe(200);
+        first.Headers.GetValues("X-Budget-Tokens-Remaining").Single().ShouldBe("100");
+        ((int)second.StatusCode).ShouldBe(429);
+        (await second.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).ShouldContain("budget_exhausted");
+    }
+
+    [Fact]
     public async Task TimeBudget_RunsOut_EndsTheTask()
     {
         await using var world = await TaskHarness.StartAsync();

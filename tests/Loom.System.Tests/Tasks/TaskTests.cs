@@ -318,6 +318,51 @@ public sealed class TaskTests
         (await world.SendAsync(HttpMethod.Get, "/v2/tasks", token: "main")).Body.GetProperty("count").GetInt32().ShouldBe(1);
     }
 
+    [Fact]
+    public async Task Task_Placed_IsExplainedByItsCorrelationId()
+    {
+        await using var world = await TaskHarness.StartAsync(engines: 2);
+        world.Say("x");
+
+        var id = await world.PostTaskIdAsync("""{"model_ref":"demo","prompt":"x","placement":{"avoid_pools":["other"]}}""");
+        var task = await world.UntilAsync(id, "completed");
+        var (status, explained) = await world.SendAsync(HttpMethod.Get, $"/v2/requests/{task.GetProperty("correlation_id").GetString()}/explain");
+
+        status.ShouldBe(200);
+        explained.ToString().ShouldContain("/v2/tasks");
+        explained.ToString().ShouldContain("node1");
+    }
+
+    [Fact]
+    public async Task Task_PinnedToAPoolThatIsNotThere_WithoutFallback_IsRefused()
+    {
+        await using var world = await TaskHarness.StartAsync();
+
+        var (status, _) = await world.SendAsync(
+            HttpMethod.Post, "/v2/tasks", """{"model_ref":"demo","prompt":"x","placement":{"mode":"pin","pin_pool_id":"elsewhere","allow_fallback":false}}""");
+
+        status.ShouldBe(503);
+    }
+
+    [Fact]
+    public async Task Worker_Registered_ServesOnlyWithDev()
+    {
+        await using var closed = await TaskHarness.StartAsync();
+        await using var world = await TaskHarness.StartAsync(engines: 2, options: o => o with { Dev = true }, status: s => s with { State = Loom.Wire.ReplicaState.Stopped });
+        world.Say("by hand");
+        var body = $$"""{"pool_id":"default","replica_id":"w0","url":"{{world.Engine.Url}}"}""";
+
+        var (refused, _) = await closed.SendAsync(HttpMethod.Post, "/v2/workers/register", body, "run-token");
+        var (status, answer) = await world.SendAsync(HttpMethod.Post, "/v2/workers/register", body, "run-token");
+        var task = await world.UntilAsync(await world.PostTaskIdAsync(Body), "completed");
+
+        refused.ShouldBe(404);
+        status.ShouldBe(200);
+        answer.ToString().ShouldBe("""{"ok":true,"identity":"dev/default/w0","pool_id":"default","replica_id":"w0"}""");
+        task.GetProperty("text").GetString().ShouldBe("by hand");
+        task.GetProperty("node").GetString().ShouldBe("dev");
+    }
+
     private static Loom.Core.Web.ClientKey Key(string name) => new(
         name, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(name))), Loom.Core.Web.Scopes.Inference);
 }

@@ -232,7 +232,7 @@ internal sealed class MockNode : IServedNode
             end.CancelAfter(pause);
         }
 
-        await _wakes.Reader.WaitToReadAsync(end.Token).AsTask().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ((Task)_wakes.Reader.WaitToReadAsync(end.Token).AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _wakes.Reader.TryRead(out _);
     }
 
