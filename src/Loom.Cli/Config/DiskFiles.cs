@@ -48,6 +48,12 @@ internal sealed class DiskFiles : ISettingsFiles
 
     public bool OthersCanWrite(string path) => (File.GetUnixFileMode(path) & UnixFileMode.OtherWrite) != 0;
 
+    public string? OpenMode(string path)
+    {
+        var mode = File.GetUnixFileMode(path);
+        return (mode & (UnixFileMode.GroupRead | UnixFileMode.OtherRead)) != 0 ? Convert.ToString((int)mode, 8) : null;
+    }
+
     public IReadOnlyList<FolderItem>? List(string folder)
     {
         try

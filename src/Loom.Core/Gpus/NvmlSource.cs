@@ -11,15 +11,34 @@ namespace Loom.Core.Gpus;
 /// <param name="load">Loads the library: null and the reason where there is none. Tried again at each scan until it is there.</param>
 /// <param name="deviceFiles">Number of NVIDIA device files on this machine now.</param>
 /// <param name="ours">Whether a process is one of this Loom's own.</param>
-public sealed class NvmlSource(Func<(INvml? Library, string Trouble)> load, Func<int> deviceFiles, Func<int, bool> ours) : IGpuSource
+/// <param name="time">Clock of the patience with a driver that hangs.</param>
+public sealed class NvmlSource(Func<(INvml? Library, string Trouble)> load, Func<int> deviceFiles, Func<int, bool> ours, TimeProvider time) : IGpuSource
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+    private Task<GpuReading>? _reading;
     private INvml? _nvml;
     private bool _initialised;
     private int _files;
 
     public string Name => GpuSources.Nvml;
 
-    public Task<GpuReading> ReadAsync(CancellationToken cancellationToken) => Task.FromResult(Read());
+    public async Task<GpuReading> ReadAsync(CancellationToken cancellationToken)
+    {
+        // A card in trouble can hold a call for ever; it must hold one thread and not the node, and is not called again before it has answered.
+        if (_reading is not { IsCompleted: false })
+        {
+            _reading = Task.Run(Read, CancellationToken.None);
+        }
+
+        try
+        {
+            return await _reading.WaitAsync(s_patience, time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            return GpuReading.Unusable($"the driver gives no answer within {s_patience.TotalSeconds:0} s");
+        }
+    }
 
     private GpuReading Read()
     {

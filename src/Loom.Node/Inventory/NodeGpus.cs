@@ -92,7 +92,7 @@ public static partial class NodeGpus
     {
         bool Ours(int pid) => ProcessIdentities.SessionOf(pid) is { } session && supervisor.Processes.Any(p => p.Pid == session);
         IGpuSource nvml = new NvmlSource(
-            () => NvmlLibrary.TryLoad(NvmlLibrary.FileName, out var library, out var trouble) ? (library, "") : (null, trouble), MachineProbe.NvidiaDevices, Ours);
+            () => NvmlLibrary.TryLoad(NvmlLibrary.FileName, out var library, out var trouble) ? (library, "") : (null, trouble), MachineProbe.NvidiaDevices, Ours, time);
         IGpuSource smi = new NvidiaSmiSource(new SmiTool(new OneShot(supervisor, options, time), options).RunAsync, Ours);
         IGpuSource mock = new MockGpus(options.Gpus.MockCount);
         return options.Gpus.Source switch
@@ -119,8 +119,15 @@ public static partial class NodeGpus
                 return null;
             }
 
-            var end = await oneShot.RunAsync("gpu-scan", [program, .. arguments], options.WorkingDirectory, options.Environment, s_patience, cancellationToken).ConfigureAwait(false);
-            return new GpuToolResult(end.Code, end.Tail, end.Reason);
+            try
+            {
+                var end = await oneShot.RunAsync("gpu-scan", [program, .. arguments], options.WorkingDirectory, options.Environment, s_patience, cancellationToken).ConfigureAwait(false);
+                return new GpuToolResult(end.Code, end.Tail, end.Reason);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+            {
+                return new GpuToolResult(null, [], e.Message); // a full disk, say: no reason to stop looking
+            }
         }
     }
 }

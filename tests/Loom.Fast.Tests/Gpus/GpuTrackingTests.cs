@@ -88,7 +88,7 @@ public sealed class GpuTrackingTests
     [Fact]
     public async Task Inventory_MachineWithoutGpu_SaysMockAndHasNone()
     {
-        var inventory = new GpuInventory([new NvmlSource(() => (null, "none"), () => 0, _ => false), new MockGpus(0)], TimeSpan.FromSeconds(10), new ManualTimeProvider(), NullLogger.Instance);
+        var inventory = new GpuInventory([new NvmlSource(() => (null, "none"), () => 0, _ => false, TimeProvider.System), new MockGpus(0)], TimeSpan.FromSeconds(10), new ManualTimeProvider(), NullLogger.Instance);
 
         var found = await inventory.ScanAsync(default);
 

@@ -1,4 +1,5 @@
 using Loom.Core.Gpus;
+using Loom.Testing;
 using Shouldly;
 using Xunit;
 
@@ -94,10 +95,46 @@ public sealed class NvmlTests
     [Fact]
     public async Task Read_NoLibrary_IsUnusableAndNoError()
     {
-        var source = new NvmlSource(() => (null, "it is not installed"), () => 0, _ => false);
+        var source = new NvmlSource(() => (null, "it is not installed"), () => 0, _ => false, TimeProvider.System);
 
         (await source.ReadAsync(default)).ShouldBe(GpuReading.Unusable("it is not installed"));
     }
 
-    private NvmlSource Source(Func<int, bool>? ours = null) => new(() => (_nvml, ""), () => _files, ours ?? (_ => false));
+    [Fact]
+    public async Task Read_DriverThatHangs_IsUnusableAndNotCalledAgain()
+    {
+        var time = new ManualTimeProvider();
+        var hold = new ManualResetEventSlim();
+        var calls = 0;
+        var source = new NvmlSource(
+            () =>
+            {
+                Interlocked.Increment(ref calls);
+                hold.Wait();
+                return (null, "at last");
+            },
+            () => 0, _ => false, time);
+
+        (await HangAsync(source, time)).Trouble.ShouldBe("the driver gives no answer within 10 s");
+        (await HangAsync(source, time)).Devices.ShouldBeNull();
+        calls.ShouldBe(1);
+
+        hold.Set();
+        (await source.ReadAsync(default)).Trouble.ShouldBe("at last");
+        hold.Dispose();
+    }
+
+    private static async Task<GpuReading> HangAsync(NvmlSource source, ManualTimeProvider time)
+    {
+        var reading = source.ReadAsync(default);
+        while (!reading.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromSeconds(10));
+            await Task.Yield();
+        }
+
+        return await reading;
+    }
+
+    private NvmlSource Source(Func<int, bool>? ours = null) => new(() => (_nvml, ""), () => _files, ours ?? (_ => false), TimeProvider.System);
 }

@@ -24,7 +24,7 @@ public sealed class NvmlLibraryTests
     [Fact]
     public async Task Read_TheDriverOfThisMachine_AnswersOrSaysWhyNot()
     {
-        var source = new NvmlSource(() => NvmlLibrary.TryLoad(NvmlLibrary.FileName, out var library, out var trouble) ? (library, "") : (null, trouble), () => 0, _ => false);
+        var source = new NvmlSource(() => NvmlLibrary.TryLoad(NvmlLibrary.FileName, out var library, out var trouble) ? (library, "") : (null, trouble), () => 0, _ => false, TimeProvider.System);
 
         var reading = await source.ReadAsync(default);
 

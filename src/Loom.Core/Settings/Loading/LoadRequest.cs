@@ -79,6 +79,9 @@ public interface ISettingsFiles
     /// <summary>Whether users other than the owner can write to an existing folder.</summary>
     bool OthersCanWrite(string path);
 
+    /// <summary>Mode of an existing path whose group or others may read it, in octal; null = they may not, or nobody can say.</summary>
+    string? OpenMode(string path) => null;
+
     /// <summary>What lies in a folder, in any order; links count as what they point to, and not at all where they lead nowhere; null when there is no such folder.</summary>
     /// <exception cref="IOException">The folder cannot be read; the message says why.</exception>
     IReadOnlyList<FolderItem>? List(string folder);

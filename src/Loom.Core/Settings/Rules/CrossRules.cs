@@ -10,7 +10,7 @@ public static class CrossRules
     [
         ProfileRules.TokenInCloud, ProfileRules.NodeInCloud, ProfileRules.ProfileContradiction, ProfileRules.OtherProfileOnly, ProfileRules.NodeWithoutControlPlane,
         ListenerRules.OpenWithoutToken, ListenerRules.OnePortTwice,
-        HandoffRules.OneFolder, HandoffRules.FolderOthersCanWrite,
+        HandoffRules.OneFolder, HandoffRules.FolderOthersCanWrite, HandoffRules.FolderOthersCanRead,
         ReferenceRules.Alternatives, ReferenceRules.Pools, ReferenceRules.Engines, ReferenceRules.Aliases,
         TimingRules.Heartbeat, TimingRules.StaleCheck,
         MockRules.InProduction, SecretRules.ShortToken, SecretRules.WrittenOut, LogRules.Directive,

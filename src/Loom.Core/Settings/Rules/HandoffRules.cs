@@ -40,4 +40,13 @@ internal static class HandoffRules
             draft.Report("R5", key, $"other users can write to {folder}, so they could start programs here", $"chmod o-w {folder}");
         }
     }
+
+    public static void FolderOthersCanRead(Draft draft)
+    {
+        var key = draft.RunsNodeAgent ? Agent : draft.Part == LoomPart.EngineProvisioner ? Provisioner : Control;
+        if (!draft.IsAtFault(key) && draft.Value<string>(key) is { } folder && draft.Request.Files.Exists(folder) && draft.Request.Files.OpenMode(folder) is { } mode)
+        {
+            draft.Report("R5", key, $"others can read {folder} (mode {mode}), and with it what is started here", $"chmod 700 {folder}", FaultSeverity.Warning);
+        }
+    }
 }
