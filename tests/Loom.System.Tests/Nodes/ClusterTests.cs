@@ -215,8 +215,8 @@ public sealed class ClusterTests : IAsyncLifetime
         }
     }
 
-    // What an answer says, without what is of its moment.
-    private static string Normal(string stream) => System.Text.RegularExpressions.Regex.Replace(stream, "\"(id|created)\":(\"[^\"]*\"|[0-9]+)", "\"$1\":0");
+    // What an answer says, without what is of its moment: ids, times, and how much of the prompt the engine still had.
+    private static string Normal(string stream) => System.Text.RegularExpressions.Regex.Replace(stream, "\"(id|created|[a-z_]+_ms|cache_n|prompt_n|cached_tokens)\":(\"[^\"]*\"|[0-9.]+)", "\"$1\":0");
 
     private static List<string> Engines(ClusterPart node) =>
         [.. ClusterWorld.Survivors(node.RunId).Where(c => c.Contains("mock-engine", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
