@@ -89,7 +89,7 @@ public sealed class ReplicaProxyTests
             _engine.Start();
             var options = new LinkOptions { NodeId = "one", MachineId = "m", Token = ClusterWorld.Token, Bind = new IPEndPoint(IPAddress.Loopback, 0) };
             _client.DefaultRequestHeaders.Authorization = new("Bearer", ClusterWorld.Token);
-            _agent = new AgentListener(options, this, new ProxiedRuns(TimeProvider.System), TimeProvider.System, _log);
+            _agent = new AgentListener(options, this, new ProxiedRuns(TimeProvider.System), static () => 0, TimeProvider.System, _log);
         }
 
         public ConcurrentQueue<string> Seen { get; } = new();
