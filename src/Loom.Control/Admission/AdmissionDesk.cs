@@ -51,6 +51,7 @@ internal sealed partial class AdmissionDesk : IDisposable
     {
         Ticket? evicted = null;
         List<SwapOrder>? orders = null;
+        List<(Ticket Ticket, WaitOutcome Outcome)>? ended = null;
         Admittance answer;
         lock (_gate)
         {
@@ -64,11 +65,18 @@ internal sealed partial class AdmissionDesk : IDisposable
             else
             {
                 answer = TryLease(ticket) ? Admittance.Granted : Join(ticket, out evicted);
-                orders = answer == Admittance.Waiting && ticket.IsForeign ? PlanSwaps() : null;
+                orders = evicted is { IsForeign: true } ? Replan(ended = [])
+                    : answer == Admittance.Waiting && ticket.IsForeign ? PlanSwaps()
+                    : null;
             }
         }
 
         evicted?.EndWait(WaitOutcome.Evicted);
+        if (ended is not null)
+        {
+            End(ended);
+        }
+
         Place(orders);
         return answer;
     }
@@ -86,7 +94,7 @@ internal sealed partial class AdmissionDesk : IDisposable
             next = NextFor(failed);
             ticket.Route = Refresh(ticket.Route);
             answer = TryLease(ticket) ? Admittance.Granted : Rejoin(ticket);
-            orders = WhenIdle(failed);
+            orders = answer == Admittance.Waiting && ticket.IsForeign ? PlanSwaps() : WhenIdle(failed);
         }
 
         next?.EndWait(WaitOutcome.Granted);

@@ -164,6 +164,13 @@ internal sealed partial class Attempt
     private async ValueTask<AttemptResult> ForwardAsync(HttpResponseMessage answer)
     {
         var status = (int)answer.StatusCode;
+        if (AgentRefusal.Is(answer))
+        {
+            var refusal = await answer.Content.ReadAsByteArrayAsync(_watch.Token).ConfigureAwait(false);
+            LogRefused(_services.Log, Replica.Status.Id, status);
+            return AgentRefusal.Of(Replica, status, refusal);
+        }
+
         if (status >= StatusCodes.Status500InternalServerError && !Replica.IsRemote)
         {
             return await RefusedByEngineAsync(answer, status).ConfigureAwait(false);
@@ -299,7 +306,7 @@ internal sealed partial class Attempt
         }
 
         // What opens a provider, or the agent of a node.
-        foreach (var (name, value) in _services.Credentials.HeadersOf(Replica.Status.Id.PoolId))
+        foreach (var (name, value) in _services.Credentials.HeadersFor(Replica.Status))
         {
             headers.TryAddWithoutValidation(name, value);
         }

@@ -17,6 +17,9 @@ internal sealed class SlotSettler : IAsyncDisposable
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(10);
 
+    // All engines are asked together, so the slowest of them sets the pace of all.
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100);
+
     private readonly Channel<Cancelled> _cancelled = Channel.CreateUnbounded<Cancelled>(new UnboundedChannelOptions { SingleReader = true });
     private readonly AdmissionDesk _desk;
     private readonly UpstreamClient _upstream;
@@ -71,7 +74,7 @@ internal sealed class SlotSettler : IAsyncDisposable
     {
         var replica = group[0].Replica;
         var left = s_longest - _time.GetElapsedTime(group[0].CutAt);
-        var busy = left > TimeSpan.Zero ? await BusyAsync(replica, left, stop).ConfigureAwait(false) : null;
+        var busy = left > TimeSpan.Zero ? await BusyAsync(replica, left < s_look ? left : s_look, stop).ConfigureAwait(false) : null;
         var (leases, settling) = _desk.UseOf(replica);
         var idle = busy is { } slots ? Math.Clamp(leases - slots, 0, settling)
             // Silent to the end, or one of those that do not tell.
@@ -124,7 +127,12 @@ internal sealed class SlotSettler : IAsyncDisposable
 
             return Count(await answer.Content.ReadAsByteArrayAsync(limit.Token).ConfigureAwait(false));
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or JsonException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            // It may be too busy to tell.
+            return int.MaxValue;
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or JsonException)
         {
             return null;
         }

@@ -101,7 +101,7 @@ internal sealed partial class TaskAttempt(GatewayServices services, CallWatch wa
         var request = new UpstreamRequest(HttpMethod.Post, Replica.TargetOf(TaskBody.RouteOf(plan))) { Content = new UpstreamBody(body, []) };
         request.Headers.TryAddWithoutValidation("X-Request-Id", requestId);
         // What opens a provider, or the agent of a node.
-        foreach (var (name, value) in services.Credentials.HeadersOf(status.Id.PoolId))
+        foreach (var (name, value) in services.Credentials.HeadersFor(status))
         {
             request.Headers.TryAddWithoutValidation(name, value);
         }
@@ -112,6 +112,11 @@ internal sealed partial class TaskAttempt(GatewayServices services, CallWatch wa
     private async ValueTask<AttemptResult> ReadAsync(HttpResponseMessage answer)
     {
         var body = await answer.Content.ReadAsStreamAsync(watch.Token).ConfigureAwait(false);
+        if (AgentRefusal.Is(answer))
+        {
+            return AgentRefusal.Of(Replica, (int)answer.StatusCode, await answer.Content.ReadAsByteArrayAsync(watch.Token).ConfigureAwait(false));
+        }
+
         if (!answer.IsSuccessStatusCode)
         {
             return await RefusedAsync(body, (int)answer.StatusCode).ConfigureAwait(false);
