@@ -68,9 +68,6 @@ internal sealed partial class AdmissionDesk
     /// <summary>Takes their slots away from all requests on one run of a replica, because its pool is drained.</summary>
     public void Cut(ReplicaId replica, string url) => Take(load => load.Id == replica && load.Url == url, LeaseLoss.Drained);
 
-    /// <summary>Takes their slots away from all requests on the replicas of a node that is drained.</summary>
-    public void CutNode(string nodeId) => Take(load => load.Id.NodeId == nodeId, LeaseLoss.Drained);
-
     /// <summary>Takes their slots away from all requests on the replicas of a node that is lost.</summary>
     public void LoseNode(string nodeId) => Take(load => load.Id.NodeId == nodeId, LeaseLoss.NodeLost);
 

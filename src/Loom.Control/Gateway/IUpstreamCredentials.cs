@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using Loom.Control.Nodes;
+using Loom.Wire;
 
 namespace Loom.Control.Gateway;
 
@@ -7,6 +9,14 @@ public interface IUpstreamCredentials
 {
     /// <summary>The headers that open the provider behind a pool, for example <c>Authorization: Bearer ...</c>; empty when it needs none. Called for each request: no work.</summary>
     ImmutableArray<KeyValuePair<string, string>> HeadersOf(string poolId);
+}
+
+/// <summary>Who gets secrets.</summary>
+internal static class UpstreamCredentials
+{
+    /// <summary>The headers that open a replica. A worker that somebody registered by hand gets none: whoever registers it chooses its pool.</summary>
+    public static ImmutableArray<KeyValuePair<string, string>> HeadersFor(this IUpstreamCredentials credentials, ReplicaStatus status) =>
+        status.Source == WorkerRoutes.Source ? [] : credentials.HeadersOf(status.Id.PoolId);
 }
 
 /// <summary>For a control plane without remote providers.</summary>
