@@ -66,11 +66,12 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _metrics.Observe(_desk, Replicas);
         Nodes = new NodeDirectory(options.Nodes, Replicas, new NodeTraffic(_desk, Replicas), _meter, time, _log);
         _links = new NodeLinks(Nodes, nodes, options.Api.Token, time, _log);
-        _settler = new SlotSettler(_desk, _upstream, _metrics, time, _log);
+        credentials ??= new NoUpstreamCredentials();
+        _settler = new SlotSettler(_desk, _upstream, credentials, _metrics, time, _log);
         _swaps = new SwapCarrier(_desk, _links, time, _log);
         var requests = new RequestLog();
         var services = new GatewayServices(
-            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? new NoUpstreamCredentials(), _links,
+            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials, _links,
             new SessionTable(new PriceList(options.Tasks.Prices), time), requests, _settler,
             _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api.Gate, time, _log);

@@ -188,6 +188,13 @@ internal sealed class ServingRuntime : IAsyncDisposable
             return await control.QuietAsync(replica, url, deadline).ConfigureAwait(false) && await part.Runs.QuietAsync(replica, url, deadline).ConfigureAwait(false);
         }
 
+        // Idle is what neither has used.
+        public TimeSpan? IdleFor(ReplicaId replica, string url) => (control.IdleFor(replica, url), part.Runs.IdleFor(replica, url)) switch
+        {
+            ({ } here, { } there) => here < there ? here : there,
+            var (here, there) => here ?? there,
+        };
+
         public void Cut(ReplicaId replica, string url)
         {
             control.Cut(replica, url);

@@ -212,6 +212,7 @@ internal sealed partial class AdmissionDesk : IDisposable
 
     private bool TryLease(Ticket ticket)
     {
+        var begun = _time.GetTimestamp();
         var demand = DemandOf(ticket);
         var fallback = CandidateFilter.FallsBack(demand);
         ReadOnlySpan<Replica> replicas = ticket.Route.Offering;
@@ -240,6 +241,7 @@ internal sealed partial class AdmissionDesk : IDisposable
         }
 
         Lease(ticket, replicas[Choose(ticket, _candidates.AsSpan(0, count), replicas)]);
+        ticket.DecidedIn = ticket.GrantedAt - begun;
         return true;
     }
 
@@ -297,7 +299,8 @@ internal sealed partial class AdmissionDesk : IDisposable
             return null;
         }
 
-        var entry = _queue.TryTake(_time.GetTimestamp(), replica, static (ticket, replica) => Suits(ticket, replica));
+        var begun = _time.GetTimestamp();
+        var entry = _queue.TryTake(begun, replica, static (ticket, replica) => Suits(ticket, replica));
         if (entry is null)
         {
             return null;
@@ -307,6 +310,7 @@ internal sealed partial class AdmissionDesk : IDisposable
         entry.Value.Trace?.BeginPlacement();
         entry.Value.Trace?.Judged(replica, Verdict.Candidate);
         Lease(entry.Value, replica);
+        entry.Value.DecidedIn = entry.Value.GrantedAt - begun;
         return entry.Value;
     }
 

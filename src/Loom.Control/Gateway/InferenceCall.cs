@@ -259,7 +259,7 @@ internal sealed partial class InferenceCall : IDisposable
     private void Started()
     {
         _attempts++;
-        _services.Metrics.Placed(_services.Desk.StrategyName, "placed");
+        _services.Metrics.Placed(_services.Desk.StrategyName, "placed", _ticket.DecidedIn / (double)_services.Time.TimestampFrequency);
         _trace.Placed(_ticket.Replica, _services.Desk.StrategyName, _waitedForSlot);
         if (_attempts == 1)
         {

@@ -23,14 +23,16 @@ internal sealed class SlotSettler : IAsyncDisposable
     private readonly Channel<Cancelled> _cancelled = Channel.CreateUnbounded<Cancelled>(new UnboundedChannelOptions { SingleReader = true });
     private readonly AdmissionDesk _desk;
     private readonly UpstreamClient _upstream;
+    private readonly IUpstreamCredentials _credentials;
     private readonly ControlMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly BackgroundLoop _loop;
 
-    public SlotSettler(AdmissionDesk desk, UpstreamClient upstream, ControlMetrics metrics, TimeProvider time, ILogger log)
+    public SlotSettler(AdmissionDesk desk, UpstreamClient upstream, IUpstreamCredentials credentials, ControlMetrics metrics, TimeProvider time, ILogger log)
     {
         _desk = desk;
         _upstream = upstream;
+        _credentials = credentials;
         _metrics = metrics;
         _time = time;
         _loop = BackgroundLoop.Start("settle cancelled slots", RunAsync, log);
@@ -114,6 +116,12 @@ internal sealed class SlotSettler : IAsyncDisposable
         try
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, target);
+            foreach (var (name, value) in _credentials.HeadersOf(replica.Status.Id.PoolId))
+            {
+                // In a cluster an agent stands before the engine.
+                request.Headers.TryAddWithoutValidation(name, value);
+            }
+
             using var answer = await _upstream.AskAsync(replica, request, limit.Token).ConfigureAwait(false);
             if (!answer.IsSuccessStatusCode)
             {

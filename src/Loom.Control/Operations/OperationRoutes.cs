@@ -30,13 +30,7 @@ internal sealed class OperationRoutes(OperationTable operations, GatewayOptions 
         }
 
         var ended = await operation.EndedAsync(call.Gone).ConfigureAwait(false);
-        var status = ended.Status switch
-        {
-            OperationState.Succeeded => StatusCodes.Status200OK,
-            OperationState.RolledBack => StatusCodes.Status409Conflict,
-            _ => StatusCodes.Status500InternalServerError,
-        };
-        await call.WriteAsync(status, ended, NodeJson.Default.OperationStatus).ConfigureAwait(false);
+        await call.WriteAsync(OperationAnswers.StatusOf(ended.Status), ended, NodeJson.Default.OperationStatus).ConfigureAwait(false);
     }
 
     private Operation Find(string id) => operations.Find(id) ?? throw new ProblemException(new Problem(
