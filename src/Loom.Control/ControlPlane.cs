@@ -76,7 +76,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
             _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api.Gate, time, _log);
         _management = new ManagementPart(options.Tasks, options.DrainDeadline, services, _log);
-        _health = new HealthRoutes(Replicas, _desk, () => [.. faults?.Invoke() ?? [], .. _management.Faults]);
+        _health = new HealthRoutes(Replicas, Nodes, _desk, options.Tasks.StateFolder, () => [.. faults?.Invoke() ?? [], .. _management.Faults, .. LoopFaults]);
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
         var metricsRoute = nodeMetrics is null ? MetricsRoute.Of(Metrics) : MetricsRoute.Of(Metrics, nodeMetrics);
         var explain = new ExplainRoutes(requests, _desk.StrategyName);
@@ -101,6 +101,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
 
     /// <summary>The control plane's metrics as Prometheus text.</summary>
     public PrometheusExporter Metrics { get; }
+
+    private IEnumerable<string> LoopFaults =>
+        new[] { ("settling cancelled slots", _settler.Fault), ("loading models on demand", _swaps.Fault) }.Where(l => l.Item2 is not null).Select(l => $"{l.Item1} has ended: {l.Item2!.Message}");
 
     /// <summary>Address of the API, once started.</summary>
     public Uri ApiAddress => _api.Address;

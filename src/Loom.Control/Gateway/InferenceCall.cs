@@ -134,6 +134,7 @@ internal sealed partial class InferenceCall : IDisposable
 
         return RequestScan.Check(_body.Span, _inference, out _request)
             ?? CallChecks.Model(_services.Replicas.Current, _body.Span, _request, out _route)
+            ?? CallChecks.Resumable(CallChecks.Header(http, "x-loom-resumable"))
             ?? CallChecks.Deadline(CallChecks.Header(http, "x-loom-deadline-ms"), out _deadline)
             ?? Admit()
             ?? BeginTurn();

@@ -50,6 +50,9 @@ internal sealed class SlotSettler : IAsyncDisposable
         }
     }
 
+    /// <summary>The error that ended it; null while it runs.</summary>
+    public Exception? Fault => _loop.Fault;
+
     public ValueTask DisposeAsync() => _loop.DisposeAsync();
 
     private async Task RunAsync(CancellationToken stop)

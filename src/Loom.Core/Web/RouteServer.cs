@@ -127,7 +127,7 @@ public sealed partial class RouteServer(RouteTable routes, Gatekeeper gatekeeper
             throw new ProblemException(new Problem(ProblemCode.MethodNotAllowed, $"{http.Request.Method} {http.Request.Path} is not allowed; use {match.Allowed}"));
         }
 
-        await route.Run(new ApiCall(http, match, id, pass.Caller)).ConfigureAwait(false);
+        await route.Run(new ApiCall(http, match, id, pass.Caller, gatekeeper.Time)).ConfigureAwait(false);
     }
 
     private static Scopes ScopeOfNothing(PathString path) =>
