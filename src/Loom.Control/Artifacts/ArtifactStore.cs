@@ -134,12 +134,13 @@ internal sealed partial class ArtifactStore(string? folder, TimeProvider time, I
     }
 
     /// <summary>Digest of kind and content together.</summary>
+    /// <exception cref="ProblemException">400: a text in the content is none.</exception>
     internal static string IdOf(string kind, JsonElement content)
     {
         // The object {"content":…,"kind":"…"} in its canonical form, without building it as a document.
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData("{\"content\":"u8);
-        hash.AppendData(CanonicalJson.Write(content).WrittenSpan);
+        hash.AppendData(CanonicalJson.Write(content, "content").WrittenSpan);
         hash.AppendData(",\"kind\":\""u8);
         hash.AppendData(System.Text.Encoding.ASCII.GetBytes(kind));
         hash.AppendData("\"}"u8);
@@ -154,7 +155,7 @@ internal sealed partial class ArtifactStore(string? folder, TimeProvider time, I
                 ? artifact
                 : null;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or ProblemException)
         {
             return null;
         }

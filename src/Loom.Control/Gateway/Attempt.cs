@@ -299,7 +299,7 @@ internal sealed partial class Attempt
         }
 
         // What opens a provider, or the agent of a node.
-        foreach (var (name, value) in _services.Credentials.HeadersOf(Replica.Status.Id.PoolId))
+        foreach (var (name, value) in _services.Credentials.HeadersOf(Replica.Status.Id))
         {
             headers.TryAddWithoutValidation(name, value);
         }

@@ -21,17 +21,15 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
 
     private readonly NodeDirectory _nodes;
     private readonly INodeLink? _local;
-    private readonly string? _token;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly HttpMessageInvoker _http;
     private readonly ConcurrentDictionary<string, BackgroundLoop> _probes = new(StringComparer.Ordinal);
 
-    public NodeLinks(NodeDirectory nodes, INodeLink? local, string? token, TimeProvider time, ILogger log)
+    public NodeLinks(NodeDirectory nodes, INodeLink? local, TimeProvider time, ILogger log)
     {
         _nodes = nodes;
         _local = local;
-        _token = token;
         _time = time;
         _log = log;
         _http = new HttpMessageInvoker(new SocketsHttpHandler
@@ -81,7 +79,7 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         using var ends = cut;
         try
         {
-            return await FollowAsync(address, command, progress, cancel).ConfigureAwait(false);
+            return await FollowAsync(nodeId, address, command, progress, cancel).ConfigureAwait(false);
         }
         catch (Exception e) when (e is HttpRequestException or IOException or JsonException)
         {
@@ -105,7 +103,7 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancel, patience.Token);
         try
         {
-            using var answer = await SendAsync(HttpMethod.Get, address + "/health", null, both.Token).ConfigureAwait(false);
+            using var answer = await SendAsync(nodeId, HttpMethod.Get, address + "/health", null, both.Token).ConfigureAwait(false);
         }
         catch (HttpRequestException e)
         {
@@ -117,10 +115,10 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         }
     }
 
-    private async Task<OperationStatus> FollowAsync(string address, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel)
+    private async Task<OperationStatus> FollowAsync(string nodeId, string address, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel)
     {
         var body = JsonSerializer.SerializeToUtf8Bytes(command, NodeJson.Default.PoolCommand);
-        using var answer = await SendAsync(HttpMethod.Post, $"{address}/v2/pools/{command.PoolId}/{command.Word}", body, cancel).ConfigureAwait(false);
+        using var answer = await SendAsync(nodeId, HttpMethod.Post, $"{address}/v2/pools/{command.PoolId}/{command.Word}", body, cancel).ConfigureAwait(false);
         var text = await answer.Content.ReadAsByteArrayAsync(cancel).ConfigureAwait(false);
         if (answer.StatusCode != HttpStatusCode.Accepted)
         {
@@ -134,7 +132,7 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         {
             try
             {
-                if (await ReadEventsAsync($"{address}/v2/operations/{id}/events", progress, cancel).ConfigureAwait(false) is { } ended)
+                if (await ReadEventsAsync(nodeId, $"{address}/v2/operations/{id}/events", progress, cancel).ConfigureAwait(false) is { } ended)
                 {
                     return ended;
                 }
@@ -149,10 +147,10 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
     }
 
     // Null when the stream ended before the operation did.
-    private async Task<OperationStatus?> ReadEventsAsync(string url, Action<OperationStatus> progress, CancellationToken cancel)
+    private async Task<OperationStatus?> ReadEventsAsync(string nodeId, string url, Action<OperationStatus> progress, CancellationToken cancel)
     {
         const string Data = "data: ";
-        using var answer = await SendAsync(HttpMethod.Get, url, null, cancel).ConfigureAwait(false);
+        using var answer = await SendAsync(nodeId, HttpMethod.Get, url, null, cancel).ConfigureAwait(false);
         if (answer.StatusCode == HttpStatusCode.NotFound)
         {
             throw new JsonException("the agent does not know the operation any more; it was started anew");
@@ -175,12 +173,12 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         return null;
     }
 
-    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string url, byte[]? body, CancellationToken cancel)
+    private async Task<HttpResponseMessage> SendAsync(string nodeId, HttpMethod method, string url, byte[]? body, CancellationToken cancel)
     {
         using var request = new HttpRequestMessage(method, url);
-        if (_token is not null)
+        foreach (var (name, value) in _nodes.HeadersOf(nodeId))
         {
-            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
+            request.Headers.TryAddWithoutValidation(name, value);
         }
 
         if (body is not null)

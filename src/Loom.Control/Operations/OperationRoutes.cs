@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using Loom.Control.Gateway;
 using Loom.Core.Web;
@@ -58,7 +57,7 @@ internal sealed class OperationRoutes(OperationTable operations, GatewayOptions 
             {
                 seen = version;
                 var name = status.Ended ? "end" : "progress";
-                var json = JsonSerializer.Serialize(status, NodeJson.Default.OperationStatus);
+                var json = Encoding.UTF8.GetString(JsonAnswer.BytesOf(status, NodeJson.Default.OperationStatus));
                 response.BodyWriter.Append(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"id: {version}\nevent: {name}\ndata: {json}\n\n")));
             }
 

@@ -102,7 +102,7 @@ internal sealed partial class TaskAttempt(GatewayServices services, CallWatch wa
         var request = new UpstreamRequest(Replica.TargetOf(TaskBody.RouteOf(plan))) { Content = new UpstreamBody(body, []) };
         request.Headers.TryAddWithoutValidation("X-Request-Id", requestId);
         // What opens a provider, or the agent of a node.
-        foreach (var (name, value) in services.Credentials.HeadersOf(status.Id.PoolId))
+        foreach (var (name, value) in services.Credentials.HeadersOf(status.Id))
         {
             request.Headers.TryAddWithoutValidation(name, value);
         }

@@ -137,6 +137,19 @@ public sealed class BudgetTests
     }
 
     [Fact]
+    public void Session_TimeBudgetSetWhileARequestWaits_DoesNotLimitIt()
+    {
+        var table = Table();
+        using var before = table.Begin("a", "s", Need(1, 1));
+
+        table.Put(s_owner, "s", null, new Limits(null, 5000, null));
+
+        before.TimeLimit.ShouldBeNull();
+        using var after = table.Begin("a", "s", Need(1, 1));
+        after.TimeLimit.ShouldBe(TimeSpan.FromSeconds(5));
+    }
+
+    [Fact]
     public void Session_OfAnotherKey_IsNotThere()
     {
         var table = Table();
