@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using Loom.Cli.Binaries;
 using Loom.Cli.Composition;
 using Loom.Cli.Config;
+using Loom.Cli.Nodes;
 using Loom.Cli.Pools;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
@@ -78,6 +79,7 @@ internal static class CommandLine
         DoctorVerb.Create(),
         ModelVerb.Create(),
         PoolsVerb.Create(),
+        NodesVerb.Create(),
         EngineProvisionerVerb.Create(),
         BinariesVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),

@@ -9,12 +9,14 @@ internal sealed class CloudControl : IService
 {
     private readonly ControlPlane _control;
     private readonly TimeSpan _drain;
+    private readonly CancellationTokenSource _broken = new();
     private bool _stopped;
 
     private CloudControl(ControlPlane control, TimeSpan drain)
     {
         _control = control;
         _drain = drain;
+        _ = control.Nodes.Broken.ContinueWith(_ => _broken.Cancel(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
     }
 
     public IReadOnlyDictionary<string, string> Addresses => new[]
@@ -22,7 +24,7 @@ internal sealed class CloudControl : IService
             ("api", (Uri?)_control.ApiAddress, ""), ("metrics", _control.MetricsAddress, "/metrics"),
         }.Where(a => a.Item2 is not null).ToDictionary(a => a.Item1, a => a.Item2!.GetLeftPart(UriPartial.Authority) + a.Item3, StringComparer.Ordinal);
 
-    public CancellationToken Broken => CancellationToken.None;
+    public CancellationToken Broken => _broken.Token;
 
     public Exception? Fault => _control.Nodes.Faults.FirstOrDefault();
 
@@ -57,5 +59,6 @@ internal sealed class CloudControl : IService
     {
         await StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
         await _control.DisposeAsync().ConfigureAwait(false);
+        _broken.Dispose();
     }
 }

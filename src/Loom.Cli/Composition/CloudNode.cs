@@ -19,6 +19,7 @@ internal sealed partial class CloudNode : IService
     private readonly MetricsListener _metrics;
     private readonly BackgroundLoop _showing;
     private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _broken;
     private bool _stopped;
     private int _disposed;
 
@@ -31,13 +32,15 @@ internal sealed partial class CloudNode : IService
         _metrics = metrics;
         _showing = showing;
         _time = time;
+        _broken = CancellationTokenSource.CreateLinkedTokenSource(run.Broken);
+        _ = link?.Broken.ContinueWith(_ => _broken.Cancel(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
     }
 
     public IReadOnlyDictionary<string, string> Addresses => _run.State.Addresses;
 
     public string? RunId => _run.RunId;
 
-    public CancellationToken Broken => _run.Broken;
+    public CancellationToken Broken => _broken.Token;
 
     public Exception? Fault => _run.Fault ?? _link?.Faults.FirstOrDefault() ?? _showing.Fault ?? _part.Agent.Faults.FirstOrDefault();
 
@@ -138,6 +141,7 @@ internal sealed partial class CloudNode : IService
         await _metrics.DisposeAsync().ConfigureAwait(false);
         await _part.DisposeAsync().ConfigureAwait(false);
         await _run.DisposeAsync().ConfigureAwait(false);
+        _broken.Dispose();
         if (!_run.Survivors.IsEmpty)
         {
             throw new CliError(ExitCode.Failed, "SURVIVORS", $"still alive: {string.Join("; ", _run.Survivors)}", "loom down --force");

@@ -82,7 +82,7 @@ internal sealed class NodePart : IAsyncDisposable
         var metrics = new NodeMetrics(run.Supervisor, gpus, time);
         var agent = new NodeAgent(options, run.Supervisor, new WatchedProvisioner(provisioner, [progress, metrics]), machine, cpu, time, loggers, new GpuMemory(gpus));
         var runs = new ProxiedRuns(time);
-        var listener = new AgentListener(link with { RunToken = run.Token }, new ServedNode(agent), runs, time, loggers);
+        var listener = new AgentListener(link with { RunToken = run.Token }, new ServedNode(agent), runs, () => agent.Faults.Count(), time, loggers);
         metrics.Observe(agent, loggers.CreateLogger("pool-managerd"));
         var handoff = new NodeHandoff(options, agent, time, loggers, metrics.Handoff);
         return new NodePart(options, link, run.RunId, cpu, gpus, transfers, provisioner, agent, metrics, handoff, runs, listener);

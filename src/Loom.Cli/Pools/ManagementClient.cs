@@ -2,6 +2,7 @@ using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Loom.Cli.Composition;
 using Loom.Cli.Terminal;
 using Loom.Wire;
@@ -30,6 +31,28 @@ internal sealed class ManagementClient : IDisposable
     {
         using var response = await SendAsync(new HttpRequestMessage(HttpMethod.Get, path), cancellationToken).ConfigureAwait(false);
         return await ReadAsync(response, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Asks for a change.</summary>
+    /// <param name="path">Route.</param>
+    /// <param name="body">JSON; null = none.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>What it shows afterwards.</returns>
+    public async Task<JsonElement?> PostAsync(string path, JsonObject? body, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, path);
+        request.Content = body is null ? null : new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
+        using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
+        return await ReadAsync(response, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Asks for a removal.</summary>
+    /// <returns>Nothing: what is gone shows nothing.</returns>
+    public async Task<JsonElement?> DeleteAsync(string path, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Delete, path);
+        using var response = await SendAsync(request, cancellationToken).ConfigureAwait(false);
+        return null;
     }
 
     /// <summary>Begins an operation and follows it: each change of it, the ended one last.</summary>
@@ -70,7 +93,7 @@ internal sealed class ManagementClient : IDisposable
         }
         catch (HttpRequestException e)
         {
-            throw new CliError(ExitCode.NotRunning, "NOT_RUNNING", $"nobody answers at {_http.BaseAddress}: {e.Message}", "loom up");
+            throw new CliError(ExitCode.NotRunning, "NOT_RUNNING", $"nobody answers at {_http.BaseAddress}: {e.Message}", "loom up, or name a control plane that runs with --url");
         }
 
         if (response.IsSuccessStatusCode)

@@ -23,7 +23,8 @@ internal static class PoolsVerb
 
     public static Command Create()
     {
-        var pools = Verb.Create("pools", "Show the pools, or change what they run", ["loom pools", "loom pools --json", "loom pools reload chat coder"], ListAsync);
+        var pools = Verb.Create("pools", "Show the pools, or change what they run", ["loom pools", "loom pools --json", "loom pools --url http://queen-rbee:8080", "loom pools reload chat coder"], ListAsync);
+        pools.Options.Add(RunningApi.Url);
         pools.Subcommands.Add(Operation("drain", "Send a pool no new work and wait for what runs", ["loom pools drain chat --deadline 30s"], [s_id], [s_deadline],
             parse => new JsonObject { ["deadline_ms"] = Milliseconds(parse) }));
         pools.Subcommands.Add(Operation("undrain", "Open a drained pool again", ["loom pools undrain chat"], [s_id], [], _ => []));
@@ -45,7 +46,7 @@ internal static class PoolsVerb
 
     private static Command Operation(string word, string description, string[] examples, Argument[] arguments, Option[] options, Func<ParseResult, JsonObject> body)
     {
-        var command = Verb.Create(word, description, examples, (context, parse, stop) => OperateAsync(context, parse.GetValue(s_id)!, word, body(parse), stop));
+        var command = Verb.Create(word, description, examples, (context, parse, stop) => OperateAsync(context, parse, word, body(parse), stop));
         foreach (var argument in arguments)
         {
             command.Arguments.Add(argument);
@@ -63,7 +64,7 @@ internal static class PoolsVerb
 
     private static async Task<int> ListAsync(VerbContext context, ParseResult parse, CancellationToken stop)
     {
-        using var client = new ManagementClient(await RunningApi.FindAsync(context, stop).ConfigureAwait(false));
+        using var client = new ManagementClient(await RunningApi.FindAsync(context, parse.GetValue(RunningApi.Url), stop).ConfigureAwait(false));
         var answer = await client.GetAsync("/v2/pools", stop).ConfigureAwait(false);
         if (context.Terminal.Json)
         {
@@ -85,9 +86,10 @@ internal static class PoolsVerb
         return ExitCode.Ok;
     }
 
-    private static async Task<int> OperateAsync(VerbContext context, string pool, string word, JsonObject body, CancellationToken stop)
+    private static async Task<int> OperateAsync(VerbContext context, ParseResult parse, string word, JsonObject body, CancellationToken stop)
     {
-        using var client = new ManagementClient(await RunningApi.FindAsync(context, stop).ConfigureAwait(false));
+        var pool = parse.GetValue(s_id)!;
+        using var client = new ManagementClient(await RunningApi.FindAsync(context, parse.GetValue(RunningApi.Url), stop).ConfigureAwait(false));
         foreach (var name in body.Where(p => p.Value is null).Select(p => p.Key).ToList())
         {
             body.Remove(name);

@@ -59,11 +59,15 @@ public sealed partial class NodeDirectory : IAsyncDisposable
     /// <summary>Why nobody looks for silent nodes or publishes any more; empty while all is well.</summary>
     public IEnumerable<Exception> Faults => new[] { _publisher?.Fault, _checker?.Fault }.OfType<Exception>();
 
+    /// <summary>Completes, once started, when nobody publishes or looks for silent nodes any more: what the gateway knows grows old then.</summary>
+    public Task<Exception> Broken { get; private set; } = BackgroundLoop.FirstFault();
+
     /// <summary>Begins to publish and, where nodes register, to look for silent ones.</summary>
     public void Start()
     {
         _publisher = BackgroundLoop.Start("publish nodes", PublishLoopAsync, _log);
         _checker = _options.Registers ? BackgroundLoop.Start("look for silent nodes", CheckLoopAsync, _log) : null;
+        Broken = _checker is { } checker ? BackgroundLoop.FirstFault(_publisher, checker) : BackgroundLoop.FirstFault(_publisher);
     }
 
     /// <summary>The node in this process says who it is and how its replicas are; seen by the gateway when this returns.</summary>

@@ -37,6 +37,20 @@ public sealed partial class BackgroundLoop : IAsyncDisposable
         return loop;
     }
 
+    /// <summary>Completes with the error that ends the first of some loops; never when all of them end well.</summary>
+    /// <param name="loops">Loops without which their owner cannot go on.</param>
+    public static Task<Exception> FirstFault(params ReadOnlySpan<BackgroundLoop> loops)
+    {
+        var first = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
+        foreach (var loop in loops)
+        {
+            _ = loop.Completion.ContinueWith(
+                ended => first.TrySetResult(ended.Exception!.InnerException!), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        }
+
+        return first.Task;
+    }
+
     /// <summary>
     /// Asks the loop to stop and waits for its end. The fault of a failed loop stays in <see cref="Fault"/>; disposal does not throw it again. A second call
     /// only waits.

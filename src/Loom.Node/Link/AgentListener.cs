@@ -21,9 +21,10 @@ public sealed partial class AgentListener : IAsyncDisposable
     /// <param name="options">Where to listen and who may come in.</param>
     /// <param name="node">The node it speaks for.</param>
     /// <param name="runs">Counts what passes through it.</param>
+    /// <param name="faults">How many parts of the node have failed for good; asked at each look at the health.</param>
     /// <param name="time">Clock.</param>
     /// <param name="loggers">Makes the loggers.</param>
-    public AgentListener(LinkOptions options, IServedNode node, ProxiedRuns runs, TimeProvider time, ILoggerFactory loggers)
+    public AgentListener(LinkOptions options, IServedNode node, ProxiedRuns runs, Func<int> faults, TimeProvider time, ILoggerFactory loggers)
     {
         _time = time;
         _log = loggers.CreateLogger("pool-managerd");
@@ -31,7 +32,7 @@ public sealed partial class AgentListener : IAsyncDisposable
         _operations = new AgentOperations(node, _log);
         runs.Watch(() => node.Snapshot);
         var gate = new GateOptions { Address = options.Bind.Address, Token = options.Token, RunToken = options.RunToken, AllowedHosts = options.AllowedHosts, OpenInference = false };
-        _application = new RouteServer(new RouteTable(new AgentRoutes(node, runs, _proxy, _operations, time).Routes), new Gatekeeper(gate, time, _log), _log);
+        _application = new RouteServer(new RouteTable(new AgentRoutes(node, runs, _proxy, _operations, faults, time).Routes), new Gatekeeper(gate, time, _log), _log);
         _server = new WebServer(options.Bind, shapeErrors: true, new ServerLoggers(loggers));
     }
 

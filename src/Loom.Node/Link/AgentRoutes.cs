@@ -10,17 +10,23 @@ using Microsoft.AspNetCore.Http;
 namespace Loom.Node.Link;
 
 /// <summary>What the agent answers on its port: its health, the state of its pools, operations on them, and the way to their engines.</summary>
-internal sealed class AgentRoutes(IServedNode node, ProxiedRuns runs, ReplicaProxy proxy, AgentOperations operations, TimeProvider time)
+internal sealed class AgentRoutes(IServedNode node, ProxiedRuns runs, ReplicaProxy proxy, AgentOperations operations, Func<int> faults, TimeProvider time)
 {
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(15);
     private static readonly string[] s_words = ["preload", "drain", "undrain", "reload", "purge", "swap", "fetch", "verify"];
 
     public IEnumerable<ApiRoute> Routes =>
     [
-        new(HttpMethods.Get, "/health", Scopes.None, static call => call.WriteAsync(StatusCodes.Status200OK, 0, static (json, _) =>
+        new(HttpMethods.Get, "/health", Scopes.None, call => call.WriteAsync(StatusCodes.Status200OK, faults(), static (json, failed) =>
         {
+            // Anyone may ask: how many parts have failed, and not which; the log of the node names them.
             json.WriteStartObject();
-            json.WriteString("status"u8, "ok"u8);
+            json.WriteString("status"u8, failed == 0 ? "ok"u8 : "degraded"u8);
+            if (failed > 0)
+            {
+                json.WriteNumber("failed_parts"u8, failed);
+            }
+
             json.WriteEndObject();
         })),
         new(HttpMethods.Get, "/v2/pools/{id}/status", Scopes.Node, StatusAsync),

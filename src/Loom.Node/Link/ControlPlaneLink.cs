@@ -63,11 +63,15 @@ public sealed partial class ControlPlaneLink : IAsyncDisposable
     /// <summary>Why nobody beats any more; null while all is well.</summary>
     public IEnumerable<Exception> Faults => new[] { _loop?.Fault, _watch?.Fault }.OfType<Exception>();
 
+    /// <summary>Completes, once started, when nobody beats any more or sees what changes: the node is lost to its cluster then.</summary>
+    public Task<Exception> Broken { get; private set; } = BackgroundLoop.FirstFault();
+
     /// <summary>Begins to register and beat; returns at once.</summary>
     public void Start()
     {
         _watch = BackgroundLoop.Start("watch readiness", WatchAsync, _log);
         _loop = BackgroundLoop.Start("heartbeats", RunAsync, _log);
+        Broken = BackgroundLoop.FirstFault(_watch, _loop);
     }
 
     /// <summary>Says at once that this node takes no new work.</summary>

@@ -19,7 +19,7 @@ public sealed partial class GoldenTests(AgentProject project) : IClassFixture<Ag
     private static readonly HashSet<string> s_volatile = new(StringComparer.Ordinal)
     {
         "run_id", "pid", "start_ticks", "uptime_ms", "started_at", "since", "at", "cpu_ms", "cpu_percent", "memory_bytes", "config_sha256", "time", "took_ms", "loom_version",
-        "version", "commit", "runtime", "platform", "api", "metrics", "spawn", "text", "next_start",
+        "version", "commit", "runtime", "platform", "api", "metrics", "node", "spawn", "text", "next_start",
     };
 
     [Theory]

@@ -1,0 +1,82 @@
+using System.Net;
+using System.Runtime.CompilerServices;
+using Loom.Cli.Composition;
+using Loom.Control;
+using Loom.Control.Nodes;
+using Loom.Node.Link;
+using Loom.Node.Plans;
+using Loom.SystemTests.Gateway;
+using Loom.Wire;
+using Microsoft.Extensions.Logging;
+using Shouldly;
+using Xunit;
+
+namespace Loom.SystemTests.Nodes;
+
+/// <summary>A loop without which a part of a cluster cannot go on: its error is seen, and ends the part.</summary>
+public sealed class LoopFaultTests
+{
+    [Fact(Timeout = 120_000)]
+    public async Task ControlPlane_NobodyLooksForSilentNodes_IsSeenAndCannotGoOn()
+    {
+        using var loggers = new LoggerFactory();
+        var options = new ControlOptions
+        {
+            Api = new() { Bind = new IPEndPoint(IPAddress.Loopback, 0), RunToken = "run-token" },
+            Nodes = new NodesOptions { Registers = true, CheckInterval = BrokenClock.Interval },
+        };
+        await using var control = await CloudControl.StartAsync(options, new BrokenClock(), loggers, CancellationToken.None);
+
+        await Loom.Testing.Deadline.Until(() => control.Broken.IsCancellationRequested, "the control plane says that it cannot go on");
+
+        control.Fault.ShouldNotBeNull().Message.ShouldBe(BrokenClock.Words);
+        using var http = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(control.Addresses["api"] + "/health/detail"));
+        request.Headers.Authorization = new("Bearer", "run-token");
+        using var detail = await http.SendAsync(request);
+        (await detail.Content.ReadAsStringAsync()).ShouldContain(BrokenClock.Words);
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task Agent_NobodyBeats_IsSeenAndCannotGoOn()
+    {
+        var node = new BrokenNode();
+        var options = new LinkOptions { NodeId = "one", MachineId = "m", ControlPlanes = [new Uri("http://127.0.0.1:9")], Bind = new IPEndPoint(IPAddress.Loopback, 1) };
+        await using var link = new ControlPlaneLink(
+            options, new Uri("http://127.0.0.1:1"), () => throw new InvalidOperationException("no facts"), node, new ProxiedRuns(TimeProvider.System), TimeProvider.System, new Random(1), new ListLog().CreateLogger("x"));
+
+        link.Start();
+
+        (await link.Broken.WaitAsync(TimeSpan.FromSeconds(60))).Message.ShouldBe("no facts");
+        link.Faults.ShouldContain(f => f.Message == "no facts");
+    }
+
+    // Breaks the periodic timer of one interval alone.
+    private sealed class BrokenClock : TimeProvider
+    {
+        public const string Words = "the clock is broken";
+        public static readonly TimeSpan Interval = TimeSpan.FromSeconds(7);
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            dueTime == Interval && period == Interval ? throw new InvalidOperationException(Words) : base.CreateTimer(callback, state, dueTime, period);
+    }
+
+    private sealed class BrokenNode : IServedNode
+    {
+        public System.Collections.Immutable.ImmutableArray<ReplicaStatus> Snapshot => [];
+
+        public async IAsyncEnumerable<System.Collections.Immutable.ImmutableArray<ReplicaStatus>> WatchAsync([EnumeratorCancellation] CancellationToken cancel)
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancel);
+            yield break;
+        }
+
+        public UpstreamCredentials CredentialsOf(ReplicaId replica) => throw new NotSupportedException();
+
+        public void ReportFault(ReplicaId replica, string reason)
+        {
+        }
+
+        public Task<OperationStatus> RunAsync(PoolCommand command, Action<OperationStatus> progress, CancellationToken cancellationToken) => throw new NotSupportedException();
+    }
+}
