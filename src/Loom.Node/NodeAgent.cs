@@ -19,6 +19,7 @@ namespace Loom.Node;
 /// </summary>
 public sealed partial class NodeAgent : IAsyncDisposable
 {
+    private const string HandoffSource = "handoff";
     private readonly NodeOptions _options;
     private readonly EngineClient _client;
     private readonly ILogger _logger;
@@ -104,6 +105,9 @@ public sealed partial class NodeAgent : IAsyncDisposable
     /// <summary>Called with each replica a fault is reported of; whoever watches engines of others probes them.</summary>
     internal event Action<ReplicaId>? FaultReported;
 
+    /// <summary>Ends the watch of an engine of others and returns when it has had its last word; null = nobody watches any.</summary>
+    internal Func<ReplicaId, Task>? EndWatch { get; set; }
+
     /// <summary>Whether a replica runs what a handoff file describes, and its engine answers.</summary>
     internal bool Runs(HandoffDocument document)
     {
@@ -152,6 +156,11 @@ public sealed partial class NodeAgent : IAsyncDisposable
             return provider.RunAsync(command, _options.DrainDeadline, progress, cancellationToken);
         }
 
+        if (command is PoolCommand.Purge purge && Snapshot.Where(r => r.Id.PoolId == command.PoolId && r.Source == HandoffSource).ToImmutableArray() is { Length: > 0 } handed)
+        {
+            return LetGoAsync(purge, handed, progress);
+        }
+
         var known = _options.Pools.Length == 0 ? "it has none" : $"it has {string.Join(", ", _options.Pools.Select(p => p.Id))}";
         return Task.FromResult(new OperationLog(command.Word, command.PoolId, _options.NodeId, progress)
             .End(OperationState.Failed, $"node '{_options.NodeId}' has no pool '{command.PoolId}' ({known})"));
@@ -168,9 +177,6 @@ public sealed partial class NodeAgent : IAsyncDisposable
 
         _board.Publish([replica]);
     }
-
-    /// <summary>Shows a replica no more that <see cref="Adopt"/> showed.</summary>
-    public void Forget(ReplicaId replica) => _board.Forget(replica);
 
     /// <summary>Key and headers for a replica of kind <c>openai</c>; none for all others. In memory only: they are part of no snapshot.</summary>
     public UpstreamCredentials CredentialsOf(ReplicaId replica) =>
@@ -195,6 +201,29 @@ public sealed partial class NodeAgent : IAsyncDisposable
         await Task.WhenAll(_pools.Values.Select(p => p.DisposeAsync().AsTask())).ConfigureAwait(false);
         _client.Dispose();
         _board.Dispose();
+    }
+
+    // A pool that only handoff files speak of: its engines are not ours to stop. They are watched and shown no more, until a file speaks of them anew.
+    private async Task<OperationStatus> LetGoAsync(PoolCommand.Purge command, ImmutableArray<ReplicaStatus> handed, Action<OperationStatus> progress)
+    {
+        var log = new OperationLog(command.Word, command.PoolId, _options.NodeId, progress);
+        foreach (var replica in handed)
+        {
+            if (EndWatch is { } end)
+            {
+                await end(replica.Id).ConfigureAwait(false);
+            }
+
+            _board.Forget(replica.Id);
+            if (command is { Force: true, DrainFirst: false } && replica.Url is { } url)
+            {
+                _effects.Traffic.Cut(replica.Id, url);
+            }
+
+            log.Done($"forget:{replica.Id.ReplicaName}", StepKinds.Purge, "forgotten; whoever runs the engine stops it");
+        }
+
+        return log.End(OperationState.Succeeded, null);
     }
 
     private static bool IsRemote(PoolPlan pool) => pool.Engine.Kind == EngineKinds.OpenAI;

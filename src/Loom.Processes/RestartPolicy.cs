@@ -91,10 +91,11 @@ public record RestartPolicy
     /// <summary>Decides what follows an end.</summary>
     /// <param name="cause">Why the child ended.</param>
     /// <param name="aliveFor">How long it lived.</param>
+    /// <param name="readyFor">How long of that it was ready; zero = it never was.</param>
     /// <param name="history">What came before.</param>
     /// <param name="now">Present time.</param>
     /// <param name="chance">A number from 0 up to 1, for the jitter.</param>
-    public virtual RestartDecision Decide(EndCause cause, TimeSpan aliveFor, RestartHistory history, DateTimeOffset now, double chance)
+    public virtual RestartDecision Decide(EndCause cause, TimeSpan aliveFor, TimeSpan readyFor, RestartHistory history, DateTimeOffset now, double chance)
     {
         if (cause == EndCause.Fatal)
         {

@@ -19,7 +19,7 @@ using Microsoft.Extensions.Logging;
 namespace Loom.Cli.Composition;
 
 /// <summary>The node of this machine with everything it stands on and its port: the same in <c>loom up</c> and in <c>loom pool-managerd</c>.</summary>
-internal sealed class NodePart : IAsyncDisposable
+internal sealed partial class NodePart : IAsyncDisposable
 {
     private readonly NodeOptions _options;
     private readonly LinkOptions _link;
@@ -80,7 +80,7 @@ internal sealed class NodePart : IAsyncDisposable
         var transfers = Transfer.CreateClient();
         var provisioner = new Provisioner(options, run.Supervisor, new Transfer(transfers, new TransferDisk(), time, new Random()), machine, MachineProbe.FreeMemory, time);
         var metrics = new NodeMetrics(run.Supervisor, gpus, time);
-        var agent = new NodeAgent(options, run.Supervisor, new WatchedProvisioner(provisioner, [progress, metrics]), machine, cpu, time, loggers, new GpuMemory(gpus));
+        var agent = new NodeAgent(options, run.Supervisor, new WatchedProvisioner(provisioner, [progress, metrics], loggers.CreateLogger("pool-managerd")), machine, cpu, time, loggers, new GpuMemory(gpus));
         var runs = new ProxiedRuns(time);
         var listener = new AgentListener(link with { RunToken = run.Token }, new ServedNode(agent), runs, () => agent.Faults.Count(), time, loggers);
         metrics.Observe(agent, loggers.CreateLogger("pool-managerd"));
@@ -149,22 +149,33 @@ internal sealed class NodePart : IAsyncDisposable
     }
 
     /// <summary>Shows the work of a provisioner to those who watch the start, too.</summary>
-    private sealed class WatchedProvisioner(IProvisioner inner, IProgress<ProvisionProgress>[] watchers) : IProvisioner
+    private sealed partial class WatchedProvisioner(IProvisioner inner, IProgress<ProvisionProgress>[] watchers, ILogger logger) : IProvisioner
     {
         public ModelStore? Models => inner.Models;
 
         public Task<PreparedEngine> PrepareAsync(PoolPlan pool, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
-            inner.PrepareAsync(pool, new All([progress, .. watchers]), cancellationToken);
+            inner.PrepareAsync(pool, new All(progress, watchers, logger), cancellationToken);
 
-        private sealed class All(IProgress<ProvisionProgress>[] each) : IProgress<ProvisionProgress>
+        private sealed class All(IProgress<ProvisionProgress> asked, IProgress<ProvisionProgress>[] watchers, ILogger logger) : IProgress<ProvisionProgress>
         {
             public void Report(ProvisionProgress value)
             {
-                foreach (var one in each)
+                asked.Report(value);
+                foreach (var watcher in watchers)
                 {
-                    one.Report(value);
+                    try
+                    {
+                        watcher.Report(value);
+                    }
+                    catch (Exception e)
+                    {
+                        LogWatcher(logger, e, value.Step); // who only looks on must not be what the work fails by
+                    }
                 }
             }
         }
+
+        [LoggerMessage(EventId = 322, Level = LogLevel.Error, Message = "whoever watches the step {Step} of provisioning failed")]
+        private static partial void LogWatcher(ILogger logger, Exception error, string step);
     }
 }

@@ -164,8 +164,20 @@ internal sealed class ServingRuntime : IAsyncDisposable
     {
         public void ReportFault(ReplicaId replica, string reason) => node.ReportFault(replica, reason);
 
-        public Task<OperationStatus> RunAsync(string nodeId, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel) =>
-            node.RunAsync(command, progress, cancel);
+        public async Task<OperationStatus> RunAsync(string nodeId, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel)
+        {
+            try
+            {
+                return await node.RunAsync(command, progress, cancel).ConfigureAwait(false);
+            }
+            catch (OperationConflictException e)
+            {
+                return new OperationStatus
+                {
+                    Id = Guid.CreateVersion7().ToString(), Kind = command.Word, PoolId = command.PoolId, Status = OperationState.Failed, Error = e.Message, IsConflict = true,
+                };
+            }
+        }
     }
 
     /// <summary>What the node asks of the requests on its replicas, answered by the control plane in memory, and by the node's own port.</summary>
@@ -187,6 +199,13 @@ internal sealed class ServingRuntime : IAsyncDisposable
             Publish(); // from here on nothing new is sent there
             return await control.QuietAsync(replica, url, deadline).ConfigureAwait(false) && await part.Runs.QuietAsync(replica, url, deadline).ConfigureAwait(false);
         }
+
+        // Idle is what neither has used.
+        public TimeSpan? IdleFor(ReplicaId replica, string url) => (control.IdleFor(replica, url), part.Runs.IdleFor(replica, url)) switch
+        {
+            ({ } here, { } there) => here < there ? here : there,
+            var (here, there) => here ?? there,
+        };
 
         public void Cut(ReplicaId replica, string url)
         {

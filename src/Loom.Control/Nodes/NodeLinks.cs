@@ -16,8 +16,10 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
     private static readonly TimeSpan s_grace = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
 
-    // An agent that cannot be reached for this long in the middle of an operation has taken it along.
-    private const int MostLosses = 30;
+    // The agent says a word every 15 s while an operation runs. One that says none for so long in the middle of it has taken it along.
+    private static readonly TimeSpan s_silence = TimeSpan.FromSeconds(45);
+    private static readonly TimeSpan s_lost = TimeSpan.FromSeconds(60);
+
 
     private readonly NodeDirectory _nodes;
     private readonly INodeLink? _local;
@@ -118,26 +120,37 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
     private async Task<OperationStatus> FollowAsync(string nodeId, string address, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel)
     {
         var body = JsonSerializer.SerializeToUtf8Bytes(command, NodeJson.Default.PoolCommand);
-        using var answer = await SendAsync(nodeId, HttpMethod.Post, $"{address}/v2/pools/{command.PoolId}/{command.Word}", body, cancel).ConfigureAwait(false);
-        var text = await answer.Content.ReadAsByteArrayAsync(cancel).ConfigureAwait(false);
-        if (answer.StatusCode != HttpStatusCode.Accepted)
+        byte[] text;
+        using (var patience = new Patience(s_silence, _time, cancel))
         {
-            return Failed(command, Message(text) ?? $"the agent answered with status {(int)answer.StatusCode}");
+            try
+            {
+                using var answer = await SendAsync(nodeId, HttpMethod.Post, $"{address}/v2/pools/{command.PoolId}/{command.Word}", body, patience.Token).ConfigureAwait(false);
+                text = await answer.Content.ReadAsByteArrayAsync(patience.Token).ConfigureAwait(false);
+                if (answer.StatusCode != HttpStatusCode.Accepted)
+                {
+                    return Failed(command, Message(text) ?? $"the agent answered with status {(int)answer.StatusCode}") with { IsConflict = answer.StatusCode == HttpStatusCode.Conflict };
+                }
+            }
+            catch (OperationCanceledException) when (patience.IsOver)
+            {
+                throw new IOException(Silent);
+            }
         }
 
         using var accepted = JsonDocument.Parse(text);
         var id = accepted.RootElement.GetProperty("operation_id").GetString()!;
-        var losses = 0;
+        var heard = _time.GetTimestamp();
         while (true)
         {
             try
             {
-                if (await ReadEventsAsync(nodeId, $"{address}/v2/operations/{id}/events", progress, cancel).ConfigureAwait(false) is { } ended)
+                if (await ReadEventsAsync(nodeId, $"{address}/v2/operations/{id}/events", progress, () => heard = _time.GetTimestamp(), cancel).ConfigureAwait(false) is { } ended)
                 {
                     return ended;
                 }
             }
-            catch (Exception e) when (e is HttpRequestException or IOException && ++losses < MostLosses)
+            catch (Exception e) when (e is HttpRequestException or IOException && _time.GetElapsedTime(heard) < s_lost)
             {
                 LogFollow(_log, command.Word, command.PoolId, address, e.Message);
             }
@@ -147,19 +160,34 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
     }
 
     // Null when the stream ended before the operation did.
-    private async Task<OperationStatus?> ReadEventsAsync(string nodeId, string url, Action<OperationStatus> progress, CancellationToken cancel)
+    private async Task<OperationStatus?> ReadEventsAsync(string nodeId, string url, Action<OperationStatus> progress, Action word, CancellationToken cancel)
+    {
+        using var patience = new Patience(s_silence, _time, cancel);
+        try
+        {
+            return await ReadEventsAsync(nodeId, url, progress, word, patience).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (patience.IsOver)
+        {
+            throw new IOException(Silent);
+        }
+    }
+
+    private async Task<OperationStatus?> ReadEventsAsync(string nodeId, string url, Action<OperationStatus> progress, Action word, Patience patience)
     {
         const string Data = "data: ";
-        using var answer = await SendAsync(nodeId, HttpMethod.Get, url, null, cancel).ConfigureAwait(false);
+        using var answer = await SendAsync(nodeId, HttpMethod.Get, url, null, patience.Token).ConfigureAwait(false);
         if (answer.StatusCode == HttpStatusCode.NotFound)
         {
             throw new JsonException("the agent does not know the operation any more; it was started anew");
         }
 
         answer.EnsureSuccessStatusCode();
-        using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync(cancel).ConfigureAwait(false));
-        while (await reader.ReadLineAsync(cancel).ConfigureAwait(false) is { } line)
+        using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync(patience.Token).ConfigureAwait(false));
+        while (await reader.ReadLineAsync(patience.Token).ConfigureAwait(false) is { } line)
         {
+            word();
+            patience.Renew();
             if (line.StartsWith(Data, StringComparison.Ordinal) && JsonSerializer.Deserialize(line.AsSpan(Data.Length), NodeJson.Default.OperationStatus) is { } status)
             {
                 progress(status);
@@ -189,6 +217,8 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         return await _http.SendAsync(request, cancel).ConfigureAwait(false);
     }
 
+    private static string Silent => $"no word from its agent for {s_silence.TotalSeconds:0} s";
+
     private static string? Message(byte[] body)
     {
         try
@@ -207,4 +237,31 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
 
     [LoggerMessage(EventId = 350, Level = LogLevel.Warning, Message = "the {Operation} of pool {PoolId} at {Address} is not heard of: {Reason}; asking again")]
     private static partial void LogFollow(ILogger logger, string operation, string poolId, string address, string reason);
+
+    /// <summary>Ends what waits for a word of an agent, when none comes for too long.</summary>
+    private sealed class Patience : IDisposable
+    {
+        private readonly TimeSpan _within;
+        private readonly CancellationTokenSource _over;
+        private readonly CancellationTokenSource _either;
+
+        public Patience(TimeSpan within, TimeProvider time, CancellationToken cancel)
+        {
+            _within = within;
+            _over = new CancellationTokenSource(within, time);
+            _either = CancellationTokenSource.CreateLinkedTokenSource(_over.Token, cancel);
+        }
+
+        public CancellationToken Token => _either.Token;
+
+        public bool IsOver => _over.IsCancellationRequested;
+
+        public void Renew() => _over.CancelAfter(_within);
+
+        public void Dispose()
+        {
+            _either.Dispose();
+            _over.Dispose();
+        }
+    }
 }

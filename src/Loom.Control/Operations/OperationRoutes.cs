@@ -18,25 +18,24 @@ internal sealed class OperationRoutes(OperationTable operations, GatewayOptions 
     ];
 
     /// <summary>Answers with 202 and the id, or with <c>?wait=true</c> holds until the end: 200 when it is done, 409 when it was rolled back, 500 when it failed.</summary>
+    /// <exception cref="ProblemException">409: a node is busy with something else, and nothing was begun.</exception>
     public static async Task AnswerAsync(ApiCall call, Operation operation)
     {
         if (!call.QueryFlag("wait"))
         {
-            var id = operation.Current.Status.Id;
+            await operation.FirstWordAsync().ConfigureAwait(false);
+            var id = CheckedForConflict(operation.Current.Status).Id;
             call.Http.Response.Headers.Location = $"/v2/operations/{id}";
             await call.WriteAsync(StatusCodes.Status202Accepted, new OperationAccepted(id, "running"), OperationJson.Default.OperationAccepted).ConfigureAwait(false);
             return;
         }
 
-        var ended = await operation.EndedAsync(call.Gone).ConfigureAwait(false);
-        var status = ended.Status switch
-        {
-            OperationState.Succeeded => StatusCodes.Status200OK,
-            OperationState.RolledBack => StatusCodes.Status409Conflict,
-            _ => StatusCodes.Status500InternalServerError,
-        };
-        await call.WriteAsync(status, ended, NodeJson.Default.OperationStatus).ConfigureAwait(false);
+        var ended = CheckedForConflict(await operation.EndedAsync(call.Gone).ConfigureAwait(false));
+        await call.WriteAsync(OperationAnswers.StatusOf(ended.Status), ended, NodeJson.Default.OperationStatus).ConfigureAwait(false);
     }
+
+    private static OperationStatus CheckedForConflict(OperationStatus status) =>
+        status.IsConflict ? throw new ProblemException(new Problem(ProblemCode.Conflict, status.Error ?? "something else is under way there")) : status;
 
     private Operation Find(string id) => operations.Find(id) ?? throw new ProblemException(new Problem(
         ProblemCode.NotFound, $"there is no operation '{id}'; the last {OperationTable.Kept} that ended are kept, until the server stops"));

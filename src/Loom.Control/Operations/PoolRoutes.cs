@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Loom.Control.Catalog;
 using Loom.Control.Nodes;
 using Loom.Control.Tasks;
+using Loom.Core.Handoff;
 using Loom.Core.Settings;
 using Loom.Core.Web;
 using Loom.Wire;
@@ -55,7 +56,7 @@ internal sealed class PoolRoutes(ReplicaTable replicas, OperationTable operation
             throw new ProblemException(Problem.Invalid("prepared", "either 'model_ref' or 'prepared' can be given, not both"));
         }
 
-        await StartAsync(call, pool, new PoolCommand.Preload { PoolId = pool.PoolId, ModelRef = body.ModelRef, Prepared = body.Prepared }).ConfigureAwait(false);
+        await StartAsync(call, pool, new PoolCommand.Preload { PoolId = pool.PoolId, ModelRef = body.ModelRef, Prepared = body.Prepared is { } engine ? HandoffReader.Judge(engine, pool.PoolId) : null }).ConfigureAwait(false);
     }
 
     private async Task DrainAsync(ApiCall call)

@@ -23,11 +23,11 @@ public sealed record EngineRestartPolicy : RestartPolicy
     /// <summary>Longest time it stays open. Default one hour.</summary>
     public TimeSpan OpenMax { get; init; } = TimeSpan.FromHours(1);
 
-    /// <summary>Life after which a crash counts as the first again. Default 60 s.</summary>
+    /// <summary>Time ready after which a crash counts as the first again. Default 60 s.</summary>
     public TimeSpan StableAfter { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <inheritdoc/>
-    public override RestartDecision Decide(EndCause cause, TimeSpan aliveFor, RestartHistory history, DateTimeOffset now, double chance)
+    public override RestartDecision Decide(EndCause cause, TimeSpan aliveFor, TimeSpan readyFor, RestartHistory history, DateTimeOffset now, double chance)
     {
         if (cause == EndCause.Success)
         {
@@ -39,7 +39,8 @@ public sealed record EngineRestartPolicy : RestartPolicy
             return new RestartDecision.GiveUp("ended with a fatal code");
         }
 
-        var crashes = (aliveFor >= StableAfter ? 0 : history.Consecutive) + 1;
+        // Loading is no stable time: a large model that never fits would load, crash and count as the first crash for ever.
+        var crashes = (readyFor >= StableAfter ? 0 : history.Consecutive) + 1;
         var delay = crashes < Threshold
             ? Doubled(BackoffFirst, BackoffMax, crashes - 1)
             : Doubled(OpenFirst, OpenMax, crashes - Threshold);

@@ -16,11 +16,13 @@ public interface IHandoffFolder
     /// <exception cref="UnauthorizedAccessException">It cannot be read.</exception>
     byte[]? Read(string name);
 
-    /// <summary>Deletes a file; nothing happens when it is gone.</summary>
-    void Delete(string name);
+    /// <summary>Deletes a file, if it is still the one that was seen.</summary>
+    /// <returns>False = it is gone, or somebody has put another one in its place, which stays.</returns>
+    bool Delete(string name, FileFacts seen);
 
-    /// <summary>Moves a file into <c>quarantine/</c> and says why beside it.</summary>
-    void Quarantine(string name, string reason);
+    /// <summary>Moves a file, if it is still the one that was seen, into <c>quarantine/</c> and says why beside it.</summary>
+    /// <returns>False = it is gone, or somebody has put another one in its place, which stays.</returns>
+    bool Quarantine(string name, FileFacts seen, string reason);
 }
 
 /// <summary>A folder of handoff files on disk.</summary>
@@ -66,14 +68,60 @@ public sealed class HandoffFolder(string path) : IHandoffFolder
         }
     }
 
-    public void Delete(string name) => File.Delete(Path.Combine(path, name));
+    public bool Delete(string name, FileFacts seen)
+    {
+        if (Claim(name, seen) is not { } claimed)
+        {
+            return false;
+        }
 
-    public void Quarantine(string name, string reason)
+        File.Delete(claimed);
+        return true;
+    }
+
+    public bool Quarantine(string name, FileFacts seen, string reason)
     {
         var folder = Path.Combine(path, QuarantineName);
         Directory.CreateDirectory(folder, Private);
-        File.Move(Path.Combine(path, name), Path.Combine(folder, name), overwrite: true);
+        if (Claim(name, seen) is not { } claimed)
+        {
+            return false;
+        }
+
+        File.Move(claimed, Path.Combine(folder, name), overwrite: true);
         DurableFile.Write(Path.Combine(folder, name + ".reason.txt"), System.Text.Encoding.UTF8.GetBytes($"{name}: {reason}\n"));
+        return true;
+    }
+
+    // Who writes a file by renaming it into its place may do so at any moment: the name alone says nothing. So the file is taken away from its name first, to one
+    // that nobody reads, then looked at.
+    private string? Claim(string name, FileFacts seen)
+    {
+        var (here, aside) = (Path.Combine(path, name), Path.Combine(path, $".{name}.judged"));
+        try
+        {
+            File.Move(here, aside, overwrite: true);
+        }
+        catch (FileNotFoundException)
+        {
+            return null;
+        }
+
+        if (FileFacts.Of(aside) is { } facts && facts with { ChangedNs = seen.ChangedNs } == seen) // the move itself is a change
+        {
+            return aside;
+        }
+
+        try
+        {
+            File.Move(aside, here, overwrite: false);
+        }
+        catch (IOException) when (File.Exists(here))
+        {
+            File.Delete(aside); // a still newer one has come: it is the one that counts
+        }
+
+        return null;
     }
 
     /// <summary>Checksum that tells contents apart.</summary>

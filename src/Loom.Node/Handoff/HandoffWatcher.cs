@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Threading.Channels;
+using Loom.Core.Handoff;
 using Loom.Core.Loops;
 using Loom.Core.Storage;
 using Microsoft.Extensions.Logging;
@@ -30,7 +31,7 @@ public sealed partial class HandoffWatcher : IAsyncDisposable
     /// <param name="options">How often, and whether files are deleted.</param>
     /// <param name="time">Clock.</param>
     /// <param name="logger">Told of every file that is taken or refused.</param>
-    /// <param name="judged">Called with <c>taken</c> or <c>refused</c> for each file; null = nobody counts.</param>
+    /// <param name="judged">Called after each look at a file with <c>registered</c>, <c>quarantined</c>, or <c>retried</c> when it could not be read or taken yet; null = nobody counts.</param>
     public HandoffWatcher(IHandoffFolder folder, IHandoffTarget target, HandoffOptions options, TimeProvider time, ILogger logger, Action<string>? judged = null)
     {
         _folder = folder;
@@ -125,8 +126,11 @@ public sealed partial class HandoffWatcher : IAsyncDisposable
 
         if (_options.AutoDelete && _files.GetValueOrDefault(name) is { Taken: { } taken } && _target.IsReady(taken))
         {
-            _folder.Delete(name);
-            _files = _files.Remove(name);
+            // One that replaced it in the meantime is a new wish: it stays, unread, for the next scan.
+            if (_folder.Delete(name, facts))
+            {
+                _files = _files.Remove(name);
+            }
         }
     }
 
@@ -154,6 +158,10 @@ public sealed partial class HandoffWatcher : IAsyncDisposable
             {
                 Refuse(name, facts, reading.Trouble!);
             }
+            else
+            {
+                _judged?.Invoke("retried");
+            }
 
             return false;
         }
@@ -166,21 +174,25 @@ public sealed partial class HandoffWatcher : IAsyncDisposable
 
         if (!_target.Take(document))
         {
+            _judged?.Invoke("retried");
             return false; // still unknown, so the next scan reads it again
         }
 
         _files = _files.SetItem(name, new HandoffFile { Facts = facts, Sha256 = sha256, Taken = document });
-        _judged?.Invoke("taken");
+        _judged?.Invoke("registered");
         LogTaken(_logger, name, document.State!, $"{document.PoolId}/{document.ReplicaId}");
         return true;
     }
 
     private void Refuse(string name, FileFacts facts, string reason)
     {
-        LogRefused(_logger, name, reason);
         _files = _files.SetItem(name, new HandoffFile { Facts = facts, Refused = true });
-        _judged?.Invoke("refused");
-        _folder.Quarantine(name, reason);
+        LogRefused(_logger, name, reason);
+        if (_folder.Quarantine(name, facts, reason))
+        {
+            _judged?.Invoke("quarantined");
+        }
+
         _files = _files.Remove(name);
     }
 
@@ -197,7 +209,7 @@ public sealed partial class HandoffWatcher : IAsyncDisposable
     [LoggerMessage(EventId = 350, Level = LogLevel.Information, Message = "handoff file {File} ({State}) taken over as {Replica}")]
     private static partial void LogTaken(ILogger logger, string file, string state, string replica);
 
-    [LoggerMessage(EventId = 351, Level = LogLevel.Warning, Message = "handoff file {File} refused, now in quarantine: {Reason}")]
+    [LoggerMessage(EventId = 351, Level = LogLevel.Warning, Message = "handoff file {File} refused, it goes into quarantine: {Reason}")]
     private static partial void LogRefused(ILogger logger, string file, string reason);
 
     [LoggerMessage(EventId = 352, Level = LogLevel.Warning, Message = "{Trouble}; tried again at each scan")]

@@ -28,7 +28,7 @@ public sealed partial class NodeHandoff : IHandoffTarget, IAsyncDisposable
     /// <param name="node">Who takes engines over.</param>
     /// <param name="time">Clock.</param>
     /// <param name="loggers">Makes the logger.</param>
-    /// <param name="judged">Called with <c>taken</c> or <c>refused</c> for each file; null = nobody counts.</param>
+    /// <param name="judged">Called with the outcome of each look at a file, see <see cref="HandoffWatcher"/>; null = nobody counts.</param>
     public NodeHandoff(NodeOptions options, NodeAgent node, TimeProvider time, ILoggerFactory loggers, Action<string>? judged = null)
     {
         _options = options;
@@ -39,6 +39,7 @@ public sealed partial class NodeHandoff : IHandoffTarget, IAsyncDisposable
         Surroundings = HandoffSurroundings.Of(options);
         _watcher = new HandoffWatcher(new HandoffFolder(options.Handoff.Folder), this, options.Handoff, time, _logger, judged);
         node.FaultReported += Doubt;
+        node.EndWatch = EndAsync;
     }
 
     public HandoffSurroundings Surroundings { get; }
@@ -91,6 +92,7 @@ public sealed partial class NodeHandoff : IHandoffTarget, IAsyncDisposable
 
         _disposed = true;
         _node.FaultReported -= Doubt;
+        _node.EndWatch = null;
         _hints?.Dispose();
         await _watcher.DisposeAsync().ConfigureAwait(false);
         await _stopping.CancelAsync().ConfigureAwait(false);
@@ -127,6 +129,8 @@ public sealed partial class NodeHandoff : IHandoffTarget, IAsyncDisposable
         _running[engine.Id] = watch;
         watch.Start();
     }
+
+    private Task EndAsync(ReplicaId replica) => _running.TryRemove(replica, out var watch) ? EndAsync(watch) : Task.CompletedTask;
 
     private async Task EndAsync(RunningEngineWatch watch)
     {

@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Loom.Core.Loops;
 using Loom.Node.Engines;
 using Loom.Processes;
@@ -20,7 +21,7 @@ internal sealed partial class RunningEngineWatch : IAsyncDisposable
     private readonly Action<ReplicaStatus> _show;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly SemaphoreSlim _doubt = new(0, 1);
+    private readonly Channel<bool> _doubts = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private BackgroundLoop? _loop;
     private ProcessIdentity? _process;
     private EngineFacts _facts = EngineFacts.None;
@@ -51,14 +52,8 @@ internal sealed partial class RunningEngineWatch : IAsyncDisposable
         _loop = BackgroundLoop.Start($"engine {Engine.Id} of others", RunAsync, _logger);
     }
 
-    /// <summary>A request to it failed: it is probed at once.</summary>
-    public void Doubt()
-    {
-        if (_doubt.CurrentCount == 0)
-        {
-            _doubt.Release();
-        }
-    }
+    /// <summary>A request to it failed: it is probed at once. Any thread may call, also after the end; never blocks, never throws.</summary>
+    public void Doubt() => _doubts.Writer.TryWrite(true);
 
     public async ValueTask DisposeAsync()
     {
@@ -66,8 +61,6 @@ internal sealed partial class RunningEngineWatch : IAsyncDisposable
         {
             await _loop.DisposeAsync().ConfigureAwait(false);
         }
-
-        _doubt.Dispose();
     }
 
     private async Task RunAsync(CancellationToken stop)
@@ -125,13 +118,12 @@ internal sealed partial class RunningEngineWatch : IAsyncDisposable
     private async Task<bool> DoubtedAsync(TimeSpan within, CancellationToken stop)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var doubted = _doubt.WaitAsync(end.Token);
+        var doubted = _doubts.Reader.WaitToReadAsync(end.Token).AsTask();
         await Task.WhenAny(doubted, Task.Delay(within, _time, end.Token)).ConfigureAwait(false);
         stop.ThrowIfCancellationRequested();
-        var yes = doubted.IsCompletedSuccessfully;
         await end.CancelAsync().ConfigureAwait(false);
         await doubted.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return yes;
+        return _doubts.Reader.TryRead(out _);
     }
 
     [LoggerMessage(EventId = 353, Level = LogLevel.Information, Message = "engine {Replica}, which others run: {State} {Reason}")]

@@ -10,7 +10,7 @@ namespace Loom.Node.Link;
 internal sealed class AgentOperations(IServedNode node, ILogger log) : IAsyncDisposable
 {
     private const int Most = 256;
-    private static readonly TimeSpan s_firstWord = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_firstWord = TimeSpan.FromSeconds(3);
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
@@ -84,8 +84,14 @@ internal sealed class AgentOperations(IServedNode node, ILogger log) : IAsyncDis
         }
         catch (OperationConflictException e)
         {
+            // Told as a conflict to who still waits for the first word; to who was let in already, as the end of what he was let into.
             entry.Conflict = e.Message;
-            entry.FirstWord.TrySetResult();
+            entry.Fail(e.Message);
+        }
+        catch (Exception e)
+        {
+            entry.Fail(cancel.IsCancellationRequested ? "the agent is stopping" : $"{command.Word} of pool '{command.PoolId}' broke: {e.Message}");
+            throw;
         }
     }
 
@@ -113,6 +119,8 @@ internal sealed class AgentOperations(IServedNode node, ILogger log) : IAsyncDis
                 }
             }
         }
+
+        public void Fail(string reason) => Tell(Status with { Status = OperationState.Failed, Error = reason });
 
         // The node has its own id for it; ours is the one that was given out.
         public void Tell(OperationStatus status)

@@ -76,8 +76,7 @@ internal sealed class AgentRoutes(IServedNode node, ProxiedRuns runs, ReplicaPro
             ended = status;
         }
 
-        var answer = ended.Status == OperationState.Succeeded ? StatusCodes.Status200OK : StatusCodes.Status409Conflict;
-        await call.WriteAsync(answer, ended, NodeJson.Default.OperationStatus).ConfigureAwait(false);
+        await call.WriteAsync(OperationAnswers.StatusOf(ended.Status), ended, NodeJson.Default.OperationStatus).ConfigureAwait(false);
     }
 
     private Task OperationAsync(ApiCall call)

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Loom.Core.Handoff;
 using Loom.Core.Web;
 using Loom.Wire;
 
@@ -14,7 +15,9 @@ internal static class PoolCommandBody
     /// <exception cref="ProblemException">400 with the place of the error, or the nearest name of a field that is not known.</exception>
     public static PoolCommand Read(string word, string poolId, ReadOnlyMemory<byte> body) => word switch
     {
-        "preload" => Read(NodeJson.Default.Preload, poolId, body),
+        "preload" => Read(NodeJson.Default.Preload, poolId, body) is { Prepared: { } prepared } preload
+            ? preload with { Prepared = HandoffReader.Judge(prepared, poolId) }
+            : Read(NodeJson.Default.Preload, poolId, body),
         "drain" => Read(NodeJson.Default.Drain, poolId, body),
         "undrain" => Read(NodeJson.Default.Undrain, poolId, body),
         "reload" => Read(NodeJson.Default.Reload, poolId, body),

@@ -76,13 +76,14 @@ public sealed class NodeMetrics : IMetricsPage, IProgress<ProvisionProgress>, IA
         var label = new KeyValuePair<string, object?>("step", value.Kind);
         if (value.Status == StepStatus.Running)
         {
-            var (_, before) = _steps.GetOrAdd(key, _ => (_time.GetTimestamp(), 0));
+            // All replicas of a pool share their steps: any of them may end one meanwhile.
+            var (began, before) = _steps.GetOrAdd(key, _ => (_time.GetTimestamp(), 0));
             if (value.BytesDone > before && value.Kind is "engine_provision" or "model_fetch")
             {
                 _bytes.Add(value.BytesDone - before, label);
             }
 
-            _steps[key] = (_steps[key].Began, Math.Max(before, value.BytesDone));
+            _steps.AddOrUpdate(key, _ => (began, value.BytesDone), (_, step) => (step.Began, Math.Max(step.Bytes, value.BytesDone)));
         }
         else if (value.Status is StepStatus.Completed or StepStatus.Failed && _steps.TryRemove(key, out var step))
         {

@@ -18,7 +18,7 @@ internal sealed partial class ChildMachine
                     : e.Code is not null ? $"exit {e.Code}" : e.Signal is not null ? $"killed by signal {e.Signal}" : "ended, nobody knows how: it was reaped by somebody else";
                 var reason = $"{how} after {Seconds(_now - alive.SpawnedAt)}";
                 Do(new ChildAction.CancelProbe());
-                Enter(new Phase.Ending(alive.Identity, alive.SpawnedAt, new Goal.Policy(cause, reason)) { LeaderExited = true }, reason);
+                Enter(new Phase.Ending(alive.Identity, alive.SpawnedAt, new Goal.Policy(cause, reason)) { ReadyAt = alive.ReadyAt, LeaderExited = true }, reason);
                 Do(new ChildAction.Count(_state.Incarnation));
                 break;
             case Phase.Ending { Asking: true, Killed: false } ending:
@@ -38,7 +38,7 @@ internal sealed partial class ChildMachine
     {
         Do(new ChildAction.CancelProbe());
         var asking = !_state.Plan.StopCommand.IsDefaultOrEmpty;
-        Enter(new Phase.Ending(alive.Identity, alive.SpawnedAt, goal) { KillAt = _now + _state.Grace, Asking = asking }, reason);
+        Enter(new Phase.Ending(alive.Identity, alive.SpawnedAt, goal) { ReadyAt = alive.ReadyAt, KillAt = _now + _state.Grace, Asking = asking }, reason);
         Do(asking ? new ChildAction.Ask(_state.Incarnation) : new ChildAction.Signal(_state.Incarnation, _state.Plan.StopSignal));
     }
 
@@ -47,13 +47,13 @@ internal sealed partial class ChildMachine
         if (members.IsEmpty && ending.LeaderExited)
         {
             Do(new ChildAction.Reap(_state.Incarnation));
-            Gone(ending.Goal, _now - ending.SpawnedAt);
+            Gone(ending.Goal, ending);
         }
         else if (ending.Killed && _now >= ending.GiveUpAt)
         {
             _state = _state with { Survivors = members.IsEmpty ? [new Survivor(ending.Identity, _state.Plan.Command[0])] : members };
             Do(new ChildAction.Reap(_state.Incarnation));
-            Gone(new Goal.Down(), _now - ending.SpawnedAt);
+            Gone(new Goal.Down(), ending);
         }
         else if (ending.KillAt is null)
         {
@@ -92,7 +92,7 @@ internal sealed partial class ChildMachine
     }
 
     /// <summary>Nothing of the incarnation is left (or could be killed): what now.</summary>
-    private void Gone(Goal goal, TimeSpan aliveFor)
+    private void Gone(Goal goal, Phase.Ending? ended)
     {
         _state = _state with { Ended = _state.Incarnation };
         switch (goal)
@@ -107,14 +107,16 @@ internal sealed partial class ChildMachine
                 Launch(up.Trial);
                 break;
             case Goal.Policy policy:
-                Follow(policy, aliveFor);
+                Follow(policy, ended);
                 break;
         }
     }
 
-    private void Follow(Goal.Policy end, TimeSpan aliveFor)
+    private void Follow(Goal.Policy end, Phase.Ending? ended)
     {
-        var decision = _state.Plan.Restart.Decide(end.Cause, aliveFor, _state.History, _now, _chance);
+        // What was never spawned has not lived.
+        var (alive, ready) = (_now - (ended?.SpawnedAt ?? _now), _now - (ended?.ReadyAt ?? _now));
+        var decision = _state.Plan.Restart.Decide(end.Cause, alive, ready, _state.History, _now, _chance);
         if (_state.OnTrial && decision is not RestartDecision.Complete)
         {
             Enter(new Phase.Idle(ProcessState.Blocked), $"{end.Reason}, before it was ready; waits for the next change");

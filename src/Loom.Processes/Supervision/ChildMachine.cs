@@ -84,7 +84,7 @@ internal sealed partial class ChildMachine
                 Spawned(e);
                 break;
             case ChildEvent.SpawnRefused e when e.Incarnation == _state.Incarnation && _state.Phase is Phase.Launching launching:
-                Gone(launching.After is Goal.Down ? launching.After : new Goal.Policy(e.Permanent ? EndCause.Fatal : EndCause.Failure, e.Reason), TimeSpan.Zero);
+                Gone(launching.After is Goal.Down ? launching.After : new Goal.Policy(e.Permanent ? EndCause.Fatal : EndCause.Failure, e.Reason), null);
                 break;
             case ChildEvent.Exited e when e.Incarnation == _state.Incarnation:
                 Exited(e);
@@ -205,11 +205,11 @@ internal sealed partial class ChildMachine
 
         if (launching.After is Goal.Down down)
         {
-            Gone(down, TimeSpan.Zero);
+            Gone(down, null);
         }
         else if (holder is not null)
         {
-            Gone(new Goal.Policy(EndCause.Failure, holder), TimeSpan.Zero);
+            Gone(new Goal.Policy(EndCause.Failure, holder), null);
         }
         else
         {

@@ -53,6 +53,9 @@ internal abstract record Phase
     /// <summary>It is being ended: signal, grace, KILL, and everything it left behind gone before the leader is reaped.</summary>
     internal sealed record Ending(ProcessIdentity Identity, DateTimeOffset SpawnedAt, Goal Goal) : Phase
     {
+        /// <summary>When it became ready; null = it never was.</summary>
+        internal DateTimeOffset? ReadyAt { get; init; }
+
         /// <summary>When KILL follows; null = no signal has been sent, the leader ended by itself.</summary>
         internal DateTimeOffset? KillAt { get; init; }
 

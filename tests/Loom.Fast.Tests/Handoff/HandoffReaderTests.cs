@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.Json;
 using FsCheck;
 using FsCheck.Fluent;
-using Loom.Node.Handoff;
+using Loom.Core.Handoff;
 using Loom.Wire;
 using Shouldly;
 using Xunit;

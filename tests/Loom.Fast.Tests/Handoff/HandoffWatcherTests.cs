@@ -35,7 +35,7 @@ public sealed class HandoffWatcherTests
         watcher.Scan();
         _folder.Names.ShouldBeEmpty();
         _target.Taken.ShouldHaveSingleItem();
-        _judged.ShouldBe(["taken"]);
+        _judged.ShouldBe(["registered"]);
     }
 
     [Fact]
@@ -117,7 +117,8 @@ public sealed class HandoffWatcherTests
 
         _folder.Quarantined.ShouldHaveSingleItem().ShouldBe((Name, "line 1, column 1: expected JSON, found garbage"));
         _folder.Names.ShouldBeEmpty();
-        _judged.ShouldBe(["refused"]);
+        _judged.Distinct().ShouldBe(["retried", "quarantined"]);
+        _judged[^1].ShouldBe("quarantined");
     }
 
     [Fact]
@@ -177,7 +178,7 @@ public sealed class HandoffWatcherTests
         Scans(watcher, 3, TimeSpan.FromSeconds(1));
 
         _folder.MoveAttempts.ShouldBe(1);
-        _judged.ShouldBe(["refused"]);
+        _judged.ShouldBeEmpty();
     }
 
     [Fact]
@@ -210,6 +211,35 @@ public sealed class HandoffWatcherTests
     }
 
     [Fact]
+    public void Scan_ReplacedJustBeforeItsDeletion_TheNewOneIsTaken()
+    {
+        var watcher = Watcher();
+        _folder.Put(Name, Good);
+        watcher.Scan();
+        _target.Ready = true;
+        ReplaceBeforeTheNextMove(Good.Replace(":1\"", ":2\"", StringComparison.Ordinal));
+        watcher.Scan();
+        _folder.Names.ShouldBe([Name]);
+
+        watcher.Scan();
+        _target.Taken.Select(d => d.Url).ShouldBe(["http://127.0.0.1:1", "http://127.0.0.1:2"]);
+        _folder.Names.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Scan_ReplacedJustBeforeItsQuarantine_TheNewOneIsTaken()
+    {
+        var watcher = Watcher();
+        _folder.Put(Name, Good.Replace("127.0.0.1", "10.0.0.1", StringComparison.Ordinal));
+        ReplaceBeforeTheNextMove(Good);
+        watcher.Scan();
+        _folder.Quarantined.ShouldBeEmpty();
+
+        watcher.Scan();
+        _target.Taken.ShouldHaveSingleItem();
+    }
+
+    [Fact]
     public void Scan_UntouchedFile_IsReadOnce()
     {
         var watcher = Watcher(autoDelete: false);
@@ -221,6 +251,12 @@ public sealed class HandoffWatcherTests
 
     private HandoffWatcher Watcher(bool autoDelete = true) =>
         new(_folder, _target, new HandoffOptions { Folder = "/handoff", AutoDelete = autoDelete }, _time, NullLogger.Instance, _judged.Add);
+
+    private void ReplaceBeforeTheNextMove(string content) => _folder.BeforeMove = () =>
+    {
+        _folder.BeforeMove = () => { };
+        _folder.Put(Name, content);
+    };
 
     private void Scans(HandoffWatcher watcher, int count, TimeSpan each)
     {
@@ -248,6 +284,8 @@ public sealed class HandoffWatcherTests
 
         public Exception? MoveTrouble { get; set; }
 
+        public Action BeforeMove { get; set; } = () => { };
+
         public void Put(string name, string content, uint owner = 1000) =>
             _files[name] = (new FileFacts(FileKind.Regular, owner, content.Length, 1, ++_writes, _writes), Encoding.UTF8.GetBytes(content));
 
@@ -259,18 +297,29 @@ public sealed class HandoffWatcherTests
             return _files.TryGetValue(name, out var file) ? file.Content : null;
         }
 
-        public void Delete(string name) => _files.Remove(name);
-
-        public void Quarantine(string name, string reason)
+        public bool Delete(string name, FileFacts seen)
         {
+            BeforeMove();
+            return _files.TryGetValue(name, out var file) && file.Facts == seen && _files.Remove(name);
+        }
+
+        public bool Quarantine(string name, FileFacts seen, string reason)
+        {
+            BeforeMove();
             MoveAttempts++;
             if (MoveTrouble is not null)
             {
                 throw MoveTrouble;
             }
 
+            if (!_files.TryGetValue(name, out var file) || file.Facts != seen)
+            {
+                return false;
+            }
+
             _files.Remove(name);
             Quarantined.Add((name, reason));
+            return true;
         }
     }
 

@@ -25,12 +25,24 @@ public sealed class EngineRestartPolicyTests
     }
 
     [Fact]
+    public void Decide_DiesAfterMinutesOfLoading_OpensTheBreakerAllTheSame()
+    {
+        var history = RestartHistory.Empty;
+        for (var crash = 1; crash <= 5; crash++)
+        {
+            var again = (RestartDecision.Again)s_policy.Decide(EndCause.Failure, TimeSpan.FromSeconds(90), TimeSpan.Zero, history, Fixtures.Now, 0.5);
+            s_policy.IsOpen(again.Delay).ShouldBe(crash == 5);
+            history = again.History;
+        }
+    }
+
+    [Fact]
     public void Decide_ExitZeroUnasked_IsNotRestarted() =>
-        s_policy.Decide(EndCause.Success, TimeSpan.FromSeconds(5), RestartHistory.Empty, Fixtures.Now, 0.5).ShouldBeOfType<RestartDecision.Complete>();
+        s_policy.Decide(EndCause.Success, TimeSpan.FromSeconds(5), TimeSpan.Zero, RestartHistory.Empty, Fixtures.Now, 0.5).ShouldBeOfType<RestartDecision.Complete>();
 
     [Fact]
     public void Decide_FatalCode_GivesUp() =>
-        s_policy.Decide(EndCause.Fatal, TimeSpan.FromSeconds(5), RestartHistory.Empty, Fixtures.Now, 0.5).ShouldBeOfType<RestartDecision.GiveUp>();
+        s_policy.Decide(EndCause.Fatal, TimeSpan.FromSeconds(5), TimeSpan.Zero, RestartHistory.Empty, Fixtures.Now, 0.5).ShouldBeOfType<RestartDecision.GiveUp>();
 
     [Fact]
     public void Decide_MemoryTroubleInTheLog_DoublesTheDelay() =>
@@ -50,7 +62,7 @@ public sealed class EngineRestartPolicyTests
             {
                 inARow = alive.TotalSeconds >= 60 ? 1 : inARow + 1;
                 now += alive;
-                var again = policy.Decide(EndCause.Failure, alive, history, now, chance / 1000d).ShouldBeOfType<RestartDecision.Again>();
+                var again = policy.Decide(EndCause.Failure, alive, alive, history, now, chance / 1000d).ShouldBeOfType<RestartDecision.Again>();
                 policy.IsOpen(again.Delay).ShouldBe(inARow >= 5);
                 again.Delay.ShouldBeLessThanOrEqualTo(TimeSpan.FromHours(1.1));
                 again.Delay.ShouldBeGreaterThanOrEqualTo(TimeSpan.FromSeconds(0.9));
@@ -66,7 +78,7 @@ public sealed class EngineRestartPolicyTests
         var delays = new List<double>();
         foreach (var alive in lives)
         {
-            var again = (RestartDecision.Again)policy.Decide(EndCause.Failure, alive, history, Fixtures.Now, 0.5);
+            var again = (RestartDecision.Again)policy.Decide(EndCause.Failure, alive, alive, history, Fixtures.Now, 0.5);
             history = again.History;
             delays.Add(again.Delay.TotalSeconds);
         }

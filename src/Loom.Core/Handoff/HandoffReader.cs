@@ -2,9 +2,10 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Loom.Core.Web;
 using Loom.Wire;
 
-namespace Loom.Node.Handoff;
+namespace Loom.Core.Handoff;
 
 /// <summary>What a handoff file says, or why it says nothing.</summary>
 /// <param name="Document">The document; null = it cannot be read.</param>
@@ -47,6 +48,26 @@ public static class HandoffReader
         {
             return new HandoffReading(null, "line 1, column 1: expected text in UTF-8, found half a surrogate pair"); // JSON by its grammar, no text
         }
+    }
+
+    /// <summary>
+    /// Judges the engine that somebody describes in a request by the same rules as a file; pool and replica it does not name are those given.
+    /// </summary>
+    /// <exception cref="ProblemException">400 with the path below <c>prepared</c>, what was expected and what was found.</exception>
+    public static HandoffDocument Judge(HandoffDocument prepared, string pool)
+    {
+        var named = prepared with
+        {
+            // To the serializer a field that is not there is none of the defaults.
+            Schema = prepared.Schema == 0 ? 1 : prepared.Schema,
+            PoolId = prepared.PoolId ?? pool,
+            ReplicaId = prepared.ReplicaId ?? "r0",
+            Flags = prepared.Flags.IsDefault ? [] : prepared.Flags,
+        };
+        var json = JsonSerializer.SerializeToElement(named, NodeJson.Default.HandoffDocument);
+        return Check(json, "") is { } fault
+            ? throw new ProblemException(Problem.Invalid($"prepared.{fault.Path}", $"expected {fault.Expected}, found {fault.Found}"))
+            : Document(json);
     }
 
     private static Fault? Check(JsonElement json, string prefix)
