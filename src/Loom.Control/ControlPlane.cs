@@ -66,16 +66,17 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _metrics.Observe(_desk, Replicas);
         Nodes = new NodeDirectory(options.Nodes, Replicas, new NodeTraffic(_desk, Replicas), _meter, time, _log);
         _links = new NodeLinks(Nodes, nodes, time, _log);
-        _settler = new SlotSettler(_desk, _upstream, _metrics, time, _log);
+        credentials ??= options.Nodes.Registers ? new AgentCredentials(Nodes) : new NoUpstreamCredentials();
+        _settler = new SlotSettler(_desk, _upstream, credentials, _metrics, time, _log);
         _swaps = new SwapCarrier(_desk, _links, time, _log);
         var requests = new RequestLog();
         var services = new GatewayServices(
-            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials ?? (options.Nodes.Registers ? new AgentCredentials(Nodes) : new NoUpstreamCredentials()), _links,
+            options.Gateway, options.Admission, Replicas, _desk, _upstream, credentials, _links,
             new SessionTable(new PriceList(options.Tasks.Prices), time), requests, _settler,
             _metrics, time, _log);
         var gatekeeper = new Gatekeeper(options.Api.Gate, time, _log);
         _management = new ManagementPart(options.Tasks, options.DrainDeadline, services, _log);
-        _health = new HealthRoutes(Replicas, _desk, () => [.. faults?.Invoke() ?? [], .. _management.Faults]);
+        _health = new HealthRoutes(Replicas, Nodes, _desk, options.Tasks.StateFolder, () => [.. faults?.Invoke() ?? [], .. _management.Faults, .. LoopFaults]);
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
         var metricsRoute = nodeMetrics is null ? MetricsRoute.Of(Metrics) : MetricsRoute.Of(Metrics, nodeMetrics);
         var explain = new ExplainRoutes(requests, _desk.StrategyName);
@@ -100,6 +101,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
 
     /// <summary>The control plane's metrics as Prometheus text.</summary>
     public PrometheusExporter Metrics { get; }
+
+    private IEnumerable<string> LoopFaults =>
+        new[] { ("settling cancelled slots", _settler.Fault), ("loading models on demand", _swaps.Fault) }.Where(l => l.Item2 is not null).Select(l => $"{l.Item1} has ended: {l.Item2!.Message}");
 
     /// <summary>Address of the API, once started.</summary>
     public Uri ApiAddress => _api.Address;

@@ -9,6 +9,7 @@ internal sealed partial class AdmissionDesk
     // Runs that no replica of the newest snapshot stands for, with requests that have not ended.
     private readonly List<ReplicaLoad> _retired = [];
     private long _lastLease;
+    private TaskCompletionSource? _nextReturn;
 
     /// <summary>
     /// Waits until no request runs on one run of a replica and, by the newest view, none can begin there; true when that is so, false when the deadline came
@@ -44,6 +45,30 @@ internal sealed partial class AdmissionDesk
         }
     }
 
+    /// <summary>Waits until no request for a model runs on one run of a replica, whatever else runs there; false when the deadline came first. Offer the model no more before.</summary>
+    public async Task<bool> QuietAsync(ReplicaId replica, string url, string model, CancellationToken deadline)
+    {
+        while (true)
+        {
+            Task next;
+            lock (_gate)
+            {
+                if (!LoadsOf(replica, url).Any(load => load.Holders.Any(t => t.Route.Model == model)))
+                {
+                    return true;
+                }
+
+                next = (_nextReturn ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+            }
+
+            await next.WaitAsync(deadline).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!next.IsCompletedSuccessfully)
+            {
+                return false;
+            }
+        }
+    }
+
     /// <summary>How long no request has run on one run of a replica; zero while one runs, null when the run is not known.</summary>
     public TimeSpan? IdleFor(ReplicaId replica, string url)
     {
@@ -65,11 +90,11 @@ internal sealed partial class AdmissionDesk
         }
     }
 
-    /// <summary>Takes their slots away from all requests on one run of a replica, because its pool is drained.</summary>
-    public void Cut(ReplicaId replica, string url) => Take(load => load.Id == replica && load.Url == url, LeaseLoss.Drained);
-
-    /// <summary>Takes their slots away from all requests on the replicas of a node that is drained.</summary>
-    public void CutNode(string nodeId) => Take(load => load.Id.NodeId == nodeId, LeaseLoss.Drained);
+    /// <summary>Takes their slots away from all requests on one run of a replica, because its pool is drained or their model retired.</summary>
+    /// <param name="replica">The replica.</param>
+    /// <param name="url">Address of the run.</param>
+    /// <param name="model">Only requests for this model; null = all.</param>
+    public void Cut(ReplicaId replica, string url, string? model = null) => Take(load => load.Id == replica && load.Url == url, LeaseLoss.Drained, model);
 
     /// <summary>Takes their slots away from all requests on the replicas of a node that is lost.</summary>
     public void LoseNode(string nodeId) => Take(load => load.Id.NodeId == nodeId, LeaseLoss.NodeLost);
@@ -137,11 +162,11 @@ internal sealed partial class AdmissionDesk
         }
     }
 
-    private static void Mark(ReplicaLoad load, LeaseLoss loss, List<(Ticket Ticket, long Lease)> losers)
+    private static void Mark(ReplicaLoad load, LeaseLoss loss, List<(Ticket Ticket, long Lease)> losers, string? model = null)
     {
         foreach (var ticket in load.Holders)
         {
-            if (ticket.Loss == LeaseLoss.None)
+            if (ticket.Loss == LeaseLoss.None && (model is null || ticket.Route.Model == model))
             {
                 ticket.Loss = loss;
                 losers.Add((ticket, ticket.Lease));
@@ -149,14 +174,14 @@ internal sealed partial class AdmissionDesk
         }
     }
 
-    private void Take(Func<ReplicaLoad, bool> which, LeaseLoss loss)
+    private void Take(Func<ReplicaLoad, bool> which, LeaseLoss loss, string? model = null)
     {
         List<(Ticket Ticket, long Lease)> losers = [];
         lock (_gate)
         {
             foreach (var load in Loads().Where(which))
             {
-                Mark(load, loss, losers);
+                Mark(load, loss, losers, model);
             }
         }
 
@@ -184,6 +209,8 @@ internal sealed partial class AdmissionDesk
         var load = ticket.Replica!.Load;
         ticket.HoldsLease = false;
         load.Remove(ticket, settles);
+        _nextReturn?.SetResult();
+        _nextReturn = null;
         Idle(load);
         return load;
     }

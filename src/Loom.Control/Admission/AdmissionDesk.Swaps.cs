@@ -52,7 +52,7 @@ internal sealed partial class AdmissionDesk
 
             if (failure is not null)
             {
-                Fail(order.Model, failure, ended);
+                Fail(order, failure, ended);
             }
 
             orders = Replan(ended);
@@ -211,8 +211,7 @@ internal sealed partial class AdmissionDesk
         if (young.Status is { State: ReplicaState.Ready, LoadMs: { } ms } && _snapshot.TryResolve(young.Status.Model, out var route))
         {
             route.Stats.ObserveLoad(ms);
-            route.Stats.LoadFailure = null;
-            route.Stats.FailedLoads = 0;
+            route.Stats.Loaded(young.Status.Id);
         }
     }
 
@@ -231,30 +230,39 @@ internal sealed partial class AdmissionDesk
         _snapshot.Find(id)?.Load.Swapping = false;
     }
 
-    private void Fail(string model, string reason, List<(Ticket Ticket, WaitOutcome Outcome)> ended)
+    // One replica's failure says nothing of the others: who could be served by one of them waits on.
+    private void Fail(SwapOrder order, string reason, List<(Ticket Ticket, WaitOutcome Outcome)> ended)
     {
-        if (!_snapshot.TryResolve(model, out var route))
+        if (!_snapshot.TryResolve(order.Model, out var route))
         {
             return;
         }
 
-        var stats = route.Stats;
-        var pause = TimeSpan.FromTicks(Math.Min(s_longestFailure.Ticks, s_firstFailure.Ticks << Math.Min(stats.FailedLoads, 10)));
-        stats.FailedLoads++;
-        stats.LoadFailure = new LoadFailure(reason, _time.GetTimestamp() + Units(pause));
-        foreach (var entry in _queue.Entries().Where(e => e.Value.IsForeign && e.Value.Route.Model == model).ToList())
+        var now = _time.GetTimestamp();
+        route.Stats.EndFailures(now);
+        var pause = TimeSpan.FromTicks(Math.Min(s_longestFailure.Ticks, s_firstFailure.Ticks << Math.Min(route.Stats.FailedLoads(order.Replica), 10)));
+        route.Stats.Failed(order.Replica, reason, now, now + Units(pause));
+        foreach (var entry in _queue.Entries().Where(e => e.Value.IsForeign && e.Value.Route.Model == order.Model && !HasHope(e.Value)).ToList())
         {
             entry.Value.Refusal = NobodyCan(entry.Value);
             Dismiss(entry, WaitOutcome.LoadFailed, ended);
         }
     }
 
-    private void ForgetOldFailure(ModelStats stats)
+    // Whether some replica that could serve the request has not failed it since it came; else two broken ones would keep it waiting by turns.
+    private static bool HasHope(Ticket ticket)
     {
-        if (stats.LoadFailure is { } failure && failure.Until <= _time.GetTimestamp())
+        var demand = DemandOf(ticket);
+        var fallback = CandidateFilter.FallsBack(demand);
+        foreach (var replica in ticket.Route.Offering)
         {
-            stats.LoadFailure = null;
+            if (CandidateFilter.CouldServe(replica, demand, fallback) && !ticket.Route.Stats.HasFailedSince(replica.Status.Id, ticket.Arrived))
+            {
+                return true;
+            }
         }
+
+        return false;
     }
 
     // Measured load time that is left; null when none was measured.

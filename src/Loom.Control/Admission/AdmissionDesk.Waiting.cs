@@ -40,7 +40,7 @@ internal sealed partial class AdmissionDesk
     {
         evicted = null;
         var route = ticket.Route;
-        ForgetOldFailure(route.Stats);
+        route.Stats.EndFailures(_time.GetTimestamp());
         var demand = DemandOf(ticket);
         if (!CandidateFilter.AnyLeft(demand))
         {
@@ -137,7 +137,7 @@ internal sealed partial class AdmissionDesk
             return new Problem(ProblemCode.UnsupportedRoute, $"engine '{shown.EngineKind}' of model '{route.Model}' does not offer {ticket.Work.Path}");
         }
 
-        if (route.Stats.LoadFailure is { } failure)
+        if (route.Stats.NewestFailure is { } failure)
         {
             var left = (int)Math.Clamp(_time.GetElapsedTime(_time.GetTimestamp(), failure.Until).TotalMilliseconds, 1000, 60_000);
             return new Problem(ProblemCode.PoolUnready, $"model '{route.Model}' could not be loaded: {failure.Reason}", Backoff: new Backoff(left));

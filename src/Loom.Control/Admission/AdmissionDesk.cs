@@ -51,6 +51,7 @@ internal sealed partial class AdmissionDesk : IDisposable
     {
         Ticket? evicted = null;
         List<SwapOrder>? orders = null;
+        List<(Ticket Ticket, WaitOutcome Outcome)>? ended = null;
         Admittance answer;
         lock (_gate)
         {
@@ -64,11 +65,18 @@ internal sealed partial class AdmissionDesk : IDisposable
             else
             {
                 answer = TryLease(ticket) ? Admittance.Granted : Join(ticket, out evicted);
-                orders = answer == Admittance.Waiting && ticket.IsForeign ? PlanSwaps() : null;
+                orders = evicted is { IsForeign: true } ? Replan(ended = [])
+                    : answer == Admittance.Waiting && ticket.IsForeign ? PlanSwaps()
+                    : null;
             }
         }
 
         evicted?.EndWait(WaitOutcome.Evicted);
+        if (ended is not null)
+        {
+            End(ended);
+        }
+
         Place(orders);
         return answer;
     }
@@ -86,7 +94,7 @@ internal sealed partial class AdmissionDesk : IDisposable
             next = NextFor(failed);
             ticket.Route = Refresh(ticket.Route);
             answer = TryLease(ticket) ? Admittance.Granted : Rejoin(ticket);
-            orders = WhenIdle(failed);
+            orders = answer == Admittance.Waiting && ticket.IsForeign ? PlanSwaps() : WhenIdle(failed);
         }
 
         next?.EndWait(WaitOutcome.Granted);
@@ -204,6 +212,7 @@ internal sealed partial class AdmissionDesk : IDisposable
 
     private bool TryLease(Ticket ticket)
     {
+        var begun = _time.GetTimestamp();
         var demand = DemandOf(ticket);
         var fallback = CandidateFilter.FallsBack(demand);
         ReadOnlySpan<Replica> replicas = ticket.Route.Offering;
@@ -232,6 +241,7 @@ internal sealed partial class AdmissionDesk : IDisposable
         }
 
         Lease(ticket, replicas[Choose(ticket, _candidates.AsSpan(0, count), replicas)]);
+        ticket.DecidedIn = ticket.GrantedAt - begun;
         return true;
     }
 
@@ -289,7 +299,8 @@ internal sealed partial class AdmissionDesk : IDisposable
             return null;
         }
 
-        var entry = _queue.TryTake(_time.GetTimestamp(), replica, static (ticket, replica) => Suits(ticket, replica));
+        var begun = _time.GetTimestamp();
+        var entry = _queue.TryTake(begun, replica, static (ticket, replica) => Suits(ticket, replica));
         if (entry is null)
         {
             return null;
@@ -299,6 +310,7 @@ internal sealed partial class AdmissionDesk : IDisposable
         entry.Value.Trace?.BeginPlacement();
         entry.Value.Trace?.Judged(replica, Verdict.Candidate);
         Lease(entry.Value, replica);
+        entry.Value.DecidedIn = entry.Value.GrantedAt - begun;
         return entry.Value;
     }
 

@@ -109,6 +109,9 @@ internal sealed class Ticket(ILeaseHolder? holder = null) : IValueTaskSource<Wai
     /// <summary>Wait that was predicted on joining the queue; null when it never waited.</summary>
     public WaitEstimate? Predicted { get; set; }
 
+    /// <summary>Time the decision for its replica took, in timestamp units.</summary>
+    public long DecidedIn { get; set; }
+
     internal long Rank { get; set; }
 
     internal long Arrived { get; private set; }
@@ -140,6 +143,7 @@ internal sealed class Ticket(ILeaseHolder? holder = null) : IValueTaskSource<Wai
         Loss = LeaseLoss.None;
         Refusal = null;
         Predicted = null;
+        DecidedIn = 0;
         Work = InferenceRoute.Chat;
         Wish = null;
         LastReplica = null;

@@ -9,6 +9,7 @@ namespace Loom.Control.Api;
 /// <summary>What the control plane measures. Labels come from configuration and from us, never from requests.</summary>
 internal sealed class ControlMetrics : IDisposable
 {
+    private static readonly InstrumentAdvice<double> s_decision = Buckets(1e-7, 2.5e-7, 5e-7, 1e-6, 2.5e-6, 5e-6, 0.00001, 0.000025, 0.0001, 0.001);
     private static readonly InstrumentAdvice<double> s_short = Buckets(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1);
     private static readonly InstrumentAdvice<double> s_long = Buckets(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300);
 
@@ -30,6 +31,7 @@ internal sealed class ControlMetrics : IDisposable
     private readonly Counter<long> _tokensCached;
     private readonly Counter<long> _tokensOut;
     private readonly Counter<long> _placements;
+    private readonly Histogram<double> _placement;
     private readonly Counter<long> _retries;
     private readonly Histogram<double> _cancel;
     private readonly Counter<long> _repairs;
@@ -55,9 +57,10 @@ internal sealed class ControlMetrics : IDisposable
         _tokensCached = meter.CreateCounter<long>("orchd_tokens_cached_total", description: "Prompt tokens the engine had cached.");
         _tokensOut = meter.CreateCounter<long>("orchd_tokens_out_total", description: "Generated tokens.");
         _placements = meter.CreateCounter<long>("orchd_placement_decisions_total", description: "Placement decisions.");
+        _placement = meter.CreateHistogram("orchd_placement_seconds", "s", "Time a placement decision took.", null, s_decision);
         _retries = meter.CreateCounter<long>("orchd_retries_total", description: "Attempts on another replica.");
         _cancel = meter.CreateHistogram("orchd_cancel_seconds", "s", "Time from the end of a call by its client to its slot being free.", null, s_short);
-        _repairs = meter.CreateCounter<long>("orchd_stream_repairs_total", description: "Events of streams that were repaired because they break strict clients.");
+        _repairs = meter.CreateCounter<long>("orchd_stream_repairs_total", description: "Events of streams that break strict clients, by what was repaired; malformed ones passed as they came.");
         _clientStalls = meter.CreateCounter<long>("orchd_client_stalls_total", description: "Clients cut because they accepted no bytes.");
     }
 
@@ -113,12 +116,17 @@ internal sealed class ControlMetrics : IDisposable
         }
     }
 
-    public void Placed(string strategy, string outcome) => _placements.Add(1, Label("strategy", strategy), Label("outcome", outcome));
+    public void Placed(string strategy, string outcome, double seconds)
+    {
+        _placements.Add(1, Label("strategy", strategy), Label("outcome", outcome));
+        _placement.Record(seconds, Label("strategy", strategy));
+    }
 
     public void Retried(string outcome) => _retries.Add(1, Label("outcome", outcome));
 
     public void Cut(string phase, double seconds) => _cancel.Record(seconds, Label("phase", phase));
 
+    /// <summary>An event that breaks strict clients was repaired, or was no JSON and passed as it came.</summary>
     public void StreamRepaired(string kind) => _repairs.Add(1, Label("kind", kind));
 
     public void ClientStalled() => _clientStalls.Add(1, Label("kind", "stream"));

@@ -1,5 +1,7 @@
+using System.Text.Json;
 using Loom.Control.Admission;
 using Loom.Control.Catalog;
+using Loom.Control.Nodes;
 using Loom.Core.Queues;
 using Loom.Core.Web;
 using Loom.Wire;
@@ -9,9 +11,11 @@ namespace Loom.Control.Api;
 
 /// <summary>Liveness, readiness and the detailed view.</summary>
 /// <param name="replicas">What the nodes say.</param>
+/// <param name="nodes">Where they run.</param>
 /// <param name="desk">Who waits.</param>
+/// <param name="stateFolder">What is kept on disk; null = nothing.</param>
 /// <param name="faults">What has failed for good in the process, one sentence each.</param>
-internal sealed class HealthRoutes(ReplicaTable replicas, AdmissionDesk desk, Func<IReadOnlyList<string>> faults)
+internal sealed class HealthRoutes(ReplicaTable replicas, NodeDirectory nodes, AdmissionDesk desk, string? stateFolder, Func<IReadOnlyList<string>> faults)
 {
     /// <summary>Set once the server stops admitting work.</summary>
     public bool Stopping { get; set; }
@@ -70,6 +74,8 @@ internal sealed class HealthRoutes(ReplicaTable replicas, AdmissionDesk desk, Fu
         json.WriteNumber("interactive"u8, self.Waiting(QueueClass.Interactive));
         json.WriteNumber("batch"u8, self.Waiting(QueueClass.Batch));
         json.WriteEndObject();
+        self.WriteNodes(json);
+        self.WriteDisk(json);
         json.WriteStartArray("replicas"u8);
         foreach (var replica in snapshot.Replicas)
         {
@@ -105,6 +111,57 @@ internal sealed class HealthRoutes(ReplicaTable replicas, AdmissionDesk desk, Fu
         json.WriteEndObject();
     });
 
+    private void WriteNodes(Utf8JsonWriter json)
+    {
+        json.WriteStartArray("nodes"u8);
+        foreach (var node in nodes.Views(null))
+        {
+            json.WriteStartObject();
+            json.WriteString("node"u8, node.NodeId);
+            json.WriteString("state"u8, node.State);
+            json.WriteBoolean("draining"u8, node.Draining);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private void WriteDisk(Utf8JsonWriter json)
+    {
+        json.WriteStartObject("disk"u8);
+        json.WriteString("state_folder"u8, stateFolder);
+        json.WritePropertyName("free_bytes"u8);
+        if (FreeBytes() is { } free)
+        {
+            json.WriteNumberValue(free);
+        }
+        else
+        {
+            json.WriteNullValue();
+        }
+
+        json.WriteEndObject();
+    }
+
+    // Null when nobody can tell.
+    private long? FreeBytes()
+    {
+        try
+        {
+            var folder = stateFolder;
+            while (folder is not null && !Directory.Exists(folder))
+            {
+                folder = Path.GetDirectoryName(folder);
+            }
+
+            return folder is null ? null : new DriveInfo(folder).AvailableFreeSpace;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return null;
+        }
+    }
+
     private IReadOnlyList<string> Faults => faults();
 
     private ReplicaSnapshot Current => replicas.Current;
@@ -123,7 +180,8 @@ internal sealed class HealthRoutes(ReplicaTable replicas, AdmissionDesk desk, Fu
             return ["no pool is known yet"];
         }
 
-        return snapshot.Replicas.Any(r => r.IsReady)
+        // A pool that rests, and says why, is loaded by its first request; one that says nothing has not begun to start.
+        return snapshot.Replicas.Any(r => r.IsReady || (r.Status is { State: ReplicaState.Stopped, LastError: not null } && r.Status.Models.Any(r.CanLoad)))
             ? []
             : [.. snapshot.Replicas.GroupBy(r => r.Status.State).Select(g => $"{g.Count()} of {snapshot.Replicas.Length} replicas {StateOf(g.Key)}")];
     }

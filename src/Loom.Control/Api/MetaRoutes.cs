@@ -60,6 +60,11 @@ internal sealed class MetaRoutes(ReplicaTable replicas, AdmissionOptions admissi
                     json.WriteStringValue("embedding"u8);
                 }
 
+                if (features.Contains(InferenceRoute.Rerank.Capability))
+                {
+                    json.WriteStringValue("rerank"u8);
+                }
+
                 json.WriteEndArray();
                 json.WriteStartArray("features"u8);
                 features.ForEach(json.WriteStringValue);

@@ -24,7 +24,8 @@ internal sealed class ModelRoutes(ReplicaTable replicas)
         json.WriteStartArray("data"u8);
         foreach (var id in snapshot.ModelIds)
         {
-            if (snapshot.TryResolve(id, out var route))
+            // What can neither answer nor be waited for is told by /v2/pools and the health.
+            if (snapshot.TryResolve(id, out var route) && route.CanWait)
             {
                 WriteModel(json, id, route);
             }

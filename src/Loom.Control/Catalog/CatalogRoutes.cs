@@ -117,7 +117,7 @@ internal sealed class CatalogRoutes(
     private async Task<OperationEnd> SetAsync(Operation running, string id, ModelOffer state, TimeSpan deadline, CancellationToken cancel)
     {
         var created = time.GetUtcNow().ToUnixTimeMilliseconds();
-        var busy = replicas.Current.Replicas.Where(r => r.Status.Model == id && r.Status.Url is not null).ToList();
+        var busy = replicas.Current.Replicas.Where(r => r.Status.Models.Contains(id) && r.Serves(id) && r.Status.Url is not null).ToList();
         store.Change(id, known => (known ?? new CatalogEntry { Id = id, CreatedMs = created, Registered = false }) with { State = state });
         if (state == ModelOffer.Active)
         {
@@ -131,10 +131,10 @@ internal sealed class CatalogRoutes(
             var step = new OperationStep { Step = $"drain:{replica.Status.Id}", Kind = "drain", Group = $"{replica.Status.Id.NodeId}/{replica.Status.Id.PoolId}", Status = "running" };
             var before = running.Current.Status.Steps;
             running.Tell(s => s with { Steps = [.. before, step] });
-            var quiet = await desk.QuietAsync(replica.Status.Id, replica.Status.Url!, both.Token).ConfigureAwait(false);
+            var quiet = await desk.QuietAsync(replica.Status.Id, replica.Status.Url!, id, both.Token).ConfigureAwait(false);
             if (!quiet)
             {
-                desk.Cut(replica.Status.Id, replica.Status.Url!);
+                desk.Cut(replica.Status.Id, replica.Status.Url!, id);
             }
 
             running.Tell(s => s with { Steps = [.. before, step with { Status = "completed", Human = quiet ? "its requests have ended" : "its requests were cut at the deadline" }] });

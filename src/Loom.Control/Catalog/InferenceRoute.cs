@@ -23,17 +23,8 @@ internal static class InferenceRoutes
 
     private static readonly string[] s_capabilities = ["chat", "completions", "embeddings", "responses", "messages", "messages/count_tokens", "rerank", "tokenize"];
 
-    private static readonly string[] s_spans = [.. s_paths.Select(p => "POST " + p)];
-    private static readonly string[] s_operations = ["chat", "text_completion", "embeddings", "chat", "chat", "count_tokens", "rerank", "tokenize"];
-
     extension(InferenceRoute route)
     {
-        /// <summary>Name of its span in a trace.</summary>
-        public string SpanName => s_spans[(int)route];
-
-        /// <summary>Its operation, as <c>gen_ai.operation.name</c>.</summary>
-        public string Operation => s_operations[(int)route];
-
         /// <summary>Its path here.</summary>
         public string Path => s_paths[(int)route];
 

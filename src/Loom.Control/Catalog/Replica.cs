@@ -34,22 +34,19 @@ public sealed class Replica
 
     internal ReplicaLoad Load { get; }
 
-    /// <summary>True once a newer view names it no more, or names another in its place.</summary>
-    internal bool IsGone { get; set; }
-
     /// <summary><see cref="ReplicaStatus.UpstreamModel"/> as a JSON string, or null when the client's bytes go upstream unchanged.</summary>
     internal byte[]? UpstreamModelJson { get; }
 
     /// <summary>Whether work may be sent. While another model is brought up, the old one serves on as long as it has an address.</summary>
     internal bool IsReady => _status is { State: ReplicaState.Ready or ReplicaState.Reloading, Url: not null, Node: NodeCondition.Online };
 
-    /// <summary>Whether work for it may wait: it serves now or is on its way to serve.</summary>
-    internal bool CanBeWaitedFor =>
-        _status.State is ReplicaState.Ready or ReplicaState.Provisioning or ReplicaState.Starting or ReplicaState.Unready or ReplicaState.Reloading;
+    /// <summary>Whether work for it may wait: it serves now or is on its way to serve. A node that is silent for a moment may come back; one that drains will not.</summary>
+    internal bool CanBeWaitedFor => _status.Node != NodeCondition.Draining
+        && _status.State is ReplicaState.Ready or ReplicaState.Provisioning or ReplicaState.Starting or ReplicaState.Unready or ReplicaState.Reloading;
 
     /// <summary>Whether a request for this model may have it loaded: in place of another one, or because nothing is loaded.</summary>
     internal bool CanLoad(string model) =>
-        !IsRemote && _status.Models.Contains(model) && (_status.State == ReplicaState.Stopped || (_status.Swap && CanBeWaitedFor));
+        !IsRemote && _status.Models.Contains(model) && _status.Node != NodeCondition.Draining && (_status.State == ReplicaState.Stopped || (_status.Swap && CanBeWaitedFor));
 
     internal bool Offers(InferenceRoute route) => (_offers & (1 << (int)route)) != 0;
 

@@ -125,7 +125,6 @@ public sealed class ReplicaSnapshot
             return null;
         }
 
-        gone.ForEach(static r => r.IsGone = true);
         return new SnapshotChange(Build(replicas, previous), gone, young);
     }
 

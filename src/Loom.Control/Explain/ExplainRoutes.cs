@@ -27,9 +27,14 @@ internal sealed class ExplainRoutes(RequestLog log, string strategy)
             }
 
             var use = record.Use;
+            if (!IsAbout(record, id, call.Caller))
+            {
+                continue;
+            }
+
             var view = new View(record, record.AttemptList, [.. record.Candidates]);
             var body = Written(view);
-            if (record.Use == use)
+            if (record.Use == use && IsAbout(record, id, call.Caller))
             {
                 call.Http.Response.ContentType = "application/json";
                 call.Http.Response.ContentLength = body.Length;
@@ -40,6 +45,9 @@ internal sealed class ExplainRoutes(RequestLog log, string strategy)
         throw new ProblemException(new Problem(
             ProblemCode.NotFound, $"request '{id}' is not among the last {RequestLog.Kept} requests, or is not yours"));
     }
+
+    // A record may begin to stand for another request at any moment, another caller's too.
+    private static bool IsAbout(RequestRecord record, string id, Caller caller) => record.Id == id && caller.Sees(record.Caller);
 
     private byte[] Written(View view)
     {

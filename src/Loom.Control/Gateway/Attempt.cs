@@ -131,9 +131,9 @@ internal sealed partial class Attempt
         {
             return await SendAsync(request).ConfigureAwait(false);
         }
-        catch (HttpRequestException e) when (_watch.Cause == EndCause.None && !Replica.IsRemote && !request.Connects && DiedBeforeAnswer(e))
+        catch (HttpRequestException e) when (_watch.Cause == EndCause.None && !Replica.IsRemote && request.FoundDeadConnection(e))
         {
-            // An engine may close an idle connection at any moment; that says nothing about its health. A provider would count the work twice.
+            // A provider would count the work twice.
             LogReconnect(_services.Log, Replica.Status.Id, e.Message);
             return await SendAsync(Request()).ConfigureAwait(false);
         }
@@ -143,7 +143,7 @@ internal sealed partial class Attempt
     {
         var route = _plan.Ticket.Route;
         var splices = Splices.Of(_plan.Request, Replica.UpstreamModelJson ?? route.ModelJson, Replica.Status.StreamUsage);
-        var request = new UpstreamRequest(Replica.TargetOf(_plan.Route)) { Content = new UpstreamBody(_plan.Body, splices) };
+        var request = new UpstreamRequest(HttpMethod.Post, Replica.TargetOf(_plan.Route)) { Content = new UpstreamBody(_plan.Body, splices) };
         request.Headers.TryAddWithoutValidation("X-Request-Id", _plan.RequestId);
         CopyHeaders(request.Headers);
         _trace.Send(request.Headers, Replica, _plan.Number);
@@ -164,6 +164,13 @@ internal sealed partial class Attempt
     private async ValueTask<AttemptResult> ForwardAsync(HttpResponseMessage answer)
     {
         var status = (int)answer.StatusCode;
+        if (AgentRefusal.Is(answer))
+        {
+            var refusal = await answer.Content.ReadAsByteArrayAsync(_watch.Token).ConfigureAwait(false);
+            LogRefused(_services.Log, Replica.Status.Id, status);
+            return AgentRefusal.Of(Replica, status, refusal);
+        }
+
         if (status >= StatusCodes.Status500InternalServerError && !Replica.IsRemote)
         {
             return await RefusedByEngineAsync(answer, status).ConfigureAwait(false);
@@ -299,7 +306,7 @@ internal sealed partial class Attempt
         }
 
         // What opens a provider, or the agent of a node.
-        foreach (var (name, value) in _services.Credentials.HeadersOf(Replica.Status.Id))
+        foreach (var (name, value) in _services.Credentials.HeadersFor(Replica.Status))
         {
             headers.TryAddWithoutValidation(name, value);
         }
@@ -329,9 +336,6 @@ internal sealed partial class Attempt
 
     private static bool IsEventStream(HttpContentHeaders headers) =>
         headers.NonValidated.TryGetValues("Content-Type", out var type) && type.ToString().StartsWith("text/event-stream", StringComparison.OrdinalIgnoreCase);
-
-    private static bool DiedBeforeAnswer(HttpRequestException error) =>
-        error.HttpRequestError == HttpRequestError.ResponseEnded || (error.HttpRequestError == HttpRequestError.Unknown && error.InnerException is IOException);
 
     [LoggerMessage(EventId = 300, Level = LogLevel.Warning, Message = "connection to replica {Replica} broke: {Reason}")]
     private static partial void LogBroken(ILogger logger, ReplicaId replica, string reason);

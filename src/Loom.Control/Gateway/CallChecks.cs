@@ -88,6 +88,11 @@ internal static class CallChecks
             : Problem.Invalid("x-loom-kv-hint", $"header 'x-loom-kv-hint' is '{header}', must be reuse or cold");
     }
 
+    /// <summary>Header <c>x-loom-resumable</c>, of a later build: whoever counts on it must not find out when the connection breaks.</summary>
+    public static Problem? Resumable(string? header) => string.IsNullOrEmpty(header) || header == "0"
+        ? null
+        : Problem.Invalid("x-loom-resumable", "header 'x-loom-resumable': this build does not resume streams; leave it out, or use tasks (/v2/tasks), whose streams can be read again");
+
     /// <summary>Finds where the named model is served.</summary>
     public static Problem? Model(ReplicaSnapshot snapshot, ReadOnlySpan<byte> body, in ScannedRequest request, out ModelRoute? route)
     {

@@ -129,6 +129,27 @@ internal sealed class CallWatch : ILeaseHolder, IDisposable
         }
     }
 
+    /// <summary>The silence limit as it stands, to be put back after one that came between.</summary>
+    public (EndCause Otherwise, long Due) SilenceLimit
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return (_silenceCause, _silenceDue);
+            }
+        }
+
+        set
+        {
+            lock (_gate)
+            {
+                (_silenceCause, _silenceDue) = value;
+                Schedule(_silenceDue);
+            }
+        }
+    }
+
     /// <summary>Ends the call for a reason. False when it has ended before.</summary>
     public bool End(EndCause cause) => End(cause, lease: 0);
 

@@ -39,6 +39,11 @@ internal static class GatewayErrors
             response.Headers["x-should-retry"] = "false";
         }
 
+        if (problem.HttpStatus == StatusCodes.Status401Unauthorized)
+        {
+            response.Headers.WWWAuthenticate = "Bearer";
+        }
+
         var body = new ArrayBufferWriter<byte>(512);
         WriteAnthropic(body, problem, requestId);
         response.Headers.ContentLength = body.WrittenCount;
@@ -95,6 +100,11 @@ internal static class GatewayErrors
     private static void WriteOurs(Utf8JsonWriter json, Problem problem, string requestId)
     {
         json.WriteString("loom_code"u8, problem.Row.Name);
+        if (problem.SubCode is { } subCode)
+        {
+            json.WriteNumber("sub_code"u8, subCode);
+        }
+
         json.WriteBoolean("retriable"u8, problem.Row.Retriable);
         if (problem.Backoff is { } backoff)
         {

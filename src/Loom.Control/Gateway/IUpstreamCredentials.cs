@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Loom.Control.Nodes;
 using Loom.Wire;
 
 namespace Loom.Control.Gateway;
@@ -11,6 +12,14 @@ public interface IUpstreamCredentials
 
     /// <summary>The headers of a request to one replica: of its provider, or of the agent in front of it. Called for each request: no work.</summary>
     ImmutableArray<KeyValuePair<string, string>> HeadersOf(ReplicaId replica) => HeadersOf(replica.PoolId);
+}
+
+/// <summary>Who gets secrets.</summary>
+internal static class UpstreamCredentials
+{
+    /// <summary>The headers that open a replica. A worker that somebody registered by hand gets none: whoever registers it chooses its pool.</summary>
+    public static ImmutableArray<KeyValuePair<string, string>> HeadersFor(this IUpstreamCredentials credentials, ReplicaStatus status) =>
+        status.Source == WorkerRoutes.Source ? [] : credentials.HeadersOf(status.Id);
 }
 
 /// <summary>For a control plane without remote providers.</summary>

@@ -42,8 +42,8 @@ internal sealed partial class InferenceCall : IDisposable
         _services = services;
         _watch = new CallWatch(services.Time);
         _ticket = new Ticket(_watch);
-        _waiting = new WaitingStream(services.Options, services.Desk, services.Time);
         _client = new ClientWriter(_watch, services.Options.ClientStallTimeout);
+        _waiting = new WaitingStream(_watch, _client, services.Options, services.Desk, services.Time);
         _attempt = new Attempt(services, _watch, _client, _waiting, _trace);
     }
 
@@ -134,6 +134,7 @@ internal sealed partial class InferenceCall : IDisposable
 
         return RequestScan.Check(_body.Span, _inference, out _request)
             ?? CallChecks.Model(_services.Replicas.Current, _body.Span, _request, out _route)
+            ?? CallChecks.Resumable(CallChecks.Header(http, "x-loom-resumable"))
             ?? CallChecks.Deadline(CallChecks.Header(http, "x-loom-deadline-ms"), out _deadline)
             ?? Admit()
             ?? BeginTurn();
@@ -258,7 +259,7 @@ internal sealed partial class InferenceCall : IDisposable
     private void Started()
     {
         _attempts++;
-        _services.Metrics.Placed(_services.Desk.StrategyName, "placed");
+        _services.Metrics.Placed(_services.Desk.StrategyName, "placed", _ticket.DecidedIn / (double)_services.Time.TimestampFrequency);
         _trace.Placed(_ticket.Replica, _services.Desk.StrategyName, _waitedForSlot);
         if (_attempts == 1)
         {

@@ -17,17 +17,22 @@ internal sealed class SlotSettler : IAsyncDisposable
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(10);
 
+    // All engines are asked together, so the slowest of them sets the pace of all.
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100);
+
     private readonly Channel<Cancelled> _cancelled = Channel.CreateUnbounded<Cancelled>(new UnboundedChannelOptions { SingleReader = true });
     private readonly AdmissionDesk _desk;
     private readonly UpstreamClient _upstream;
+    private readonly IUpstreamCredentials _credentials;
     private readonly ControlMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly BackgroundLoop _loop;
 
-    public SlotSettler(AdmissionDesk desk, UpstreamClient upstream, ControlMetrics metrics, TimeProvider time, ILogger log)
+    public SlotSettler(AdmissionDesk desk, UpstreamClient upstream, IUpstreamCredentials credentials, ControlMetrics metrics, TimeProvider time, ILogger log)
     {
         _desk = desk;
         _upstream = upstream;
+        _credentials = credentials;
         _metrics = metrics;
         _time = time;
         _loop = BackgroundLoop.Start("settle cancelled slots", RunAsync, log);
@@ -44,6 +49,9 @@ internal sealed class SlotSettler : IAsyncDisposable
             _cancelled.Writer.TryWrite(new Cancelled(replica, phase, cutAt));
         }
     }
+
+    /// <summary>The error that ended it; null while it runs.</summary>
+    public Exception? Fault => _loop.Fault;
 
     public ValueTask DisposeAsync() => _loop.DisposeAsync();
 
@@ -69,7 +77,7 @@ internal sealed class SlotSettler : IAsyncDisposable
     {
         var replica = group[0].Replica;
         var left = s_longest - _time.GetElapsedTime(group[0].CutAt);
-        var busy = left > TimeSpan.Zero ? await BusyAsync(replica, left, stop).ConfigureAwait(false) : null;
+        var busy = left > TimeSpan.Zero ? await BusyAsync(replica, left < s_look ? left : s_look, stop).ConfigureAwait(false) : null;
         var (leases, settling) = _desk.UseOf(replica);
         var idle = busy is { } slots ? Math.Clamp(leases - slots, 0, settling)
             // Silent to the end, or one of those that do not tell.
@@ -108,6 +116,12 @@ internal sealed class SlotSettler : IAsyncDisposable
         try
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, target);
+            foreach (var (name, value) in _credentials.HeadersFor(replica.Status))
+            {
+                // In a cluster an agent stands before the engine.
+                request.Headers.TryAddWithoutValidation(name, value);
+            }
+
             using var answer = await _upstream.AskAsync(replica, request, limit.Token).ConfigureAwait(false);
             if (!answer.IsSuccessStatusCode)
             {
@@ -116,7 +130,12 @@ internal sealed class SlotSettler : IAsyncDisposable
 
             return Count(await answer.Content.ReadAsByteArrayAsync(limit.Token).ConfigureAwait(false));
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or JsonException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            // It may be too busy to tell.
+            return int.MaxValue;
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or JsonException)
         {
             return null;
         }

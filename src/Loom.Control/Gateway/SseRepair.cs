@@ -6,7 +6,8 @@ namespace Loom.Control.Gateway;
 
 /// <summary>
 /// Repairs what breaks strict clients in one event of a chat stream, and nothing else: an empty <c>finish_reason</c>, which must be null, and a tool call
-/// without <c>index</c>, which gets its place in the list. Events that need nothing are not touched and cost two searches.
+/// without <c>index</c>, which gets its place in the list. Events that need nothing are not touched and cost two searches; what is no JSON object passes as it
+/// came and is counted.
 /// </summary>
 internal static class SseRepair
 {
@@ -16,11 +17,21 @@ internal static class SseRepair
     /// <summary>What was repaired, for the metric.</summary>
     public const string ToolCallIndex = "tool_call_index";
 
+    /// <summary>An event that is not repaired because it is no JSON object, for the metric.</summary>
+    public const string Malformed = "malformed";
+
     /// <summary>The repaired event; null when there is nothing to repair.</summary>
     /// <param name="whole">A complete event with data.</param>
-    /// <param name="repaired">Told the name of each repair.</param>
+    /// <param name="repaired">Told the name of each repair, or <see cref="Malformed"/>.</param>
     public static byte[]? Of(ReadOnlySpan<byte> whole, Action<string> repaired)
     {
+        if (!LooksLikeObject(whole))
+        {
+            // Whoever reads it may know better than we what it means.
+            repaired(Malformed);
+            return null;
+        }
+
         var reason = EmptyReason(whole);
         var calls = whole.IndexOf("\"tool_calls\""u8) >= 0 ? CallsWithoutIndex(whole) : [];
         if (reason < 0 && calls.Count == 0)
@@ -48,6 +59,13 @@ internal static class SseRepair
 
         result.Write(whole[done..]);
         return result.ToArray();
+    }
+
+    // An event that was cut short lacks its end; more would have to be parsed.
+    private static bool LooksLikeObject(ReadOnlySpan<byte> whole)
+    {
+        var data = SseScanner.DataOf(whole);
+        return data.StartsWith("{"u8) && (data.EndsWith("}"u8) || whole.TrimEnd(" \r\n"u8).EndsWith("}"u8));
     }
 
     // Offset of the empty string; -1 when there is none. Inside generated text the quotes would be escaped.

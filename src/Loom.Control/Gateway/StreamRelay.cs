@@ -4,7 +4,7 @@ using Loom.Control.Admission;
 namespace Loom.Control.Gateway;
 
 /// <summary>
-/// Forwards an event stream: whole events, as they came, sent at once. Only an event that carries usage nobody asked for is left out.
+/// Forwards an event stream: whole events, as they came, sent at once. Only comments before the first event and usage nobody asked for are left out.
 /// </summary>
 /// <param name="watch">What ends the call.</param>
 /// <param name="client">Where the bytes go.</param>
@@ -42,6 +42,17 @@ internal sealed class StreamRelay(
                 var read = record.FirstByteAt == 0 && !reading.IsCompleted
                     ? await FirstReadAsync(reading.AsTask(), ticket).ConfigureAwait(false)
                     : await reading.ConfigureAwait(false);
+                filled += read;
+                if (!begun && read > 0)
+                {
+                    filled = WithoutComments(buffer.AsSpan(0, filled));
+                    if (filled == 0 || (buffer[0] == ':' && filled < buffer.Length && SseScanner.FirstEvent(buffer.AsSpan(0, filled)) == 0))
+                    {
+                        // The engine keeps the connection, but has not begun to answer. Our own comments tell the client more.
+                        continue;
+                    }
+                }
+
                 record.Seen(time.GetTimestamp());
                 if (!begun)
                 {
@@ -56,7 +67,6 @@ internal sealed class StreamRelay(
                     return;
                 }
 
-                filled += read;
                 var taken = Forward(buffer.AsSpan(0, filled), hideUsage, repair, record);
                 filled -= taken;
                 buffer.AsSpan(taken, filled).CopyTo(buffer);
@@ -81,6 +91,20 @@ internal sealed class StreamRelay(
     {
         await waiting.WaitAsync(reading, ticket, watch.Token).ConfigureAwait(false);
         return await reading.ConfigureAwait(false);
+    }
+
+    // Takes complete events that are comments from the front; returns how many bytes are left.
+    private static int WithoutComments(Span<byte> bytes)
+    {
+        TokenUsage? none = null;
+        var seen = 0;
+        while (SseScanner.FirstEvent(bytes[seen..]) is > 0 and var length && SseScanner.Classify(bytes.Slice(seen, length), ref none) == SseEventKind.Comment)
+        {
+            seen += length;
+        }
+
+        bytes[seen..].CopyTo(bytes);
+        return bytes.Length - seen;
     }
 
     private int Forward(ReadOnlySpan<byte> bytes, bool hideUsage, bool repair, RelayRecord record)

@@ -1,6 +1,6 @@
 using System.Net;
-using System.Net.Sockets;
 using Loom.Control.Catalog;
+using Loom.Core.Web;
 
 namespace Loom.Control.Gateway;
 
@@ -48,26 +48,6 @@ internal sealed class UpstreamClient : IDisposable
         MaxResponseDrainSize = 0,
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(60),
         EnableMultipleHttp2Connections = true,
-        ConnectCallback = ConnectAsync,
+        ConnectCallback = UpstreamRequest.ConnectAsync,
     };
-
-    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancel)
-    {
-        if (context.InitialRequestMessage is UpstreamRequest request)
-        {
-            request.Connects = true;
-        }
-
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(context.DnsEndPoint, cancel).ConfigureAwait(false);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
 }

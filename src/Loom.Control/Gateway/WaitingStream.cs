@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Loom.Control.Admission;
-using Loom.Core.Web;
 using Microsoft.AspNetCore.Http;
 
 namespace Loom.Control.Gateway;
@@ -10,7 +9,7 @@ namespace Loom.Control.Gateway;
 /// Keeps the client of a waiting stream informed: after a while it gets its headers, and from then on a comment at each interval, so that nothing on
 /// the way takes the silence for a dead connection.
 /// </summary>
-internal sealed class WaitingStream(GatewayOptions options, AdmissionDesk desk, TimeProvider time)
+internal sealed class WaitingStream(CallWatch watch, ClientWriter client, GatewayOptions options, AdmissionDesk desk, TimeProvider time)
 {
     private HttpContext _http = null!;
     private long _started;
@@ -49,8 +48,11 @@ internal sealed class WaitingStream(GatewayOptions options, AdmissionDesk desk, 
             LoomHeaders.Stream(response.Headers);
         }
 
-        response.BodyWriter.Append(Encoding.ASCII.GetBytes(Comment(ticket)));
-        await response.BodyWriter.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+        client.Write(Encoding.ASCII.GetBytes(Comment(ticket)));
+        // A client that does not read is given up; one that reads slowly still waits for what it waited for.
+        var limit = watch.SilenceLimit;
+        await client.FlushAsync().ConfigureAwait(false);
+        watch.SilenceLimit = limit;
     }
 
     private string Comment(Ticket ticket)

@@ -35,9 +35,13 @@ internal static class BeatReplicas
     public static int Order(ReplicaId a, ReplicaId b) =>
         string.CompareOrdinal(a.PoolId, b.PoolId) is not 0 and var pool ? pool : string.CompareOrdinal(a.ReplicaName, b.ReplicaName);
 
-    /// <summary>The replicas of a node that gets no work, or less.</summary>
+    /// <summary>The replicas of a node that is silent or refuses connections.</summary>
     public static ImmutableArray<ReplicaStatus> Held(ImmutableArray<ReplicaStatus> told, ReplicaState state, string reason) =>
-        [.. told.Select(r => r with { State = state, LastError = reason })];
+        [.. told.Select(r => r with { Node = NodeCondition.Offline, State = state, LastError = reason })];
+
+    /// <summary>The replicas of a node that gets no new work. What is stopped there stays so.</summary>
+    public static ImmutableArray<ReplicaStatus> Draining(ImmutableArray<ReplicaStatus> told) =>
+        [.. told.Select(r => r with { Node = NodeCondition.Draining, State = r.State is ReplicaState.Ready or ReplicaState.Reloading ? ReplicaState.Draining : r.State })];
 
     private static ReplicaStatus Of(NodeRegistration node, PoolBeat beat, Func<ReplicaId, int> leases)
     {
@@ -47,7 +51,7 @@ internal static class BeatReplicas
         if (beat.Status is { } whole)
         {
             // What the node knows of itself counts; where it is reached is ours to say.
-            return whole with { Id = id, Url = whole.Url is null ? null : url, SlotsTotal = total, VramFreeBytes = beat.VramFreeBytes ?? whole.VramFreeBytes };
+            return whole with { Id = id, Node = NodeCondition.Online, Url = whole.Url is null ? null : url, SlotsTotal = total, VramFreeBytes = beat.VramFreeBytes ?? whole.VramFreeBytes };
         }
 
         var free = Math.Clamp(beat.SlotsFree, 0, total);

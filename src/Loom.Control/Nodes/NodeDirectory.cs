@@ -269,6 +269,15 @@ public sealed partial class NodeDirectory : IAsyncDisposable
     /// </summary>
     internal ImmutableArray<KeyValuePair<string, string>> HeadersOf(string id) => _headers.TryGetValue(id, out var headers) ? headers : [];
 
+    /// <summary>Whether a node is known and not taken for offline.</summary>
+    internal bool IsThere(string id)
+    {
+        lock (_gate)
+        {
+            return _registry.Find(id) is { Life.State: not NodeState.Offline };
+        }
+    }
+
     /// <summary>The instance that is expected to beat; null when nobody knows the node.</summary>
     internal string? InstanceOf(string id)
     {

@@ -16,10 +16,12 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
     private static readonly TimeSpan s_grace = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
 
-    // The agent says a word every 15 s while an operation runs. One that says none for so long in the middle of it has taken it along.
+    // An agent begins at once, and says every 15 s that it is still at it.
+    private static readonly TimeSpan s_begin = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_silence = TimeSpan.FromSeconds(45);
-    private static readonly TimeSpan s_lost = TimeSpan.FromSeconds(60);
 
+    // An agent that says nothing for this long in the middle of an operation, however often it is asked, has taken it along.
+    private static readonly TimeSpan s_taken = TimeSpan.FromSeconds(90);
 
     private readonly NodeDirectory _nodes;
     private readonly INodeLink? _local;
@@ -28,13 +30,18 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
     private readonly HttpMessageInvoker _http;
     private readonly ConcurrentDictionary<string, BackgroundLoop> _probes = new(StringComparer.Ordinal);
 
-    public NodeLinks(NodeDirectory nodes, INodeLink? local, TimeProvider time, ILogger log)
+    /// <param name="nodes">Where nodes are reached.</param>
+    /// <param name="local">The node in this process; null = there is none.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="log">Where lost agents are told.</param>
+    /// <param name="handler">What carries requests to agents; null = TCP.</param>
+    public NodeLinks(NodeDirectory nodes, INodeLink? local, TimeProvider time, ILogger log, HttpMessageHandler? handler = null)
     {
         _nodes = nodes;
         _local = local;
         _time = time;
         _log = log;
-        _http = new HttpMessageInvoker(new SocketsHttpHandler
+        _http = new HttpMessageInvoker(handler ?? new SocketsHttpHandler
         {
             UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ActivityHeadersPropagator = null, ConnectTimeout = s_connect,
         });
@@ -79,13 +86,28 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         }
 
         using var ends = cut;
+        // Who waits for the operation must not wait for a machine that is gone.
+        using var lost = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        await using var look = _time.CreateTimer(_ => CancelUnlessThere(nodeId, lost), null, s_pause, s_pause).ConfigureAwait(false);
         try
         {
-            return await FollowAsync(nodeId, address, command, progress, cancel).ConfigureAwait(false);
+            return await FollowAsync(nodeId, address, command, progress, lost.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is HttpRequestException or IOException or JsonException)
         {
             return Failed(command, $"node '{nodeId}' at {address}: {e.Message}");
+        }
+        catch (OperationCanceledException) when (lost.IsCancellationRequested && !cancel.IsCancellationRequested)
+        {
+            return Failed(command, $"node '{nodeId}' at {address} is offline or was removed");
+        }
+    }
+
+    private void CancelUnlessThere(string nodeId, CancellationTokenSource lost)
+    {
+        if (!_nodes.IsThere(nodeId))
+        {
+            lost.Cancel();
         }
     }
 
@@ -120,37 +142,27 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
     private async Task<OperationStatus> FollowAsync(string nodeId, string address, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel)
     {
         var body = JsonSerializer.SerializeToUtf8Bytes(command, NodeJson.Default.PoolCommand);
-        byte[] text;
-        using (var patience = new Patience(s_silence, _time, cancel))
+        var (status, text) = await BeginAsync(nodeId, $"{address}/v2/pools/{command.PoolId}/{command.Word}", body, cancel).ConfigureAwait(false);
+        if (status != HttpStatusCode.Accepted)
         {
-            try
-            {
-                using var answer = await SendAsync(nodeId, HttpMethod.Post, $"{address}/v2/pools/{command.PoolId}/{command.Word}", body, patience.Token).ConfigureAwait(false);
-                text = await answer.Content.ReadAsByteArrayAsync(patience.Token).ConfigureAwait(false);
-                if (answer.StatusCode != HttpStatusCode.Accepted)
-                {
-                    return Failed(command, Message(text) ?? $"the agent answered with status {(int)answer.StatusCode}") with { IsConflict = answer.StatusCode == HttpStatusCode.Conflict };
-                }
-            }
-            catch (OperationCanceledException) when (patience.IsOver)
-            {
-                throw new IOException(Silent);
-            }
+            return Failed(command, Message(text) ?? $"the agent answered with status {(int)status}") with { IsConflict = status == HttpStatusCode.Conflict };
         }
 
         using var accepted = JsonDocument.Parse(text);
         var id = accepted.RootElement.GetProperty("operation_id").GetString()!;
-        var heard = _time.GetTimestamp();
+        var heardAt = _time.GetTimestamp();
         while (true)
         {
             try
             {
-                if (await ReadEventsAsync(nodeId, $"{address}/v2/operations/{id}/events", progress, () => heard = _time.GetTimestamp(), cancel).ConfigureAwait(false) is { } ended)
+                if (await ReadEventsAsync(nodeId, $"{address}/v2/operations/{id}/events", progress, () => heardAt = _time.GetTimestamp(), cancel).ConfigureAwait(false) is { } ended)
                 {
                     return ended;
                 }
+
+                throw new IOException("the events ended before the operation did");
             }
-            catch (Exception e) when (e is HttpRequestException or IOException && _time.GetElapsedTime(heard) < s_lost)
+            catch (Exception e) when (e is HttpRequestException or IOException && _time.GetElapsedTime(heardAt) < s_taken)
             {
                 LogFollow(_log, command.Word, command.PoolId, address, e.Message);
             }
@@ -159,35 +171,56 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         }
     }
 
-    // Null when the stream ended before the operation did.
-    private async Task<OperationStatus?> ReadEventsAsync(string nodeId, string url, Action<OperationStatus> progress, Action word, CancellationToken cancel)
+    private async Task<(HttpStatusCode Status, byte[] Body)> BeginAsync(string nodeId, string url, byte[] body, CancellationToken cancel)
     {
-        using var patience = new Patience(s_silence, _time, cancel);
+        using var patience = new CancellationTokenSource(s_begin, _time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancel, patience.Token);
         try
         {
-            return await ReadEventsAsync(nodeId, url, progress, word, patience).ConfigureAwait(false);
+            using var answer = await SendAsync(nodeId, HttpMethod.Post, url, body, both.Token).ConfigureAwait(false);
+            return (answer.StatusCode, await answer.Content.ReadAsByteArrayAsync(both.Token).ConfigureAwait(false));
         }
-        catch (OperationCanceledException) when (patience.IsOver)
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw new IOException(Silent);
+            throw new IOException($"no answer within {s_begin.TotalSeconds:G3} s");
         }
     }
 
-    private async Task<OperationStatus?> ReadEventsAsync(string nodeId, string url, Action<OperationStatus> progress, Action word, Patience patience)
+    // Null when the stream ended before the operation did.
+    private async Task<OperationStatus?> ReadEventsAsync(string nodeId, string url, Action<OperationStatus> progress, Action heard, CancellationToken cancel)
+    {
+        using var silence = new CancellationTokenSource(s_silence, _time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancel, silence.Token);
+        try
+        {
+            return await FollowEventsAsync(nodeId, url, progress, () => Heard(silence, heard), both.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            throw new IOException($"silent for {s_silence.TotalSeconds:G3} s");
+        }
+    }
+
+    private static void Heard(CancellationTokenSource silence, Action heard)
+    {
+        silence.CancelAfter(s_silence);
+        heard();
+    }
+
+    private async Task<OperationStatus?> FollowEventsAsync(string nodeId, string url, Action<OperationStatus> progress, Action heard, CancellationToken cancel)
     {
         const string Data = "data: ";
-        using var answer = await SendAsync(nodeId, HttpMethod.Get, url, null, patience.Token).ConfigureAwait(false);
+        using var answer = await SendAsync(nodeId, HttpMethod.Get, url, null, cancel).ConfigureAwait(false);
         if (answer.StatusCode == HttpStatusCode.NotFound)
         {
             throw new JsonException("the agent does not know the operation any more; it was started anew");
         }
 
         answer.EnsureSuccessStatusCode();
-        using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync(patience.Token).ConfigureAwait(false));
-        while (await reader.ReadLineAsync(patience.Token).ConfigureAwait(false) is { } line)
+        using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync(cancel).ConfigureAwait(false));
+        while (await reader.ReadLineAsync(cancel).ConfigureAwait(false) is { } line)
         {
-            word();
-            patience.Renew();
+            heard();
             if (line.StartsWith(Data, StringComparison.Ordinal) && JsonSerializer.Deserialize(line.AsSpan(Data.Length), NodeJson.Default.OperationStatus) is { } status)
             {
                 progress(status);
@@ -217,8 +250,6 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         return await _http.SendAsync(request, cancel).ConfigureAwait(false);
     }
 
-    private static string Silent => $"no word from its agent for {s_silence.TotalSeconds:0} s";
-
     private static string? Message(byte[] body)
     {
         try
@@ -237,31 +268,4 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
 
     [LoggerMessage(EventId = 350, Level = LogLevel.Warning, Message = "the {Operation} of pool {PoolId} at {Address} is not heard of: {Reason}; asking again")]
     private static partial void LogFollow(ILogger logger, string operation, string poolId, string address, string reason);
-
-    /// <summary>Ends what waits for a word of an agent, when none comes for too long.</summary>
-    private sealed class Patience : IDisposable
-    {
-        private readonly TimeSpan _within;
-        private readonly CancellationTokenSource _over;
-        private readonly CancellationTokenSource _either;
-
-        public Patience(TimeSpan within, TimeProvider time, CancellationToken cancel)
-        {
-            _within = within;
-            _over = new CancellationTokenSource(within, time);
-            _either = CancellationTokenSource.CreateLinkedTokenSource(_over.Token, cancel);
-        }
-
-        public CancellationToken Token => _either.Token;
-
-        public bool IsOver => _over.IsCancellationRequested;
-
-        public void Renew() => _over.CancelAfter(_within);
-
-        public void Dispose()
-        {
-            _either.Dispose();
-            _over.Dispose();
-        }
-    }
 }

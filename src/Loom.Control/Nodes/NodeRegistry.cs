@@ -307,12 +307,9 @@ internal sealed class NodeRegistry(NodesOptions options, Func<ReplicaId, int> le
             { State: NodeState.Registering } => [],
             { Doubted: true } => BeatReplicas.Held(node.Told, ReplicaState.Unready, $"node '{id}' is silent, and so are many others; the next check decides"),
             { Refused: true } => BeatReplicas.Held(node.Told, ReplicaState.Unready, $"node '{id}' refused a connection and has not spoken since"),
-            _ when node.Drained || node.Leaving => Draining(node.Told),
+            _ when node.Drained || node.Leaving => BeatReplicas.Draining(node.Told),
             _ => node.Told,
         };
         Version += node.Offered == before || (node.Offered.IsEmpty && before.IsEmpty) ? 0 : 1;
     }
-
-    private static ImmutableArray<ReplicaStatus> Draining(ImmutableArray<ReplicaStatus> told) =>
-        [.. told.Select(r => r.State is ReplicaState.Ready or ReplicaState.Reloading ? r with { State = ReplicaState.Draining } : r)];
 }

@@ -49,7 +49,7 @@ internal sealed class NodeRoutes(NodeDirectory nodes)
         CheckProfile();
         var id = call["id"];
         var reader = call.Http.Request.BodyReader;
-        var body = await reader.ReadAtLeastAsync(LargestHeartbeat + 1, call.Gone).ConfigureAwait(false);
+        var body = await call.InTimeAsync(cancel => reader.ReadAtLeastAsync(LargestHeartbeat + 1, cancel)).ConfigureAwait(false);
         BeatOutcome outcome;
         try
         {

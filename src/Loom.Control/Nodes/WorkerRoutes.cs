@@ -17,6 +17,9 @@ internal sealed class WorkerRoutes(ReplicaTable replicas, TimeProvider time)
     /// <summary>Node that registered workers are shown under.</summary>
     public const string NodeId = "dev";
 
+    /// <summary>How such a replica came to be, as its status says.</summary>
+    public const string Source = "dev";
+
     public IEnumerable<ApiRoute> Routes => [new("POST", "/v2/workers/register", Scopes.Manage, RegisterAsync)];
 
     private async Task RegisterAsync(ApiCall call)
@@ -43,7 +46,7 @@ internal sealed class WorkerRoutes(ReplicaTable replicas, TimeProvider time)
             Ctx = like?.Ctx,
             Url = url.TrimEnd('/'),
             SinceMs = time.GetUtcNow().ToUnixTimeMilliseconds(),
-            Source = "dev",
+            Source = Source,
         };
         replicas.Adopt(status);
         await call.WriteAsync(StatusCodes.Status200OK, new WorkerAnswer(true, status.Id.ToString(), pool, replica), WorkerJson.Default.WorkerAnswer).ConfigureAwait(false);

@@ -52,7 +52,7 @@ internal static class CandidateFilter
 
         var model = demand.Route.Model;
         var verdict = Fitness(replica, demand, fallback);
-        return (verdict == Verdict.Candidate && replica.CanBeWaitedFor) || (verdict is Verdict.Candidate or Verdict.OtherModel && replica.CanLoad(model) && !LoadFails(demand)
+        return (verdict == Verdict.Candidate && replica.CanBeWaitedFor) || (verdict is Verdict.Candidate or Verdict.OtherModel && replica.CanLoad(model) && !demand.Route.Stats.FailsOn(replica.Status.Id)
             && Wishes(replica, demand, fallback) == Verdict.Candidate);
     }
 
@@ -104,8 +104,6 @@ internal static class CandidateFilter
 
         return true;
     }
-
-    private static bool LoadFails(in Demand demand) => demand.Route.Stats.LoadFailure is not null;
 
     // Whether it stands at all.
     private static Verdict Standing(Replica replica, ReadOnlySpan<ReplicaLoad> tried)

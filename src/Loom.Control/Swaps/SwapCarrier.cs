@@ -27,6 +27,9 @@ internal sealed partial class SwapCarrier : IAsyncDisposable
         _loop = BackgroundLoop.Start("load models on demand", RunAsync, log);
     }
 
+    /// <summary>The error that ended it; null while it runs.</summary>
+    public Exception? Fault => _loop.Fault;
+
     public ValueTask DisposeAsync() => _loop.DisposeAsync();
 
     private async Task RunAsync(CancellationToken stop)

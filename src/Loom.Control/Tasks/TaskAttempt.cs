@@ -86,10 +86,9 @@ internal sealed partial class TaskAttempt(GatewayServices services, CallWatch wa
         {
             return await services.Upstream.SendAsync(Replica, request, watch.Token).ConfigureAwait(false);
         }
-        catch (HttpRequestException e) when (watch.Cause == EndCause.None && !Replica.IsRemote && !request.Connects
-            && (e.HttpRequestError == HttpRequestError.ResponseEnded || (e.HttpRequestError == HttpRequestError.Unknown && e.InnerException is IOException)))
+        catch (HttpRequestException e) when (watch.Cause == EndCause.None && !Replica.IsRemote && request.FoundDeadConnection(e))
         {
-            // An engine may close an idle connection at any moment.
+            // A provider would count the work twice.
             return await services.Upstream.SendAsync(Replica, Request(requestId), watch.Token).ConfigureAwait(false);
         }
     }
@@ -99,10 +98,10 @@ internal sealed partial class TaskAttempt(GatewayServices services, CallWatch wa
         var status = Replica.Status;
         var model = Replica.UpstreamModelJson ?? JsonSerializer.SerializeToUtf8Bytes(ticket.Route.Model, CatalogJson.Default.String);
         var body = TaskBody.Write(plan, model, status.StreamUsage);
-        var request = new UpstreamRequest(Replica.TargetOf(TaskBody.RouteOf(plan))) { Content = new UpstreamBody(body, []) };
+        var request = new UpstreamRequest(HttpMethod.Post, Replica.TargetOf(TaskBody.RouteOf(plan))) { Content = new UpstreamBody(body, []) };
         request.Headers.TryAddWithoutValidation("X-Request-Id", requestId);
         // What opens a provider, or the agent of a node.
-        foreach (var (name, value) in services.Credentials.HeadersOf(status.Id))
+        foreach (var (name, value) in services.Credentials.HeadersFor(status))
         {
             request.Headers.TryAddWithoutValidation(name, value);
         }
@@ -113,6 +112,11 @@ internal sealed partial class TaskAttempt(GatewayServices services, CallWatch wa
     private async ValueTask<AttemptResult> ReadAsync(HttpResponseMessage answer)
     {
         var body = await answer.Content.ReadAsStreamAsync(watch.Token).ConfigureAwait(false);
+        if (AgentRefusal.Is(answer))
+        {
+            return AgentRefusal.Of(Replica, (int)answer.StatusCode, await answer.Content.ReadAsByteArrayAsync(watch.Token).ConfigureAwait(false));
+        }
+
         if (!answer.IsSuccessStatusCode)
         {
             return await RefusedAsync(body, (int)answer.StatusCode).ConfigureAwait(false);

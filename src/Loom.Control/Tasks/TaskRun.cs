@@ -288,7 +288,7 @@ internal sealed partial class TaskRun : IDisposable
         }
 
         _task.Started(_ticket.Replica!, _attempts, 0, 0, NowMs);
-        _gateway.Metrics.Placed(_gateway.Desk.StrategyName, "placed");
+        _gateway.Metrics.Placed(_gateway.Desk.StrategyName, "placed", _ticket.DecidedIn / (double)_gateway.Time.TimestampFrequency);
         if (_attempts > 1)
         {
             return;

@@ -11,14 +11,18 @@ public sealed class ApiCall
     private const int LongestId = 128;
     private const long LargestBody = 32 * 1024 * 1024;
 
-    private readonly RouteMatch _match;
+    private static readonly TimeSpan s_bodyLimit = TimeSpan.FromSeconds(30);
 
-    internal ApiCall(HttpContext http, RouteMatch match, string requestId, Caller caller)
+    private readonly RouteMatch _match;
+    private readonly TimeProvider _time;
+
+    internal ApiCall(HttpContext http, RouteMatch match, string requestId, Caller caller, TimeProvider time)
     {
         Http = http;
         _match = match;
         RequestId = requestId;
         Caller = caller;
+        _time = time;
     }
 
     /// <summary>The exchange.</summary>
@@ -88,20 +92,42 @@ public sealed class ApiCall
             throw TooLarge(limit);
         }
 
-        using var body = new MemoryStream();
-        var buffer = new byte[16 * 1024];
-        int read;
-        while ((read = await request.Body.ReadAsync(buffer, Gone).ConfigureAwait(false)) > 0)
+        return await InTimeAsync(async cancel =>
         {
-            if (body.Length + read > limit)
+            using var body = new MemoryStream();
+            var buffer = new byte[16 * 1024];
+            int read;
+            while ((read = await request.Body.ReadAsync(buffer, cancel).ConfigureAwait(false)) > 0)
             {
-                throw TooLarge(limit);
+                if (body.Length + read > limit)
+                {
+                    throw TooLarge(limit);
+                }
+
+                body.Write(buffer, 0, read);
             }
 
-            body.Write(buffer, 0, read);
-        }
+            return body.ToArray();
+        }).ConfigureAwait(false);
+    }
 
-        return body.ToArray();
+    /// <summary>Reads a body, with a limit on the time that takes.</summary>
+    /// <param name="read">Reads; its token ends when the client is gone or 30 s are over.</param>
+    /// <exception cref="ProblemException">408.</exception>
+    public async ValueTask<T> InTimeAsync<T>(Func<CancellationToken, ValueTask<T>> read)
+    {
+        using var limit = new CancellationTokenSource(s_bodyLimit, _time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(Gone, limit.Token);
+        try
+        {
+            return await read(both.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!Gone.IsCancellationRequested)
+        {
+            // The rest of it may still come.
+            Http.Response.Headers.Connection = "close";
+            throw new ProblemException(new Problem(Loom.Wire.ProblemCode.RequestTimeout, $"the request body did not arrive within {s_bodyLimit.TotalSeconds:F0} s"));
+        }
     }
 
     /// <summary>Answers with JSON.</summary>

@@ -23,12 +23,13 @@ public sealed partial class Gatekeeper
     private readonly ILogger _log;
 
     /// <param name="options">Tokens and sources.</param>
-    /// <param name="time">Clock of the limit on failed logins.</param>
+    /// <param name="time">Clock of the limits on failed logins and slow bodies.</param>
     /// <param name="log">Where refusals are told, with the token's fingerprint.</param>
     public Gatekeeper(GateOptions options, TimeProvider time, ILogger log)
     {
         _log = log;
         _options = options;
+        Time = time;
         _limiter = new LoginLimiter(time);
         _loopback = IPAddress.IsLoopback(options.Address);
         _ownAddress = options.Address.ToString();
@@ -42,6 +43,9 @@ public sealed partial class Gatekeeper
         known.AddRange(options.Keys.Select(k => (Convert.FromHexString(k.Sha256), new Caller(k.Name, k.Scopes))));
         _known = [.. known];
     }
+
+    /// <summary>Clock of the listener it guards.</summary>
+    internal TimeProvider Time { get; }
 
     /// <summary>Whether inference needs no token: HOME on loopback without <c>LLORCH_API_TOKEN</c>.</summary>
     public bool InferenceIsOpen { get; }
@@ -103,7 +107,7 @@ public sealed partial class Gatekeeper
     {
         var headers = http.Response.Headers;
         http.Response.StatusCode = StatusCodes.Status204NoContent;
-        headers.AccessControlAllowMethods = "GET, POST, OPTIONS";
+        headers.AccessControlAllowMethods = "GET, POST, PUT, DELETE, OPTIONS";
         headers.AccessControlAllowHeaders = "*, Authorization";
         headers.AccessControlMaxAge = "600";
         return Task.CompletedTask;
@@ -112,21 +116,22 @@ public sealed partial class Gatekeeper
     private Problem? CheckCredentials(HttpContext http, Scopes needed, Pass pass)
     {
         var address = http.Connection.RemoteIpAddress ?? IPAddress.None;
-        if (_limiter.IsBlocked(address))
-        {
-            var text = $"more than {LoginLimiter.MostPerSecond} failed logins in one second from this address; wait and use the right token";
-            return new Problem(ProblemCode.TooManyLogins, text, Backoff: new Backoff(1000));
-        }
-
         var token = TokenOf(http.Request, out var bearer);
         if (token.IsEmpty)
         {
-            _limiter.Failed(address);
+            // Nothing was guessed.
             return new Problem(ProblemCode.Unauthenticated, "this route needs a token: send Authorization: Bearer <token>", SubCode: 40101);
         }
 
+        // The right token opens whatever others behind the same address have tried.
         if (CallerOf(token) is not { } caller)
         {
+            if (_limiter.IsBlocked(address))
+            {
+                var text = $"more than {LoginLimiter.MostPerSecond} failed logins in one second from this address; wait and use the right token";
+                return new Problem(ProblemCode.TooManyLogins, text, Backoff: new Backoff(1000));
+            }
+
             _limiter.Failed(address);
             LogRefused(_log, address, Secret.Fingerprint(token.ToString()));
             return new Problem(ProblemCode.Unauthenticated, "the token is not known here", SubCode: 40102);

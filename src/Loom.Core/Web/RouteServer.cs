@@ -10,8 +10,12 @@ namespace Loom.Core.Web;
 /// <param name="routes">The routes.</param>
 /// <param name="gatekeeper">Who may use them.</param>
 /// <param name="log">Where unexpected failures are told.</param>
-public sealed partial class RouteServer(RouteTable routes, Gatekeeper gatekeeper, ILogger log) : IHttpApplication<HttpContext>
+/// <param name="marks">Whether errors bear <see cref="OwnError"/>: for a server that also passes on what others answer.</param>
+public sealed partial class RouteServer(RouteTable routes, Gatekeeper gatekeeper, ILogger log, bool marks = false) : IHttpApplication<HttpContext>
 {
+    /// <summary>Header of an agent's own errors, which tells them from those of the engine behind it.</summary>
+    public const string OwnError = "x-loom-agent";
+
     /// <summary>What a client is told of a failure that nobody foresaw.</summary>
     public const string Unexpected = "the server failed on this request; its log names the cause under the request's id";
 
@@ -44,7 +48,7 @@ public sealed partial class RouteServer(RouteTable routes, Gatekeeper gatekeeper
         }
         catch (ProblemException e) when (!http.Response.HasStarted)
         {
-            await ErrorWriter.WriteAsync(http, e.Problem, id).ConfigureAwait(false);
+            await RefuseAsync(http, e.Problem, id).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {
@@ -59,7 +63,7 @@ public sealed partial class RouteServer(RouteTable routes, Gatekeeper gatekeeper
                 throw new ResponseCutException();
             }
 
-            await ErrorWriter.WriteAsync(http, new Problem(ProblemCode.Internal, Unexpected), id).ConfigureAwait(false);
+            await RefuseAsync(http, new Problem(ProblemCode.Internal, Unexpected), id).ConfigureAwait(false);
         }
     }
 
@@ -93,6 +97,16 @@ public sealed partial class RouteServer(RouteTable routes, Gatekeeper gatekeeper
         return id;
     }
 
+    private Task RefuseAsync(HttpContext http, Problem problem, string id)
+    {
+        if (marks)
+        {
+            http.Response.Headers[OwnError] = "1";
+        }
+
+        return ErrorWriter.WriteAsync(http, problem, id);
+    }
+
     private async Task DispatchAsync(HttpContext http, Gatekeeper.Pass pass, string id)
     {
         var match = routes.Find(http.Request.Method, http.Request.Path.Value ?? "");
@@ -113,7 +127,7 @@ public sealed partial class RouteServer(RouteTable routes, Gatekeeper gatekeeper
             throw new ProblemException(new Problem(ProblemCode.MethodNotAllowed, $"{http.Request.Method} {http.Request.Path} is not allowed; use {match.Allowed}"));
         }
 
-        await route.Run(new ApiCall(http, match, id, pass.Caller)).ConfigureAwait(false);
+        await route.Run(new ApiCall(http, match, id, pass.Caller, gatekeeper.Time)).ConfigureAwait(false);
     }
 
     private static Scopes ScopeOfNothing(PathString path) =>

@@ -32,7 +32,7 @@ public sealed partial class AgentListener : IAsyncDisposable
         _operations = new AgentOperations(node, _log);
         runs.Watch(() => node.Snapshot);
         var gate = new GateOptions { Address = options.Bind.Address, Token = options.Token, RunToken = options.RunToken, AllowedHosts = options.AllowedHosts, OpenInference = false };
-        _application = new RouteServer(new RouteTable(new AgentRoutes(node, runs, _proxy, _operations, faults, time).Routes), new Gatekeeper(gate, time, _log), _log);
+        _application = new RouteServer(new RouteTable(new AgentRoutes(node, runs, _proxy, _operations, faults, time).Routes), new Gatekeeper(gate, time, _log), _log, marks: true);
         _server = new WebServer(options.Bind, shapeErrors: true, new ServerLoggers(loggers));
     }
 

@@ -10,12 +10,15 @@ using Microsoft.Extensions.Logging;
 namespace Loom.Node.Link;
 
 /// <summary>
-/// Streams requests of the control plane to the engines behind this agent, bytes as they come in both directions. When the control plane's connection drops,
-/// the engine's is dropped at once: what it still had to say is not read.
+/// Passes requests of the control plane on to the engines behind this agent and streams their answers back, bytes as they come. When the control plane's
+/// connection drops, the engine's is dropped at once: what it still had to say is not read.
 /// </summary>
 internal sealed partial class ReplicaProxy : IDisposable
 {
     private const int Buffer = 16 * 1024;
+
+    // Read whole before they are sent, so that they can be sent a second time.
+    private const int MostKept = 256 * 1024;
 
     // Of one connection only, or said anew by each hop (RFC 9110, 7.6.1); and what opens this agent, which is nothing to an engine.
     private static readonly HashSet<string> s_ownHeaders = new(StringComparer.OrdinalIgnoreCase)
@@ -28,6 +31,7 @@ internal sealed partial class ReplicaProxy : IDisposable
     private readonly IServedNode _node;
     private readonly ILogger _log;
     private readonly HttpMessageInvoker _local;
+    private readonly HttpMessageInvoker _fresh;
     private readonly HttpMessageInvoker _remote;
 
     public ReplicaProxy(ProxiedRuns runs, IServedNode node, ILogger log)
@@ -35,9 +39,9 @@ internal sealed partial class ReplicaProxy : IDisposable
         _runs = runs;
         _node = node;
         _log = log;
-        // To an engine a connection costs little, and one that was never used cannot have been closed by the engine meanwhile: a body that is streamed
-        // cannot be sent a second time.
-        _local = new HttpMessageInvoker(Handler(proxy: false, TimeSpan.Zero));
+        _local = new HttpMessageInvoker(Handler(proxy: false, Timeout.InfiniteTimeSpan));
+        // A body that is streamed cannot be sent a second time, and a connection that was never used cannot have been closed by the engine meanwhile.
+        _fresh = new HttpMessageInvoker(Handler(proxy: false, TimeSpan.Zero));
         _remote = new HttpMessageInvoker(Handler(proxy: true, TimeSpan.FromMinutes(5)));
     }
 
@@ -46,12 +50,14 @@ internal sealed partial class ReplicaProxy : IDisposable
     {
         var rest = call["rest"];
         var takesSlot = HttpMethods.IsPost(call.Http.Request.Method) && !rest.EndsWith("tokenize", StringComparison.Ordinal) && !rest.EndsWith("count_tokens", StringComparison.Ordinal);
+        // Before it takes a slot: a slow sender must not hold one.
+        using var body = await KeptBody.ReadAsync(call.Http.Request, MostKept, call.Gone).ConfigureAwait(false);
         var (status, run) = _runs.Enter(call["pool"], call["replica"], takesSlot);
         try
         {
             var cut = run.Cut.Token;
             using var end = CancellationTokenSource.CreateLinkedTokenSource(call.Gone, cut);
-            await ForwardAsync(call, status, rest, cut, end.Token).ConfigureAwait(false);
+            await ForwardAsync(call, status, rest, body, cut, end.Token).ConfigureAwait(false);
         }
         finally
         {
@@ -62,16 +68,16 @@ internal sealed partial class ReplicaProxy : IDisposable
     public void Dispose()
     {
         _local.Dispose();
+        _fresh.Dispose();
         _remote.Dispose();
     }
 
-    private async Task ForwardAsync(ApiCall call, ReplicaStatus status, string rest, CancellationToken cut, CancellationToken end)
+    private async Task ForwardAsync(ApiCall call, ReplicaStatus status, string rest, KeptBody? body, CancellationToken cut, CancellationToken end)
     {
         var http = call.Http;
         try
         {
-            using var request = Request(http, status, Target(status, rest, http.Request.QueryString));
-            using var answer = await (status.EngineKind == EngineKinds.OpenAI ? _remote : _local).SendAsync(request, end).ConfigureAwait(false);
+            using var answer = await SendAsync(http, status, Target(status, rest, http.Request), body, end).ConfigureAwait(false);
             if ((int)answer.StatusCode is >= 500 and not 503)
             {
                 _node.ReportFault(status.Id, $"status {(int)answer.StatusCode}");
@@ -107,29 +113,51 @@ internal sealed partial class ReplicaProxy : IDisposable
         }
     }
 
+    private async Task<HttpResponseMessage> SendAsync(HttpContext http, ReplicaStatus status, Uri target, KeptBody? body, CancellationToken end)
+    {
+        var isRemote = status.EngineKind == EngineKinds.OpenAI;
+        var through = isRemote ? _remote : body is null ? _fresh : _local;
+        var request = Request(http, status, target, body);
+        try
+        {
+            return await through.SendAsync(request, end).ConfigureAwait(false);
+        }
+        catch (HttpRequestException e) when (!isRemote && body is not null && !end.IsCancellationRequested && request.FoundDeadConnection(e))
+        {
+            // A provider would count the work twice.
+            LogReconnect(_log, status.Id, e.Message);
+            return await through.SendAsync(Request(http, status, target, body), end).ConfigureAwait(false);
+        }
+    }
+
     // Only what engines offer to clients: its own switches are not for whoever reaches this port.
-    private static Uri Target(ReplicaStatus status, string rest, QueryString query)
+    private static Uri Target(ReplicaStatus status, string rest, HttpRequest request)
     {
         const string Base = "/v1";
         var url = status.Url!;
         if (rest.StartsWith("v1/", StringComparison.Ordinal))
         {
-            return new Uri(url + rest[2..] + query);
+            return new Uri(url + rest[2..] + request.QueryString);
         }
 
-        if ((rest is "tokenize" || rest.StartsWith("slots/", StringComparison.Ordinal)) && url.EndsWith(Base, StringComparison.Ordinal))
+        var isBeside = (rest is "tokenize" && HttpMethods.IsPost(request.Method)) || (rest is "slots" && HttpMethods.IsGet(request.Method));
+        if (isBeside && url.EndsWith(Base, StringComparison.Ordinal))
         {
-            return new Uri(url[..^Base.Length] + "/" + rest + query);
+            return new Uri(url[..^Base.Length] + "/" + rest + request.QueryString);
         }
 
-        throw new ProblemException(new Problem(ProblemCode.NotFound, $"'{rest}' is not passed on; v1/… is"));
+        throw new ProblemException(new Problem(ProblemCode.NotFound, $"'{rest}' is not passed on with {request.Method}; v1/…, GET slots and POST tokenize are"));
     }
 
-    private HttpRequestMessage Request(HttpContext http, ReplicaStatus status, Uri target)
+    private UpstreamRequest Request(HttpContext http, ReplicaStatus status, Uri target, KeptBody? body)
     {
         var from = http.Request;
-        var request = new HttpRequestMessage(new HttpMethod(from.Method), target);
-        if (HttpMethods.IsPost(from.Method) || from.ContentLength > 0 || from.Headers.TransferEncoding.Count > 0)
+        var request = new UpstreamRequest(HttpMethod.Parse(from.Method), target);
+        if (body is not null)
+        {
+            request.Content = HttpMethods.IsPost(from.Method) || body.Memory.Length > 0 ? new ReadOnlyMemoryContent(body.Memory) : null;
+        }
+        else
         {
             request.Content = new StreamContent(from.Body, Buffer);
             request.Content.Headers.ContentLength = from.ContentLength;
@@ -216,7 +244,12 @@ internal sealed partial class ReplicaProxy : IDisposable
         // Disposing an unfinished answer must close its connection, not read on.
         ResponseDrainTimeout = TimeSpan.Zero,
         MaxResponseDrainSize = 0,
+        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(60),
+        ConnectCallback = UpstreamRequest.ConnectAsync,
     };
+
+    [LoggerMessage(EventId = 366, Level = LogLevel.Debug, Message = "reused connection to the engine of {Replica} had died, connecting again: {Reason}")]
+    private static partial void LogReconnect(ILogger logger, ReplicaId replica, string reason);
 
     [LoggerMessage(EventId = 360, Level = LogLevel.Warning, Message = "connection to the engine of {Replica} broke, request {RequestId}: {Reason}")]
     private static partial void LogBroken(ILogger logger, ReplicaId replica, string requestId, string reason);

@@ -37,7 +37,7 @@ public sealed class ApiContextTests : IDisposable, INodeLink
         _desk = new AdmissionDesk(new AdmissionOptions(), PlacementStrategies.Create(PlacementKind.RoundRobin, random), time, random);
         _services = new GatewayServices(
             new GatewayOptions(), new AdmissionOptions(), new ReplicaTable(), _desk, _upstream, new NoUpstreamCredentials(), this, new SessionTable(new PriceList(System.Collections.Immutable.ImmutableDictionary<string, Price>.Empty), time), new RequestLog(),
-            new SlotSettler(_desk, _upstream, _metrics, time, NullLogger.Instance), _metrics, time, NullLogger.Instance);
+            new SlotSettler(_desk, _upstream, new NoUpstreamCredentials(), _metrics, time, NullLogger.Instance), _metrics, time, NullLogger.Instance);
     }
 
     [Fact]

@@ -168,6 +168,9 @@ public sealed class DecisionTests
         }
 
         keeper.CheckToken(http, Scopes.Manage, pass)!.HttpStatus.ShouldBe(429);
+        http.Request.Headers.Authorization = "Bearer right";
+        keeper.CheckToken(http, Scopes.Manage, new Gatekeeper.Pass()).ShouldBeNull("others behind the same address do not lock out who has the token");
+        http.Request.Headers.Authorization = "Bearer wrong";
         http.Connection.RemoteIpAddress = IPAddress.Parse("10.0.0.2");
         keeper.CheckToken(http, Scopes.Manage, pass)!.HttpStatus.ShouldBe(401);
         http.Connection.RemoteIpAddress = IPAddress.Parse("10.0.0.1");
@@ -178,6 +181,26 @@ public sealed class DecisionTests
         http.Request.Headers.Authorization = "Bearer righ";
         keeper.CheckToken(http, Scopes.Manage, pass)!.HttpStatus.ShouldBe(401, "what was shown before does not count for another token");
     }
+
+    [Fact]
+    public void Logins_WithoutAnyToken_AreNoGuesses()
+    {
+        var keeper = new Gatekeeper(new GateOptions { Address = System.Net.IPAddress.Loopback, Token = "right" }, new ManualTimeProvider(), NullLogger.Instance);
+        var http = new DefaultHttpContext();
+        for (var i = 0; i < 50; i++)
+        {
+            keeper.CheckToken(http, Scopes.Manage, new Gatekeeper.Pass())!.HttpStatus.ShouldBe(401);
+        }
+
+        http.Request.Headers.Authorization = "Bearer wrong";
+        keeper.CheckToken(http, Scopes.Manage, new Gatekeeper.Pass())!.HttpStatus.ShouldBe(401);
+    }
+
+    [Theory]
+    [InlineData(null, true)]
+    [InlineData("0", true)]
+    [InlineData("1", false)]
+    public void Resumable_IsRefusedUntilItIsThere(string? header, bool passes) => (CallChecks.Resumable(header) is null).ShouldBe(passes);
 
     [Fact]
     public void Gatekeeper_KeyInXApiKey_DoesNotVouchForTheAuthorizationBesideIt()

@@ -7,6 +7,25 @@ namespace Loom.Fast.Tests.Control;
 
 public sealed class LeaseTests
 {
+    [Fact]
+    public async Task RetiredModel_OnAReplicaOfSeveral_WaitsForAndCutsItsOwnRequestsOnly()
+    {
+        using var world = new AdmissionWorld(capacity: 10, [("r0", "a", 4)]);
+        world.Publish(status => status with { EngineKind = "openai", Models = ["a", "b"] });
+        world.Enter("a", out var other).ShouldBe(Admittance.Granted);
+        world.Enter("b", out var retired).ShouldBe(Admittance.Granted);
+        var status = world.Replicas[0].Status;
+        var quiet = world.Desk.QuietAsync(status.Id, status.Url!, "b", TestContext.Current.CancellationToken);
+        quiet.IsCompleted.ShouldBeFalse();
+
+        world.Desk.Cut(status.Id, status.Url!, "b");
+        retired.Loss.ShouldBe(LeaseLoss.Drained);
+        other.Loss.ShouldBe(LeaseLoss.None);
+        world.Desk.Release(retired, measured: false);
+
+        (await quiet.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken)).ShouldBeTrue();
+    }
+
     private const string Url = "http://127.0.0.1:1/v1";
 
     private static readonly ReplicaId s_replica = new("n", "p-demo", "r0");

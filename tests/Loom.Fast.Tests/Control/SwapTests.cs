@@ -126,6 +126,66 @@ public sealed class SwapTests
     }
 
     [Fact]
+    public void WaiterThatIsEvicted_KeepsTheReplicaFromNobody()
+    {
+        using var world = Swapping(capacity: 2, ("r0", "a", 1));
+        world.Enter("a", out var running).ShouldBe(Admittance.Granted);
+        world.Enter("b", out var foreign, queueClass: QueueClass.Batch).ShouldBe(Admittance.Waiting);
+        world.Time.Advance(s_residency + TimeSpan.FromSeconds(1));
+        world.Enter("a", out var late, queueClass: QueueClass.Batch).ShouldBe(Admittance.Waiting);
+        world.Enter("a", out _, queueClass: QueueClass.Batch).ShouldBe(Admittance.Waiting);
+        foreign.Entry.ShouldBeNull("the queue was full");
+
+        world.Desk.Release(running, measured: false);
+
+        late.HoldsLease.ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task FailedLoad_AnotherReplicaCouldLoadIt_ItIsAskedBeforeAnybodyIsTurnedAway()
+    {
+        using var world = Swapping(capacity: 10, ("r0", "a", 1), ("r0", "c", 1));
+        List<SwapOrder> orders = [];
+        world.Desk.Carrier = orders.Add;
+        world.Enter("b", out var waiting).ShouldBe(Admittance.Waiting);
+
+        world.Desk.SwapEnded(orders.Single(), "the first is broken");
+
+        waiting.Entry.ShouldNotBeNull();
+        orders.Select(o => o.Replica.PoolId).ShouldBe(["p-a", "p-c"]);
+        world.Time.Advance(TimeSpan.FromSeconds(10)); // the first might be tried again; this waiter has seen both fail
+        world.Desk.SwapEnded(orders[1], "the second too");
+        (await waiting.WaitAsync()).ShouldBe(WaitOutcome.LoadFailed);
+        waiting.Refusal!.Message.ShouldContain("the second too");
+    }
+
+    [Fact]
+    public void Retry_OnlyAReplicaWithAnotherModelIsLeft_IsLoadedThere()
+    {
+        using var world = Swapping(capacity: 10, ("r0", "a", 1), ("r0", "b", 2));
+        List<SwapOrder> orders = [];
+        world.Desk.Carrier = orders.Add;
+        world.Enter("b", out var failed).ShouldBe(Admittance.Granted);
+        world.Enter("b", out _).ShouldBe(Admittance.Granted);
+
+        world.Desk.TryAgain(failed).ShouldBe(Admittance.Waiting);
+
+        orders.ShouldBe([new SwapOrder(new ReplicaId("n", "p-a", "r0"), "b", Start: false)]);
+    }
+
+    [Theory]
+    [InlineData(ReplicaState.Stopped)]
+    [InlineData(ReplicaState.Starting)]
+    [InlineData(ReplicaState.Draining)]
+    public void NodeThatDrains_LoadsNothingForWaiters(ReplicaState state)
+    {
+        using var world = new AdmissionWorld(capacity: 10, [("r0", "a", 1)]);
+        world.Publish(status => status with { Node = NodeCondition.Draining, State = state, Url = null });
+
+        world.Enter("a", out _).ShouldBe(Admittance.Refused);
+    }
+
+    [Fact]
     public void MeasuredLoad_IsPartOfThePrediction()
     {
         using var world = new SwapWorld(slots: 1, loadMs: 4000);
@@ -143,6 +203,14 @@ public sealed class SwapTests
     {
         var step = Gen.Choose(0, 5).SelectMany(_ => Gen.Choose(0, 1000), (kind, number) => (Kind: kind, Number: number)).ListOf(120);
         Prop.ForAll(step.ToArbitrary(), steps => Play([.. steps])).QuickCheckThrowOnFailure();
+    }
+
+    // Each replica in a pool of its own; all can load a, b and c.
+    private static AdmissionWorld Swapping(int capacity, params (string Name, string Model, int Slots)[] replicas)
+    {
+        var world = new AdmissionWorld(capacity, replicas);
+        world.Publish(status => status with { Models = ["a", "b", "c"], Swap = true, MinResidencySecs = (int)s_residency.TotalSeconds });
+        return world;
     }
 
     private static bool Play((int Kind, int Number)[] steps)

@@ -33,6 +33,21 @@ public sealed class NodeRegistryTests
     }
 
     [Fact]
+    public void Node_DrainedOrSilent_ItsReplicasSaySo()
+    {
+        _world.Register("a");
+        _world.Beat("a");
+        _world.Offered("a")[0].Node.ShouldBe(NodeCondition.Online);
+
+        _world.Registry.Drain("a", drained: true);
+        _world.Offered("a")[0].Node.ShouldBe(NodeCondition.Draining);
+        _world.Registry.Drain("a", drained: false);
+        _world.Registry.Refused("a", "no connection", DateTimeOffset.UnixEpoch);
+
+        _world.Offered("a")[0].Node.ShouldBe(NodeCondition.Offline);
+    }
+
+    [Fact]
     public void Heartbeat_SaysNothingNew_PublishesNothing()
     {
         _world.Register("a");

@@ -96,7 +96,7 @@ public sealed class RouteTableTests
 
     private static ApiRoute Route(string method, string template) => new(method, template, Scopes.Manage, _ => Task.CompletedTask);
 
-    private static ApiCall Call(string method, string path) => new(new DefaultHttpContext(), s_table.Find(method, path)!, "id", Caller.Anonymous);
+    private static ApiCall Call(string method, string path) => new(new DefaultHttpContext(), s_table.Find(method, path)!, "id", Caller.Anonymous, TimeProvider.System);
 }
 
 internal sealed record Body

@@ -43,6 +43,20 @@ public sealed class NodeClientTests(MockProject project) : IClassFixture<MockPro
         result.GetProperty("notFound").GetInt32().ShouldBe(404);
     }
 
+    [Fact]
+    public async Task Anthropic_WholeWalk_FindsWhatItExpects()
+    {
+        await using var loom = await RunningLoom.UpAsync(MockProject.Toml("--tokens-per-second", "200", "--routes", "messages,messages/count_tokens"));
+        var result = await NodeScript.RunAsync("anthropic.mjs", null, loom.Api.ToString(), "demo");
+        result.GetProperty("text").GetString().ShouldNotBeNullOrEmpty();
+        result.GetProperty("streamed").GetString().ShouldBe(result.GetProperty("text").GetString());
+        result.GetProperty("usage").GetInt32().ShouldBe(8);
+        result.GetProperty("streamedUsage").GetInt32().ShouldBe(8);
+        result.GetProperty("stop").GetString().ShouldBe("max_tokens");
+        result.GetProperty("counted").GetInt32().ShouldBeGreaterThan(0);
+        result.GetProperty("notFound").GetInt32().ShouldBe(404);
+    }
+
     [Theory]
     [InlineData("broken-stream.mjs")]
     [InlineData("ai-broken-stream.mjs")]

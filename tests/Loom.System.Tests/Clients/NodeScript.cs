@@ -28,7 +28,9 @@ internal static class NodeScript
         await s_installing.WaitAsync();
         try
         {
-            if (!Directory.Exists(Path.Combine(s_folder, "node_modules", "ai")))
+            // Written by npm when it is done; what was installed from an older lock file lacks something.
+            var installed = Path.Combine(s_folder, "node_modules", ".package-lock.json");
+            if (!File.Exists(installed) || File.GetLastWriteTimeUtc(installed) < File.GetLastWriteTimeUtc(Path.Combine(s_folder, "package-lock.json")))
             {
                 var (exit, lines, error) = await RunAsync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], null);
                 exit.ShouldBe(0, string.Join('\n', lines) + error);

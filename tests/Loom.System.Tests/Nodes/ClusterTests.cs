@@ -163,6 +163,19 @@ public sealed class ClusterTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Agent_PassesOnWhatStandsBesideTheOpenAiRoutes_AndNoSwitchOfTheEngine()
+    {
+        await using var one = await _world.StartNodeAsync("one", ClusterWorld.Mock(2, "\"--routes\", \"tokenize\""));
+        await _world.UntilAsync("one", "online", ready: true);
+        var agent = new Uri(one.Addresses["node"]);
+
+        (await TextAsync(_world.Api, "/tokenize", """{"content":"warp and weft"}""")).ShouldContain("\"count\":3");
+        (await TextAsync(agent, "/v2/pools/default/replicas/r0/slots", null)).ShouldContain("is_processing");
+        using var erase = await _world.AskAsync(HttpMethod.Post, agent, "/v2/pools/default/replicas/r0/slots/0?action=erase", "{}");
+        erase.StatusCode.ShouldBe(HttpStatusCode.NotFound);
+    }
+
+    [Fact]
     public async Task Cancel_ThroughTwoHops_ReachesTheEngine()
     {
         await using var one = await _world.StartNodeAsync("one", ClusterWorld.Mock(1, "\"--tokens-per-second\", \"20\""));
