@@ -47,7 +47,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <param name="time">The clock.</param>
     /// <param name="random">Source of chance for placement and jitter; used by this instance alone.</param>
     /// <param name="loggers">Where to log.</param>
-    /// <param name="credentials">Secrets of remote providers; null = none.</param>
+    /// <param name="credentials">Secrets of remote providers; null = none, and to agents goes what each registered with.</param>
     /// <param name="faults">What has failed for good in the rest of the process, one sentence each; asked at each look at the health. Null = nothing ever.</param>
     /// <param name="nodeMetrics">Metrics of the node in the same process, shown on the same page; null = there is none.</param>
     public ControlPlane(
@@ -65,8 +65,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
         Replicas.Heard += _desk.Heard;
         _metrics.Observe(_desk, Replicas);
         Nodes = new NodeDirectory(options.Nodes, Replicas, new NodeTraffic(_desk, Replicas), _meter, time, _log);
-        _links = new NodeLinks(Nodes, nodes, options.Api.Token, time, _log);
-        credentials ??= new NoUpstreamCredentials();
+        _links = new NodeLinks(Nodes, nodes, time, _log);
+        credentials ??= options.Nodes.Registers ? new AgentCredentials(Nodes) : new NoUpstreamCredentials();
         _settler = new SlotSettler(_desk, _upstream, credentials, _metrics, time, _log);
         _swaps = new SwapCarrier(_desk, _links, time, _log);
         var requests = new RequestLog();

@@ -15,7 +15,6 @@ internal sealed class ManagementPart : IAsyncDisposable
     private readonly TaskDesk _tasks;
     private readonly OperationTable _operations;
     private readonly CatalogStore _catalog;
-    private readonly ArtifactStore _artifacts;
 
     public ManagementPart(TaskOptions options, TimeSpan drainDeadline, GatewayServices gateway, ILogger log)
     {
@@ -23,14 +22,14 @@ internal sealed class ManagementPart : IAsyncDisposable
         _operations = new OperationTable(gateway.Time, log);
         string? Below(string name) => options.StateFolder is { } folder ? Path.Combine(folder, name) : null;
         _catalog = new CatalogStore(Below("catalog.json"), gateway.Replicas, log);
-        _artifacts = new ArtifactStore(Below("artifacts"), gateway.Time, log);
+        var artifacts = new ArtifactStore(Below("artifacts"), gateway.Time, log);
         var rates = new TokenRates(gateway.Time);
         gateway.Metrics.Generated = rates.Add;
         Routes =
         [
             .. new PoolRoutes(gateway.Replicas, _operations, gateway.Nodes, rates).Routes,
             .. new CatalogRoutes(_catalog, gateway.Replicas, _operations, gateway.Nodes, gateway.Desk, drainDeadline, gateway.Time).Routes,
-            .. new ArtifactRoutes(_artifacts).Routes,
+            .. new ArtifactRoutes(artifacts).Routes,
             .. new OperationRoutes(_operations, gateway.Options, gateway.Time).Routes,
             .. new TaskRoutes(_tasks, gateway.Options, gateway.Time).Routes,
             .. new SessionRoutes(gateway.Sessions).Routes,
@@ -50,7 +49,6 @@ internal sealed class ManagementPart : IAsyncDisposable
     public void Start()
     {
         _catalog.Start();
-        _artifacts.Start();
         _tasks.Start();
     }
 

@@ -1,5 +1,4 @@
 using Loom.Control;
-using Loom.Control.Gateway;
 using Loom.Core.Web;
 using Microsoft.Extensions.Logging;
 
@@ -34,8 +33,7 @@ internal sealed class CloudControl : IService
     public static async Task<CloudControl> StartAsync(ControlOptions options, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         ControlPlane? control = null;
-        IUpstreamCredentials credentials = options.Api.Token is { } token ? new AgentCredentials(token) : new NoUpstreamCredentials();
-        control = new ControlPlane(options, null, time, new Random(), loggers, credentials, () => [.. control?.Nodes.Faults.Select(f => f.Message) ?? []]);
+        control = new ControlPlane(options, null, time, new Random(), loggers, null, () => [.. control?.Nodes.Faults.Select(f => f.Message) ?? []]);
         try
         {
             await control.StartAsync(cancellationToken).ConfigureAwait(false);

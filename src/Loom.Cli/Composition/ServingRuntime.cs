@@ -164,8 +164,20 @@ internal sealed class ServingRuntime : IAsyncDisposable
     {
         public void ReportFault(ReplicaId replica, string reason) => node.ReportFault(replica, reason);
 
-        public Task<OperationStatus> RunAsync(string nodeId, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel) =>
-            node.RunAsync(command, progress, cancel);
+        public async Task<OperationStatus> RunAsync(string nodeId, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel)
+        {
+            try
+            {
+                return await node.RunAsync(command, progress, cancel).ConfigureAwait(false);
+            }
+            catch (OperationConflictException e)
+            {
+                return new OperationStatus
+                {
+                    Id = Guid.CreateVersion7().ToString(), Kind = command.Word, PoolId = command.PoolId, Status = OperationState.Failed, Error = e.Message, IsConflict = true,
+                };
+            }
+        }
     }
 
     /// <summary>What the node asks of the requests on its replicas, answered by the control plane in memory, and by the node's own port.</summary>

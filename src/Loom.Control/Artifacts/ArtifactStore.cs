@@ -17,12 +17,28 @@ internal sealed partial class ArtifactStore(string? folder, TimeProvider time, I
     private const int DigestLength = 64;
 
     private readonly Lock _gate = new();
+    // Held by whoever writes, so that readers wait for no disk.
+    private readonly Lock _writing = new();
+    private bool _read;
     private readonly SortedDictionary<string, ArtifactHead> _heads = new(StringComparer.Ordinal);
     // Only for a control plane that keeps nothing on disk.
     private readonly Dictionary<string, byte[]> _memory = new(StringComparer.Ordinal);
 
-    /// <summary>Reads the heads of what lies on disk. A file that is not what its name says is left where it is, and told.</summary>
-    public void Start()
+    // The heads of what lies on disk, before they are first needed: a server with many artifacts serves before it has read them. A file that is not what its
+    // name says is left where it is, and told.
+    private void ReadOnce()
+    {
+        lock (_writing)
+        {
+            if (!_read)
+            {
+                ReadHeads();
+                _read = true;
+            }
+        }
+    }
+
+    private void ReadHeads()
     {
         if (folder is null || !Directory.Exists(folder))
         {
@@ -37,7 +53,11 @@ internal sealed partial class ArtifactStore(string? folder, TimeProvider time, I
                 var bytes = File.ReadAllBytes(path);
                 if (IsId(id) && Parse(bytes, id) is { } artifact)
                 {
-                    _heads[id] = artifact.Head(bytes.Length);
+                    lock (_gate)
+                    {
+                        _heads[id] = artifact.Head(bytes.Length);
+                    }
+
                     continue;
                 }
             }
@@ -62,17 +82,21 @@ internal sealed partial class ArtifactStore(string? folder, TimeProvider time, I
     public ArtifactHead Put(string kind, ArtifactRequest request, out bool isNew)
     {
         var id = IdOf(kind, request.Content);
-        lock (_gate)
+        ReadOnce();
+        lock (_writing)
         {
-            if (_heads.TryGetValue(id, out var known))
+            lock (_gate)
             {
-                isNew = false;
-                return known;
-            }
+                if (_heads.TryGetValue(id, out var known))
+                {
+                    isNew = false;
+                    return known;
+                }
 
-            if (request.Parent is { } parent && !_heads.ContainsKey(parent))
-            {
-                throw Missing(parent, "parent");
+                if (request.Parent is { } parent && !_heads.ContainsKey(parent))
+                {
+                    throw Missing(parent, "parent");
+                }
             }
 
             var artifact = new Artifact
@@ -89,13 +113,17 @@ internal sealed partial class ArtifactStore(string? folder, TimeProvider time, I
             var bytes = JsonSerializer.SerializeToUtf8Bytes(artifact, ArtifactJson.Default.Artifact);
             Write(id, bytes);
             isNew = true;
-            return _heads[id] = artifact.Head(bytes.Length);
+            lock (_gate)
+            {
+                return _heads[id] = artifact.Head(bytes.Length);
+            }
         }
     }
 
     /// <summary>Heads by age, newest first.</summary>
     public ImmutableArray<ArtifactHead> List(string? kind, string? tag)
     {
+        ReadOnce();
         lock (_gate)
         {
             return
@@ -111,6 +139,7 @@ internal sealed partial class ArtifactStore(string? folder, TimeProvider time, I
     public Artifact Get(string id)
     {
         byte[]? bytes;
+        ReadOnce();
         lock (_gate)
         {
             if (!_heads.ContainsKey(id))
@@ -134,12 +163,13 @@ internal sealed partial class ArtifactStore(string? folder, TimeProvider time, I
     }
 
     /// <summary>Digest of kind and content together.</summary>
+    /// <exception cref="ProblemException">400: a text in the content is none.</exception>
     internal static string IdOf(string kind, JsonElement content)
     {
         // The object {"content":…,"kind":"…"} in its canonical form, without building it as a document.
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData("{\"content\":"u8);
-        hash.AppendData(CanonicalJson.Write(content).WrittenSpan);
+        hash.AppendData(CanonicalJson.Write(content, "content").WrittenSpan);
         hash.AppendData(",\"kind\":\""u8);
         hash.AppendData(System.Text.Encoding.ASCII.GetBytes(kind));
         hash.AppendData("\"}"u8);
@@ -154,7 +184,7 @@ internal sealed partial class ArtifactStore(string? folder, TimeProvider time, I
                 ? artifact
                 : null;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or ProblemException)
         {
             return null;
         }
@@ -169,7 +199,11 @@ internal sealed partial class ArtifactStore(string? folder, TimeProvider time, I
     {
         if (folder is null)
         {
-            _memory[id] = bytes;
+            lock (_gate)
+            {
+                _memory[id] = bytes;
+            }
+
             return;
         }
 

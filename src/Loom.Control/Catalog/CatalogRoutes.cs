@@ -76,16 +76,20 @@ internal sealed class CatalogRoutes(
     private Task VerifyAsync(ApiCall call)
     {
         var view = Find(call["id"]);
-        var parts = PartsOf(view.Nodes.Select(n => n.NodeId));
-        if (parts.IsEmpty)
-        {
-            throw new ProblemException(new Problem(ProblemCode.Conflict, $"no node has model '{view.Id}', so there is nothing to check; fetch it first"));
-        }
-
-        var work = new ModelWork(nodes);
-        var operation = operations.Start("verify", "model:" + view.Id, "", (running, cancel) => work.RunAsync(
-            running, parts, pool => new PoolCommand.Verify { PoolId = pool, ModelId = view.Id, Sha256 = Hex(view.Digest) }, cancel));
+        // Also those whose pools do not list it: a fetched file lies there all the same. A node without one says so and is passed over.
+        var parts = PartsOf(replicas.Current.Replicas.Select(r => r.Status.Id.NodeId));
+        var operation = operations.Start("verify", "model:" + view.Id, "", (running, cancel) => CheckAsync(running, view, parts, cancel));
         return OperationRoutes.AnswerAsync(call, operation);
+    }
+
+    private async Task<OperationEnd> CheckAsync(Operation running, CatalogView view, ImmutableArray<(string NodeId, string PoolId)> parts, CancellationToken cancel)
+    {
+        var end = await new ModelWork(nodes).RunAsync(
+            running, parts, pool => new PoolCommand.Verify { PoolId = pool, ModelId = view.Id, Sha256 = Hex(view.Digest) }, cancel).ConfigureAwait(false);
+        var steps = running.Current.Status.Steps;
+        return end.State == OperationState.Succeeded && steps.All(s => s.Phase == OperationStep.Absent)
+            ? new OperationEnd(OperationState.Failed, $"no node has a file of model '{view.Id}', so there is nothing to check; fetch it first")
+            : end;
     }
 
     private async Task StateAsync(ApiCall call)
@@ -157,9 +161,11 @@ internal sealed class CatalogRoutes(
     {
         var parts = PartsOf(replicas.Current.Replicas.Select(r => r.Status.Id.NodeId));
         var work = new ModelWork(nodes);
-        operations.Start("fetch", "model:" + entry.Id, "", (running, cancel) => work.RunAsync(
+        operations.StartUnlessRunning("fetch", FetchOf(entry.Id), (running, cancel) => work.RunAsync(
             running, parts, pool => new PoolCommand.Fetch { PoolId = pool, ModelId = entry.Id, Source = entry.SourceUrl ?? entry.Id, Sha256 = Hex(entry.Digest) }, cancel));
     }
+
+    private static string FetchOf(string id) => "fetch:" + id;
 
     // A node is asked through one of its pools; the work concerns the machine.
     private ImmutableArray<(string NodeId, string PoolId)> PartsOf(IEnumerable<string> nodeIds)
@@ -207,7 +213,7 @@ internal sealed class CatalogRoutes(
             Description = replica?.Status.Description,
             Mock = replicas.Told.Any(r => r.Models.Contains(id) && r.Mock),
             Nodes = places,
-            Fetch = operations.RunningOn("model:" + id)?.Current.Status,
+            Fetch = operations.RunningOn(FetchOf(id))?.Current.Status,
         };
     }
 

@@ -9,6 +9,9 @@ public interface IUpstreamCredentials
 {
     /// <summary>The headers that open the provider behind a pool, for example <c>Authorization: Bearer ...</c>; empty when it needs none. Called for each request: no work.</summary>
     ImmutableArray<KeyValuePair<string, string>> HeadersOf(string poolId);
+
+    /// <summary>The headers of a request to one replica: of its provider, or of the agent in front of it. Called for each request: no work.</summary>
+    ImmutableArray<KeyValuePair<string, string>> HeadersOf(ReplicaId replica) => HeadersOf(replica.PoolId);
 }
 
 /// <summary>Who gets secrets.</summary>
@@ -16,7 +19,7 @@ internal static class UpstreamCredentials
 {
     /// <summary>The headers that open a replica. A worker that somebody registered by hand gets none: whoever registers it chooses its pool.</summary>
     public static ImmutableArray<KeyValuePair<string, string>> HeadersFor(this IUpstreamCredentials credentials, ReplicaStatus status) =>
-        status.Source == WorkerRoutes.Source ? [] : credentials.HeadersOf(status.Id.PoolId);
+        status.Source == WorkerRoutes.Source ? [] : credentials.HeadersOf(status.Id);
 }
 
 /// <summary>For a control plane without remote providers.</summary>
@@ -24,14 +27,4 @@ public sealed class NoUpstreamCredentials : IUpstreamCredentials
 {
     /// <inheritdoc/>
     public ImmutableArray<KeyValuePair<string, string>> HeadersOf(string poolId) => [];
-}
-
-/// <summary>For the control plane of a cluster: all requests go to agents, which take the cluster's token and know the secrets of providers themselves.</summary>
-/// <param name="token">The token.</param>
-public sealed class AgentCredentials(string token) : IUpstreamCredentials
-{
-    private readonly ImmutableArray<KeyValuePair<string, string>> _headers = [new("Authorization", "Bearer " + token)];
-
-    /// <inheritdoc/>
-    public ImmutableArray<KeyValuePair<string, string>> HeadersOf(string poolId) => _headers;
 }

@@ -1,9 +1,11 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Diagnostics.Metrics;
 using System.Threading.Channels;
 using Loom.Control.Catalog;
 using Loom.Core.Loops;
+using Loom.Core.Settings;
 using Loom.Wire;
 using Microsoft.Extensions.Logging;
 
@@ -31,6 +33,7 @@ public sealed partial class NodeDirectory : IAsyncDisposable
     private readonly long _began;
     private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly Dictionary<string, ITimer> _drains = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, ImmutableArray<KeyValuePair<string, string>>> _headers = new(StringComparer.Ordinal);
     private BackgroundLoop? _publisher;
     private BackgroundLoop? _checker;
     private long _published;
@@ -79,13 +82,21 @@ public sealed partial class NodeDirectory : IAsyncDisposable
     }
 
     /// <summary>A node says who it is.</summary>
-    internal RegisterOutcome Register(NodeRegistration registration, string? tokenFp6)
+    /// <param name="registration">Who it is.</param>
+    /// <param name="token">What it logged in with; null = it did not.</param>
+    internal RegisterOutcome Register(NodeRegistration registration, string? token)
     {
         RegisterOutcome outcome;
         lock (_gate)
         {
             outcome = _registry.Register(registration, Now, _time.GetUtcNow());
+            if (outcome != RegisterOutcome.InUse)
+            {
+                _headers[registration.NodeId] = token is null ? [] : [new("Authorization", "Bearer " + token)];
+            }
         }
+
+        var tokenFp6 = token is null ? null : Secret.Fingerprint(token);
 
         _metrics.Registered(outcome);
         var words = outcome switch
@@ -223,6 +234,7 @@ public sealed partial class NodeDirectory : IAsyncDisposable
                 return false;
             }
 
+            _headers.TryRemove(id, out _);
             EndDrain(id);
         }
 
@@ -250,6 +262,12 @@ public sealed partial class NodeDirectory : IAsyncDisposable
             return address is not null;
         }
     }
+
+    /// <summary>
+    /// What opens the agent of a node: the token it registered with, which it knows already. Another one, above all this cluster's own, would be given away to
+    /// whatever address a node names. Safe for any thread, no work.
+    /// </summary>
+    internal ImmutableArray<KeyValuePair<string, string>> HeadersOf(string id) => _headers.TryGetValue(id, out var headers) ? headers : [];
 
     /// <summary>Whether a node is known and not taken for offline.</summary>
     internal bool IsThere(string id)

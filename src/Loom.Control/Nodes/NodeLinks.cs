@@ -25,7 +25,6 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
 
     private readonly NodeDirectory _nodes;
     private readonly INodeLink? _local;
-    private readonly string? _token;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly HttpMessageInvoker _http;
@@ -33,15 +32,13 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
 
     /// <param name="nodes">Where nodes are reached.</param>
     /// <param name="local">The node in this process; null = there is none.</param>
-    /// <param name="token">What opens the agents; null = nothing is asked for.</param>
     /// <param name="time">Clock.</param>
     /// <param name="log">Where lost agents are told.</param>
     /// <param name="handler">What carries requests to agents; null = TCP.</param>
-    public NodeLinks(NodeDirectory nodes, INodeLink? local, string? token, TimeProvider time, ILogger log, HttpMessageHandler? handler = null)
+    public NodeLinks(NodeDirectory nodes, INodeLink? local, TimeProvider time, ILogger log, HttpMessageHandler? handler = null)
     {
         _nodes = nodes;
         _local = local;
-        _token = token;
         _time = time;
         _log = log;
         _http = new HttpMessageInvoker(handler ?? new SocketsHttpHandler
@@ -94,7 +91,7 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         await using var look = _time.CreateTimer(_ => CancelUnlessThere(nodeId, lost), null, s_pause, s_pause).ConfigureAwait(false);
         try
         {
-            return await FollowAsync(address, command, progress, lost.Token).ConfigureAwait(false);
+            return await FollowAsync(nodeId, address, command, progress, lost.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is HttpRequestException or IOException or JsonException)
         {
@@ -130,7 +127,7 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancel, patience.Token);
         try
         {
-            using var answer = await SendAsync(HttpMethod.Get, address + "/health", null, both.Token).ConfigureAwait(false);
+            using var answer = await SendAsync(nodeId, HttpMethod.Get, address + "/health", null, both.Token).ConfigureAwait(false);
         }
         catch (HttpRequestException e)
         {
@@ -142,13 +139,13 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         }
     }
 
-    private async Task<OperationStatus> FollowAsync(string address, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel)
+    private async Task<OperationStatus> FollowAsync(string nodeId, string address, PoolCommand command, Action<OperationStatus> progress, CancellationToken cancel)
     {
         var body = JsonSerializer.SerializeToUtf8Bytes(command, NodeJson.Default.PoolCommand);
-        var (status, text) = await BeginAsync($"{address}/v2/pools/{command.PoolId}/{command.Word}", body, cancel).ConfigureAwait(false);
+        var (status, text) = await BeginAsync(nodeId, $"{address}/v2/pools/{command.PoolId}/{command.Word}", body, cancel).ConfigureAwait(false);
         if (status != HttpStatusCode.Accepted)
         {
-            return Failed(command, Message(text) ?? $"the agent answered with status {(int)status}");
+            return Failed(command, Message(text) ?? $"the agent answered with status {(int)status}") with { IsConflict = status == HttpStatusCode.Conflict };
         }
 
         using var accepted = JsonDocument.Parse(text);
@@ -158,7 +155,7 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         {
             try
             {
-                if (await ReadEventsAsync($"{address}/v2/operations/{id}/events", progress, () => heardAt = _time.GetTimestamp(), cancel).ConfigureAwait(false) is { } ended)
+                if (await ReadEventsAsync(nodeId, $"{address}/v2/operations/{id}/events", progress, () => heardAt = _time.GetTimestamp(), cancel).ConfigureAwait(false) is { } ended)
                 {
                     return ended;
                 }
@@ -174,13 +171,13 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         }
     }
 
-    private async Task<(HttpStatusCode Status, byte[] Body)> BeginAsync(string url, byte[] body, CancellationToken cancel)
+    private async Task<(HttpStatusCode Status, byte[] Body)> BeginAsync(string nodeId, string url, byte[] body, CancellationToken cancel)
     {
         using var patience = new CancellationTokenSource(s_begin, _time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancel, patience.Token);
         try
         {
-            using var answer = await SendAsync(HttpMethod.Post, url, body, both.Token).ConfigureAwait(false);
+            using var answer = await SendAsync(nodeId, HttpMethod.Post, url, body, both.Token).ConfigureAwait(false);
             return (answer.StatusCode, await answer.Content.ReadAsByteArrayAsync(both.Token).ConfigureAwait(false));
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
@@ -190,13 +187,13 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
     }
 
     // Null when the stream ended before the operation did.
-    private async Task<OperationStatus?> ReadEventsAsync(string url, Action<OperationStatus> progress, Action heard, CancellationToken cancel)
+    private async Task<OperationStatus?> ReadEventsAsync(string nodeId, string url, Action<OperationStatus> progress, Action heard, CancellationToken cancel)
     {
         using var silence = new CancellationTokenSource(s_silence, _time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancel, silence.Token);
         try
         {
-            return await FollowEventsAsync(url, progress, () => Heard(silence, heard), both.Token).ConfigureAwait(false);
+            return await FollowEventsAsync(nodeId, url, progress, () => Heard(silence, heard), both.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
@@ -210,10 +207,10 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         heard();
     }
 
-    private async Task<OperationStatus?> FollowEventsAsync(string url, Action<OperationStatus> progress, Action heard, CancellationToken cancel)
+    private async Task<OperationStatus?> FollowEventsAsync(string nodeId, string url, Action<OperationStatus> progress, Action heard, CancellationToken cancel)
     {
         const string Data = "data: ";
-        using var answer = await SendAsync(HttpMethod.Get, url, null, cancel).ConfigureAwait(false);
+        using var answer = await SendAsync(nodeId, HttpMethod.Get, url, null, cancel).ConfigureAwait(false);
         if (answer.StatusCode == HttpStatusCode.NotFound)
         {
             throw new JsonException("the agent does not know the operation any more; it was started anew");
@@ -237,12 +234,12 @@ internal sealed partial class NodeLinks : INodeLink, IAsyncDisposable
         return null;
     }
 
-    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string url, byte[]? body, CancellationToken cancel)
+    private async Task<HttpResponseMessage> SendAsync(string nodeId, HttpMethod method, string url, byte[]? body, CancellationToken cancel)
     {
         using var request = new HttpRequestMessage(method, url);
-        if (_token is not null)
+        foreach (var (name, value) in _nodes.HeadersOf(nodeId))
         {
-            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
+            request.Headers.TryAddWithoutValidation(name, value);
         }
 
         if (body is not null)

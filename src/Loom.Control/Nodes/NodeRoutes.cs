@@ -30,8 +30,8 @@ internal sealed class NodeRoutes(NodeDirectory nodes)
         RegistrationChecks.Judge(registration);
         var token = call.Http.Request.Headers.Authorization.ToString();
         const string Scheme = "Bearer ";
-        var fp6 = token.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? Secret.Fingerprint(token[Scheme.Length..].Trim()) : null;
-        if (nodes.Register(registration with { Address = registration.Address.TrimEnd('/') }, fp6) == RegisterOutcome.InUse)
+        var known = token.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? token[Scheme.Length..].Trim() : null;
+        if (nodes.Register(registration with { Address = registration.Address.TrimEnd('/') }, known) == RegisterOutcome.InUse)
         {
             throw new ProblemException(new Problem(
                 ProblemCode.NodeIdInUse, $"node id '{registration.NodeId}' is in use by another machine that is online; give this one another POOL_MANAGERD_NODE_ID"));

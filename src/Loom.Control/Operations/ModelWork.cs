@@ -15,6 +15,11 @@ internal sealed class ModelWork(INodeLink nodes)
     public async Task<OperationEnd> RunAsync(
         Operation operation, ImmutableArray<(string NodeId, string PoolId)> parts, Func<string, PoolCommand> command, CancellationToken cancel)
     {
+        if (parts.IsEmpty)
+        {
+            return new OperationEnd(OperationState.Failed, "no node is online that keeps model files; ask again when one is");
+        }
+
         var errors = new List<string>();
         foreach (var (nodeId, poolId) in parts)
         {

@@ -5,12 +5,20 @@ namespace Loom.Control.Operations;
 /// <summary>One operation: its newest status, and a way to wait for the next one. Its runner writes, anybody reads.</summary>
 internal sealed class Operation
 {
+    private static readonly TimeSpan s_firstWord = TimeSpan.FromSeconds(1);
+
     private readonly Lock _gate = new();
     private OperationStatus _status;
     private long _version = 1;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public Operation(OperationStatus status) => _status = status;
+    private readonly TimeProvider _time;
+
+    public Operation(OperationStatus status, TimeProvider time)
+    {
+        _status = status;
+        _time = time;
+    }
 
     /// <summary>How it is, and the number of that status, which counts from 1.</summary>
     public (OperationStatus Status, long Version) Current
@@ -58,6 +66,10 @@ internal sealed class Operation
             return _version > version || _status.Ended ? Task.CompletedTask : _changed.Task;
         }
     }
+
+    /// <summary>Ends with the first change, or after a second without one: a refusal comes at once, and is told to who asked.</summary>
+    public async Task FirstWordAsync() =>
+        await ChangedAsync(1).WaitAsync(s_firstWord, _time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     /// <summary>Waits for the end.</summary>
     public async Task<OperationStatus> EndedAsync(CancellationToken cancel)

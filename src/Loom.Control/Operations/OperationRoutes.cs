@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using Loom.Control.Gateway;
 using Loom.Core.Web;
@@ -19,19 +18,24 @@ internal sealed class OperationRoutes(OperationTable operations, GatewayOptions 
     ];
 
     /// <summary>Answers with 202 and the id, or with <c>?wait=true</c> holds until the end: 200 when it is done, 409 when it was rolled back, 500 when it failed.</summary>
+    /// <exception cref="ProblemException">409: a node is busy with something else, and nothing was begun.</exception>
     public static async Task AnswerAsync(ApiCall call, Operation operation)
     {
         if (!call.QueryFlag("wait"))
         {
-            var id = operation.Current.Status.Id;
+            await operation.FirstWordAsync().ConfigureAwait(false);
+            var id = CheckedForConflict(operation.Current.Status).Id;
             call.Http.Response.Headers.Location = $"/v2/operations/{id}";
             await call.WriteAsync(StatusCodes.Status202Accepted, new OperationAccepted(id, "running"), OperationJson.Default.OperationAccepted).ConfigureAwait(false);
             return;
         }
 
-        var ended = await operation.EndedAsync(call.Gone).ConfigureAwait(false);
+        var ended = CheckedForConflict(await operation.EndedAsync(call.Gone).ConfigureAwait(false));
         await call.WriteAsync(OperationAnswers.StatusOf(ended.Status), ended, NodeJson.Default.OperationStatus).ConfigureAwait(false);
     }
+
+    private static OperationStatus CheckedForConflict(OperationStatus status) =>
+        status.IsConflict ? throw new ProblemException(new Problem(ProblemCode.Conflict, status.Error ?? "something else is under way there")) : status;
 
     private Operation Find(string id) => operations.Find(id) ?? throw new ProblemException(new Problem(
         ProblemCode.NotFound, $"there is no operation '{id}'; the last {OperationTable.Kept} that ended are kept, until the server stops"));
@@ -52,7 +56,7 @@ internal sealed class OperationRoutes(OperationTable operations, GatewayOptions 
             {
                 seen = version;
                 var name = status.Ended ? "end" : "progress";
-                var json = JsonSerializer.Serialize(status, NodeJson.Default.OperationStatus);
+                var json = Encoding.UTF8.GetString(JsonAnswer.BytesOf(status, NodeJson.Default.OperationStatus));
                 response.BodyWriter.Append(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"id: {version}\nevent: {name}\ndata: {json}\n\n")));
             }
 

@@ -30,7 +30,7 @@ internal sealed partial class OperationTable(TimeProvider time, ILogger log) : I
     /// <exception cref="ProblemException">409.</exception>
     public Operation Start(string kind, string subject, string poolId, Func<Operation, CancellationToken, Task<OperationEnd>> work)
     {
-        var operation = new Operation(new OperationStatus { Id = Guid.NewGuid().ToString(), Kind = kind, PoolId = poolId, Status = OperationState.Running });
+        var operation = new Operation(new OperationStatus { Id = Guid.NewGuid().ToString(), Kind = kind, PoolId = poolId, Status = OperationState.Running }, time);
         var id = operation.Current.Status.Id;
         lock (_gate)
         {
@@ -48,6 +48,18 @@ internal sealed partial class OperationTable(TimeProvider time, ILogger log) : I
 
         LogStarted(log, id, kind, subject);
         return operation;
+    }
+
+    /// <summary>Begins an operation about no pool, unless one runs on the subject: then that one goes on.</summary>
+    public void StartUnlessRunning(string kind, string subject, Func<Operation, CancellationToken, Task<OperationEnd>> work)
+    {
+        lock (_gate)
+        {
+            if (!_running.ContainsKey(subject))
+            {
+                Start(kind, subject, "", work);
+            }
+        }
     }
 
     /// <summary>The operation of an id, or null.</summary>
@@ -115,7 +127,7 @@ internal sealed partial class OperationTable(TimeProvider time, ILogger log) : I
             }
         }
 
-        operation.Tell(s => s with { Status = end.State, Error = end.Error });
+        operation.Tell(s => s with { Status = end.State, Error = end.Error, IsConflict = end.IsConflict });
         LogEnded(log, operation.Current.Status.Id, operation.Current.Status.Kind, subject, end.State, end.Error);
     }
 
@@ -132,7 +144,8 @@ internal sealed partial class OperationTable(TimeProvider time, ILogger log) : I
 /// <summary>How an operation ended.</summary>
 /// <param name="State">Not <see cref="OperationState.Running"/>.</param>
 /// <param name="Error">Why it did not succeed; null when it did.</param>
-internal readonly record struct OperationEnd(OperationState State, string? Error)
+/// <param name="IsConflict">Whether it failed because something else is under way, before anything was begun.</param>
+internal readonly record struct OperationEnd(OperationState State, string? Error, bool IsConflict = false)
 {
     public static OperationEnd Done { get; } = new(OperationState.Succeeded, null);
 }

@@ -23,6 +23,7 @@ internal sealed class PoolWork(INodeLink nodes)
     public async Task<OperationEnd> RunAsync(Operation operation, PoolCommand command, ImmutableArray<PoolPart> parts, CancellationToken cancel)
     {
         var done = new List<PoolPart>();
+        var conflicts = 0;
         var errors = new List<string>();
         foreach (var part in parts)
         {
@@ -34,8 +35,14 @@ internal sealed class PoolWork(INodeLink nodes)
             }
 
             var error = $"node '{part.NodeId}': {status.Error ?? "it gave no reason"}";
+            conflicts += status.IsConflict ? 1 : 0;
             if (command is PoolCommand.Reload reload)
             {
+                if (status.IsConflict && done.Count == 0)
+                {
+                    return new OperationEnd(OperationState.Failed, error, IsConflict: true);
+                }
+
                 return await UndoAsync(operation, reload, done, status.Status, error, cancel).ConfigureAwait(false);
             }
 
@@ -43,7 +50,7 @@ internal sealed class PoolWork(INodeLink nodes)
             errors.Add(error);
         }
 
-        return errors.Count == 0 ? OperationEnd.Done : new OperationEnd(OperationState.Failed, string.Join("; ", errors));
+        return errors.Count == 0 ? OperationEnd.Done : new OperationEnd(OperationState.Failed, string.Join("; ", errors), conflicts == parts.Length);
     }
 
     private async Task<OperationEnd> UndoAsync(
@@ -70,7 +77,11 @@ internal sealed class PoolWork(INodeLink nodes)
         var before = operation.Current.Status.Steps;
         void Show(OperationStatus status) => operation.Tell(s => s with { Steps = [.. before, .. status.Steps.Select(step => Named(step, nodeId, command.PoolId, prefix))] });
         var ended = await nodes.RunAsync(nodeId, command, Show, cancel).ConfigureAwait(false);
-        Show(ended);
+        if (!ended.IsConflict)
+        {
+            Show(ended);
+        }
+
         return ended;
     }
 

@@ -40,7 +40,7 @@ internal sealed class SessionTable(PriceList prices, TimeProvider time)
 
             session.Running++;
             session.TouchedAt = time.GetTimestamp();
-            return new SessionTurn(this, session, reserved);
+            return new SessionTurn(this, session, reserved, session.Budget.Limits.Ms is not null);
         }
     }
 

@@ -10,20 +10,22 @@ internal sealed class SessionTurn : IDisposable
     private readonly SessionTable _table;
     private readonly Session _session;
     private readonly Spending _reserved;
+    private readonly bool _timeLimited;
     private int _settled;
 
-    internal SessionTurn(SessionTable table, Session session, Spending reserved)
+    internal SessionTurn(SessionTable table, Session session, Spending reserved, bool timeLimited)
     {
         _table = table;
         _session = session;
         _reserved = reserved;
+        _timeLimited = timeLimited;
     }
 
     /// <summary>Replica of the last turn; null before the first.</summary>
     public ReplicaId? LastReplica => _table.LastOf(_session);
 
-    /// <summary>Engine time that was reserved; null = the session has no time budget.</summary>
-    public TimeSpan? TimeLimit => _session.Budget.Limits.Ms is null ? null : TimeSpan.FromMilliseconds(_reserved.Ms);
+    /// <summary>Engine time that was reserved; null = the session had no time budget when the request began.</summary>
+    public TimeSpan? TimeLimit => !_timeLimited ? null : TimeSpan.FromMilliseconds(_reserved.Ms);
 
     /// <summary>How the session is now.</summary>
     public SessionView View => _table.View(_session);

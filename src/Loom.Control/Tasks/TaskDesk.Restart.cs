@@ -1,5 +1,6 @@
 using Loom.Control.Admission;
 using Loom.Control.Catalog;
+using Loom.Core.Queues;
 using Loom.Core.Web;
 using Microsoft.Extensions.Logging;
 
@@ -35,9 +36,11 @@ internal sealed partial class TaskDesk
                 continue;
             }
 
+            task.NoteAcceptance();
             task.Accept(new TaskAccepted(task.Id, 0, 0, 0, task.View.Streams!, new TaskPreparation([])) { SessionId = plan.SessionId });
             if (life.Started)
             {
+                task.NoteStart();
                 var lost = new TaskError(
                     "WORKER_RESET", "the server was restarted while the task ran", null, Retriable: true, RetryAfterMs: 1000);
                 FailRestored(task, lost);
@@ -80,7 +83,8 @@ internal sealed partial class TaskDesk
 
     private void OnReplicasChanged(SnapshotChange change) => EnterPending();
 
-    // In the order of acceptance; one that cannot be queued yet, because no node has spoken of its model, waits for the next look.
+    // In the order of acceptance; one that cannot be queued yet, because no node has spoken of its model or the queue is full, waits for the next look, and
+    // the others for that model do not overtake it.
     private void EnterPending()
     {
         lock (_restoring)
@@ -91,9 +95,10 @@ internal sealed partial class TaskDesk
             }
 
             var left = new List<TaskEntry>();
+            var held = new HashSet<string>(StringComparer.Ordinal);
             foreach (var task in _pending)
             {
-                if (!TryEnter(task))
+                if (!TryEnter(task, held))
                 {
                     left.Add(task);
                 }
@@ -103,7 +108,7 @@ internal sealed partial class TaskDesk
         }
     }
 
-    private bool TryEnter(TaskEntry task)
+    private bool TryEnter(TaskEntry task, HashSet<string> held)
     {
         var plan = task.Plan!;
         var patience = _gateway.Time.GetElapsedTime(_startedAt) < _gateway.Options.QueueTimeout;
@@ -119,9 +124,21 @@ internal sealed partial class TaskDesk
             }
         }
 
+        if (held.Contains(plan.ModelRef))
+        {
+            return false;
+        }
+
         if (!_gateway.Replicas.Current.TryResolve(plan.ModelRef, out var route))
         {
             return !patience && Abandon(task, CallUnknown(plan.ModelRef));
+        }
+
+        if (patience && _gateway.Desk.Waiting(QueueClass.Interactive) + _gateway.Desk.Waiting(QueueClass.Batch) >= _gateway.Admission.Capacity)
+        {
+            // Whatever the policy: a task that was acknowledged does not push another one out.
+            held.Add(plan.ModelRef);
+            return false;
         }
 
         TaskRun run;
@@ -140,7 +157,13 @@ internal sealed partial class TaskDesk
             run.GiveUp();
             run.Dispose();
             var refusal = run.Refusal!;
-            return !(patience && refusal.HttpStatus == 503) && Abandon(task, refusal);
+            if (patience && refusal.Row.Retriable)
+            {
+                held.Add(plan.ModelRef);
+                return false;
+            }
+
+            return Abandon(task, refusal);
         }
 
         task.Run = run;
@@ -195,7 +218,7 @@ internal sealed partial class TaskDesk
             {
                 _table.Sweep();
                 EnterPending();
-                await Services.Journal.CompactAsync(() => _table.All().SelectMany(Records)).ConfigureAwait(false);
+                await Services.Journal.CompactAsync(() => _table.All().SelectMany(TaskJournal.RecordsOf)).ConfigureAwait(false);
             }
         }
     }
@@ -220,19 +243,6 @@ internal sealed partial class TaskDesk
         if (metrics)
         {
             task.Measured(run.Measure());
-        }
-    }
-
-    private static IEnumerable<TaskRecord> Records(TaskEntry task)
-    {
-        var view = task.View;
-        if (view.EndedMs is not null)
-        {
-            yield return new TaskRecord { Kind = "ended", Owner = task.Owner, TaskId = task.Id, AtMs = view.EndedMs, Digest = task.Digest, End = view };
-        }
-        else if (task.Request is not null)
-        {
-            yield return Accepted(task, view.State == TaskState.Running);
         }
     }
 

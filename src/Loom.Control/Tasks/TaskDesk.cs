@@ -101,8 +101,7 @@ internal sealed partial class TaskDesk : IAsyncDisposable
 
     /// <summary>A task the caller may see.</summary>
     /// <exception cref="ProblemException">404.</exception>
-    public TaskEntry Find(Caller caller, string id) => _table.Find(caller, id) ?? throw new ProblemException(new Problem(
-        ProblemCode.NotFound, $"there is no task '{id}': it never was, it ended more than {_options.Retention.TotalSeconds:F0} s ago, or it belongs to another key"));
+    public TaskEntry Find(Caller caller, string id) => _table.Find(caller, id) ?? throw Missing(id);
 
     /// <summary>Tasks the caller may see, in the order of their acceptance.</summary>
     public IEnumerable<TaskEntry> List(Caller caller) => _table.All().Where(t => caller.Sees(t.Owner));
@@ -121,7 +120,7 @@ internal sealed partial class TaskDesk : IAsyncDisposable
     }
 
     /// <summary>Cancels a task; returns once it has ended.</summary>
-    /// <exception cref="ProblemException">404, or 409 when it ended in another way.</exception>
+    /// <exception cref="ProblemException">404; 409 when it ended in another way; 503 when it has not ended.</exception>
     public async Task CancelAsync(Caller caller, string id)
     {
         var task = Find(caller, id);
@@ -130,11 +129,30 @@ internal sealed partial class TaskDesk : IAsyncDisposable
             await FinishUnrunAsync(task, task.Ending(TaskState.Cancelled, "cancelled", null, 0, NowMs)).ConfigureAwait(false);
         }
 
+        if (task.Run is null)
+        {
+            // It is being accepted, or has ended.
+            await ((Task)task.Accepted).WaitAsync(s_cancelled, _gateway.Time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
         task.Run?.Cancel();
         await task.Over.WaitAsync(s_cancelled, _gateway.Time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (task.Accepted.IsFaulted)
+        {
+            throw Missing(id);
+        }
+
         if (task.State is TaskState.Completed or TaskState.Failed)
         {
             throw new ProblemException(new Problem(ProblemCode.Conflict, $"task '{id}' cannot be cancelled: it has {task.State.ToString().ToLowerInvariant()}"));
+        }
+
+        if (!task.Ended)
+        {
+            throw new ProblemException(new Problem(
+                ProblemCode.NodeUnavailable,
+                _closed ? $"the server is shutting down and task '{id}' goes on when it is back; cancel it then" : $"task '{id}' has not ended within {s_cancelled.TotalSeconds:F0} s; ask again",
+                Backoff: new Backoff(1000)));
         }
     }
 
@@ -144,15 +162,21 @@ internal sealed partial class TaskDesk : IAsyncDisposable
     public void Close()
     {
         _closed = true;
-        foreach (var task in _table.All())
+        // First those that wait for a node: what enters the queue meanwhile is then found there.
+        foreach (var task in TakePending())
         {
-            if (Services.Journal.IsDurable && task.Run?.TryPark() == true)
-            {
-                task.Parked.Cancel();
-            }
+            task.Parked.Cancel();
         }
 
-        foreach (var task in TakePending())
+        foreach (var task in _table.All())
+        {
+            Park(task);
+        }
+    }
+
+    private void Park(TaskEntry task)
+    {
+        if (Services.Journal.IsDurable && task.Run?.TryPark() == true)
         {
             task.Parked.Cancel();
         }
@@ -199,6 +223,9 @@ internal sealed partial class TaskDesk : IAsyncDisposable
         await _services.Journal.DisposeAsync().ConfigureAwait(false);
     }
 
+    private ProblemException Missing(string id) => new(new Problem(
+        ProblemCode.NotFound, $"there is no task '{id}': it never was, it ended more than {_options.Retention.TotalSeconds:F0} s ago, or it belongs to another key"));
+
     private long NowMs => _gateway.Time.GetUtcNow().ToUnixTimeMilliseconds();
 
     private TaskEntry Entry(string owner, string id, string digest, TaskRequest request, TaskPlan plan, string? correlationId, long createdMs)
@@ -243,22 +270,37 @@ internal sealed partial class TaskDesk : IAsyncDisposable
         if (admittance == Admittance.Refused)
         {
             run.GiveUp();
+            run.Dispose();
             throw new ProblemException(run.Refusal! with { PolicyLabel = _gateway.Admission.PolicyName });
         }
 
         var started = admittance == Admittance.Granted;
         var (position, predicted) = run.Outlook();
+        if (started)
+        {
+            task.NoteStart();
+        }
+
+        // From here on it can be cancelled and parked, also while its record is on its way to the disk.
+        task.Run = run;
         try
         {
-            await Services.Journal.WriteAsync(Accepted(task, started)).ConfigureAwait(false);
+            await Services.Journal.WriteAsync(TaskRecord.OfAcceptance(task, task.Request!, started), task.NoteAcceptance).ConfigureAwait(false);
         }
         catch
         {
+            task.Run = null;
             run.GiveUp();
+            run.Dispose();
             throw;
         }
 
-        task.Run = run;
+        if (_closed)
+        {
+            // Close may have looked a moment too early.
+            Park(task);
+        }
+
         task.Queued(position, predicted);
         Launch(task, run, admittance, started);
         return new TaskAccepted(task.Id, position, predicted, 0, task.View.Streams!, Preparation.Of(route)) { SessionId = plan.SessionId };
@@ -301,22 +343,10 @@ internal sealed partial class TaskDesk : IAsyncDisposable
         }
     }
 
-    private static TaskRecord Accepted(TaskEntry task, bool started) => new()
-    {
-        Kind = "accepted",
-        Owner = task.Owner,
-        TaskId = task.Id,
-        AtMs = task.View.CreatedMs,
-        CorrelationId = task.View.CorrelationId,
-        Digest = task.Digest,
-        Request = task.Request,
-        SessionId = task.View.SessionId,
-        Started = started ? true : null,
-    };
-
     private async Task FinishUnrunAsync(TaskEntry task, TaskView view)
     {
-        await Services.Journal.NoteAsync(new TaskRecord { Kind = "ended", Owner = task.Owner, TaskId = task.Id, AtMs = NowMs, Digest = task.Digest, End = view }).ConfigureAwait(false);
+        task.NoteEnd(view);
+        await Services.Journal.NoteAsync(TaskRecord.OfEnd(task, view)).ConfigureAwait(false);
         if (task.Finish(view))
         {
             _table.Ended(task, TimeSpan.Zero);

@@ -1,7 +1,7 @@
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Loom.Control.Catalog;
+using Loom.Core.Web;
 
 namespace Loom.Control.Tasks;
 
@@ -18,6 +18,9 @@ internal sealed class TaskEntry
     private int _tokens;
     private int _readers;
     private int _verboseReaders;
+    private bool _acceptedNoted;
+    private bool _startNoted;
+    private TaskView? _endNoted;
     private bool _stopped;
     private bool _finished;
 
@@ -65,7 +68,7 @@ internal sealed class TaskEntry
     /// <summary>The place in the queue that was told last.</summary>
     public int ToldPosition { get; private set; } = -1;
 
-    /// <summary>Ends with the task.</summary>
+    /// <summary>Ends with the task, or when it was refused.</summary>
     public Task Over => _over.Task;
 
     public bool HasReaders => Volatile.Read(ref _readers) > 0;
@@ -99,9 +102,54 @@ internal sealed class TaskEntry
         }
     }
 
+    /// <summary>
+    /// What the journal has been told of it, or is being told: a step ahead of what readers see. The request is null once it has ended.
+    /// </summary>
+    public (bool Accepted, bool Started, TaskView? End, TaskRequest? Request) Noted
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return (_acceptedNoted, _startNoted, _endNoted, Request);
+            }
+        }
+    }
+
+    /// <summary>Its acceptance is on disk.</summary>
+    public void NoteAcceptance()
+    {
+        lock (_gate)
+        {
+            _acceptedNoted = true;
+        }
+    }
+
+    /// <summary>The journal is about to be told that it starts.</summary>
+    public void NoteStart()
+    {
+        lock (_gate)
+        {
+            _startNoted = true;
+        }
+    }
+
+    /// <summary>The journal is about to be told how it ended.</summary>
+    public void NoteEnd(TaskView end)
+    {
+        lock (_gate)
+        {
+            _endNoted = end;
+        }
+    }
+
     public void Accept(TaskAccepted answer) => _accepted.TrySetResult(answer);
 
-    public void Refuse(Exception why) => _accepted.TrySetException(why);
+    public void Refuse(Exception why)
+    {
+        _accepted.TrySetException(why);
+        _over.TrySetResult();
+    }
 
     public void ReaderJoined(bool verbose, int by)
     {
@@ -199,6 +247,7 @@ internal sealed class TaskEntry
             _finished = true;
             _stopped = true;
             _view = ended;
+            _endNoted = ended;
             _text.Clear();
             Request = null;
             Plan = null;
@@ -227,5 +276,5 @@ internal sealed class TaskEntry
         return true;
     }
 
-    private void Tell<T>(TaskEventKind kind, T data, JsonTypeInfo<T> type) => Events.Append(kind, JsonSerializer.SerializeToUtf8Bytes(data, type));
+    private void Tell<T>(TaskEventKind kind, T data, JsonTypeInfo<T> type) => Events.Append(kind, JsonAnswer.BytesOf(data, type));
 }

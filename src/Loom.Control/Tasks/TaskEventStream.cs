@@ -13,14 +13,16 @@ internal sealed class TaskEventStream(HttpContext http, TaskEntry task, bool ver
     private static readonly byte[] s_comment = Encoding.ASCII.GetBytes(": \n\n");
 
     /// <summary>Runs to the end of the stream.</summary>
-    /// <param name="after">Number of the last event the reader has; 0 = none.</param>
+    /// <param name="after">
+    /// Number of the last event the reader has; 0 = none. A number the task has not reached is of its life before a restart, whose events are gone: all are sent.
+    /// </param>
     /// <param name="ends">Fires when the client is gone or the server lets its readers go; the stream is then cut, without a terminal event.</param>
     /// <exception cref="ProblemException">410: what follows that event is no longer kept.</exception>
     public async Task RunAsync(long after, CancellationToken ends)
     {
         if (after > task.Events.Last)
         {
-            throw new ProblemException(Problem.Invalid("Last-Event-ID", $"task '{task.Id}' has {task.Events.Last} events so far, not {after}"));
+            after = 0;
         }
 
         var events = new List<TaskEvent>(EventRing.ReaderRoom);

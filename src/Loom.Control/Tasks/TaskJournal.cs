@@ -11,14 +11,20 @@ namespace Loom.Control.Tasks;
 /// </summary>
 internal sealed partial class TaskJournal : IAsyncDisposable
 {
-    private const long WorthCompacting = 16 * 1024 * 1024;
+    /// <summary>Bytes below which a file is left as it is.</summary>
+    public const long WorthCompacting = 16 * 1024 * 1024;
 
     private readonly ILogger _log;
+    private readonly long _worthCompacting;
     private Journal? _journal;
     private long _floor;
     private volatile string? _fault;
 
-    private TaskJournal(ILogger log) => _log = log;
+    private TaskJournal(ILogger log, long worthCompacting)
+    {
+        _log = log;
+        _worthCompacting = worthCompacting;
+    }
 
     /// <summary>Why nothing can be written; null while all is well.</summary>
     public string? Fault => _fault;
@@ -28,9 +34,10 @@ internal sealed partial class TaskJournal : IAsyncDisposable
     /// <param name="replay">Given each record in order.</param>
     /// <param name="time">Clock for the name of a broken journal that is moved away.</param>
     /// <param name="log">Where trouble is told.</param>
-    public static TaskJournal Open(string? path, Action<TaskRecord> replay, TimeProvider time, ILogger log)
+    /// <param name="worthCompacting">Bytes below which it is left as it is.</param>
+    public static TaskJournal Open(string? path, Action<TaskRecord> replay, TimeProvider time, ILogger log, long worthCompacting = WorthCompacting)
     {
-        var opened = new TaskJournal(log);
+        var opened = new TaskJournal(log, worthCompacting);
         if (path is null)
         {
             return opened;
@@ -54,8 +61,10 @@ internal sealed partial class TaskJournal : IAsyncDisposable
     public bool IsDurable => _journal is not null || _fault is not null;
 
     /// <summary>Writes a record; it is on disk when this completes. Does nothing for tasks that are not kept on disk.</summary>
+    /// <param name="record">The record.</param>
+    /// <param name="written">Called once it is on disk, before the journal is shortened or anything else is written.</param>
     /// <exception cref="ProblemException">507.</exception>
-    public async Task WriteAsync(TaskRecord record)
+    public async Task WriteAsync(TaskRecord record, Action? written = null)
     {
         if (_journal is null)
         {
@@ -64,12 +73,13 @@ internal sealed partial class TaskJournal : IAsyncDisposable
                 throw Full(unopened);
             }
 
+            written?.Invoke();
             return;
         }
 
         try
         {
-            await _journal.AppendAsync(Bytes(record)).ConfigureAwait(false);
+            await _journal.AppendAsync(Bytes(record), written).ConfigureAwait(false);
             _fault = null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -101,7 +111,7 @@ internal sealed partial class TaskJournal : IAsyncDisposable
     /// <param name="snapshot">Records of the tasks there are, in their order.</param>
     public async Task CompactAsync(Func<IEnumerable<TaskRecord>> snapshot)
     {
-        if (_journal is null || _journal.Length < Math.Max(WorthCompacting, 2 * _floor))
+        if (_journal is null || _journal.Length < Math.Max(_worthCompacting, 2 * _floor))
         {
             return;
         }
@@ -110,8 +120,9 @@ internal sealed partial class TaskJournal : IAsyncDisposable
         {
             await _journal.CompactAsync(() => snapshot().Select(Bytes)).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e)
         {
+            // The old file stands, whatever was wrong with the new one.
             LogUnwritable(_log, e);
         }
 
@@ -123,6 +134,20 @@ internal sealed partial class TaskJournal : IAsyncDisposable
         if (_journal is not null)
         {
             await _journal.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>What the journal must hold about a task, as far as it was told: also what its readers do not see yet.</summary>
+    public static IEnumerable<TaskRecord> RecordsOf(TaskEntry task)
+    {
+        var noted = task.Noted;
+        if (noted.End is { } end)
+        {
+            yield return TaskRecord.OfEnd(task, end);
+        }
+        else if (noted is { Accepted: true, Request: { } request })
+        {
+            yield return TaskRecord.OfAcceptance(task, request, noted.Started);
         }
     }
 

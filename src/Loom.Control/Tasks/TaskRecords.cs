@@ -180,6 +180,28 @@ internal sealed record TaskRecord
     public bool? Started { get; init; }
 
     public TaskView? End { get; init; }
+
+    public static TaskRecord OfAcceptance(TaskEntry task, TaskRequest request, bool started)
+    {
+        var view = task.View;
+        return new TaskRecord
+        {
+            Kind = "accepted",
+            Owner = task.Owner,
+            TaskId = task.Id,
+            AtMs = view.CreatedMs,
+            CorrelationId = view.CorrelationId,
+            Digest = task.Digest,
+            Request = request,
+            SessionId = view.SessionId,
+            Started = started ? true : null,
+        };
+    }
+
+    public static TaskRecord OfStart(TaskEntry task, long nowMs) => new() { Kind = "started", Owner = task.Owner, TaskId = task.Id, AtMs = nowMs };
+
+    public static TaskRecord OfEnd(TaskEntry task, TaskView end) =>
+        new() { Kind = "ended", Owner = task.Owner, TaskId = task.Id, AtMs = end.EndedMs, Digest = task.Digest, End = end };
 }
 
 /// <summary>JSON of tasks: snake_case.</summary>

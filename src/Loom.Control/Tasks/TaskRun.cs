@@ -35,6 +35,7 @@ internal sealed partial class TaskRun : IDisposable
     private bool _waited;
     private bool _startNoted;
     private int _attempts;
+    private int _parking;
     private volatile bool _parked;
 
     public TaskRun(TaskServices services, TaskEntry task, TaskPlan plan, SessionTurn turn, string requestId)
@@ -150,9 +151,9 @@ internal sealed partial class TaskRun : IDisposable
     /// <summary>Takes it out of the queue without ending it: its record lets the next start go on. False when it does not wait.</summary>
     public bool TryPark()
     {
-        if (_attempts > 0)
+        if (_attempts > 0 || Interlocked.Exchange(ref _parking, 1) != 0)
         {
-            return false;
+            return _parked;
         }
 
         // Before its wait ends, so that whoever awaits it sees this.
@@ -282,7 +283,8 @@ internal sealed partial class TaskRun : IDisposable
         {
             // Else a crash would run it twice.
             _startNoted = true;
-            await _services.Journal.NoteAsync(new TaskRecord { Kind = "started", Owner = _task.Owner, TaskId = _task.Id, AtMs = NowMs }).ConfigureAwait(false);
+            _task.NoteStart();
+            await _services.Journal.NoteAsync(TaskRecord.OfStart(_task, NowMs)).ConfigureAwait(false);
         }
 
         _task.Started(_ticket.Replica!, _attempts, 0, 0, NowMs);
@@ -394,8 +396,8 @@ internal sealed partial class TaskRun : IDisposable
             view = _task.Ending(TaskState.Failed, "error", usage, decodeMs, NowMs) with { Error = ErrorOf(problem) };
         }
 
-        await _services.Journal.NoteAsync(new TaskRecord { Kind = "ended", Owner = _task.Owner, TaskId = _task.Id, AtMs = NowMs, Digest = _task.Digest, End = view })
-            .ConfigureAwait(false);
+        _task.NoteEnd(view);
+        await _services.Journal.NoteAsync(TaskRecord.OfEnd(_task, view)).ConfigureAwait(false);
         Count(problem, cancelled, replica, usage);
         _task.Finish(view);
     }

@@ -72,13 +72,15 @@ public sealed class Journal : IAsyncDisposable
     }
 
     /// <summary>Appends a record: one line of text without NUL, in practice compact JSON. Completes when it is on disk.</summary>
+    /// <param name="record">The record.</param>
+    /// <param name="written">Called once it is on disk, on the journal's own thread and before anything else is served: what a snapshot must hold.</param>
     /// <exception cref="DiskFullException">It does not fit; nothing of it is kept, and a later append may succeed.</exception>
     /// <exception cref="IOException">It could not be written; nothing of it is kept.</exception>
     /// <exception cref="ArgumentException">The record holds a line feed or a NUL.</exception>
-    public Task AppendAsync(ReadOnlyMemory<byte> record)
+    public Task AppendAsync(ReadOnlyMemory<byte> record, Action? written = null)
     {
         JournalChain.Check(record.Span);
-        return Ask(new Request(record, null));
+        return Ask(new Request(record, null, written));
     }
 
     /// <summary>
@@ -87,7 +89,7 @@ public sealed class Journal : IAsyncDisposable
     /// </summary>
     /// <param name="snapshot">The records; asked once, on the journal's own thread.</param>
     /// <exception cref="DiskFullException">There is no room for both.</exception>
-    public Task CompactAsync(Func<IEnumerable<ReadOnlyMemory<byte>>> snapshot) => Ask(new Request(default, snapshot));
+    public Task CompactAsync(Func<IEnumerable<ReadOnlyMemory<byte>>> snapshot) => Ask(new Request(default, snapshot, null));
 
     /// <summary>Writes what was appended, then closes the file.</summary>
     public async ValueTask DisposeAsync()
@@ -105,6 +107,28 @@ public sealed class Journal : IAsyncDisposable
     {
         // Ends when the writer side completes, not when it is cancelled: what was appended before is still written.
         var taken = new List<Request>();
+        try
+        {
+            await ServeAllAsync(taken).ConfigureAwait(false);
+        }
+        finally
+        {
+            // However the loop ends: nobody waits for a file that has no owner any more.
+            _requests.Writer.TryComplete();
+            while (_requests.Reader.TryRead(out var left))
+            {
+                taken.Add(left);
+            }
+
+            foreach (var request in taken)
+            {
+                request.Done.TrySetException(new IOException($"the journal '{_path}' was closed before the record was written"));
+            }
+        }
+    }
+
+    private async Task ServeAllAsync(List<Request> taken)
+    {
         while (await _requests.Reader.WaitToReadAsync(CancellationToken.None).ConfigureAwait(false))
         {
             taken.Clear();
@@ -142,8 +166,9 @@ public sealed class Journal : IAsyncDisposable
         {
             failure = new DiskFullException($"the disk of '{_path}' is full; free some space and try again", e);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        catch (Exception e)
         {
+            // Told to whoever asked; the next request may fare better, and must not wait for ever.
             failure = e;
         }
 
@@ -190,6 +215,11 @@ public sealed class Journal : IAsyncDisposable
         if (_batch.Capacity > 4 * LargestBatch)
         {
             _batch.Clear();
+        }
+
+        foreach (var request in taken)
+        {
+            request.Written?.Invoke();
         }
     }
 
@@ -257,7 +287,7 @@ public sealed class Journal : IAsyncDisposable
         }
     }
 
-    private sealed record Request(ReadOnlyMemory<byte> Record, Func<IEnumerable<ReadOnlyMemory<byte>>>? Snapshot)
+    private sealed record Request(ReadOnlyMemory<byte> Record, Func<IEnumerable<ReadOnlyMemory<byte>>>? Snapshot, Action? Written)
     {
         public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

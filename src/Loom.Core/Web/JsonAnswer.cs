@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
 
 namespace Loom.Core.Web;
@@ -24,6 +25,10 @@ public static class JsonAnswer
 
         await http.Response.BodyWriter.FlushAsync(CancellationToken.None).ConfigureAwait(false);
     }
+
+    /// <summary>A value in the same spelling, for what is no answer of its own: an event of a stream.</summary>
+    public static byte[] BytesOf<T>(T value, JsonTypeInfo<T> type) =>
+        Build((value, type), static (json, state) => JsonSerializer.Serialize(json, state.value, state.type)).WrittenSpan.ToArray();
 
     private static ArrayBufferWriter<byte> Build<TState>(TState state, Action<Utf8JsonWriter, TState> write)
     {

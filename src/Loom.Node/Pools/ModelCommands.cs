@@ -50,6 +50,12 @@ internal static class ModelCommands
     private static async Task<string?> VerifyAsync(ModelStore models, PoolCommand.Verify verify, OperationLog log, CancellationToken cancellationToken)
     {
         var step = $"model:{verify.ModelId}";
+        if (!models.List().Any(m => m.Id == verify.ModelId && m.Path is not null))
+        {
+            log.Absent(step, StepKind, $"there is no file of model '{verify.ModelId}' on this node");
+            return null;
+        }
+
         log.Running(step, StepKind, "reads the file through");
         var found = await models.VerifyAsync(verify.ModelId, cancellationToken).ConfigureAwait(false);
         var expected = verify.Sha256 ?? found.Expected;

@@ -38,6 +38,9 @@ internal sealed class OperationLog(string kind, string pool, string node, Action
     public void Done(string step, string stepKind, string human = "done") => Put(Step(step, stepKind, "completed", human) with { Pct = 100 });
 
     /// <summary>A step failed.</summary>
+    /// <summary>There was nothing to do.</summary>
+    public void Absent(string step, string stepKind, string human) => Put(Step(step, stepKind, "completed", human) with { Phase = OperationStep.Absent });
+
     public void Failed(string step, string stepKind, string human) => Put(Step(step, stepKind, "failed", human));
 
     /// <summary>The operation ends.</summary>

@@ -151,6 +151,10 @@ public sealed record OperationStatus
     /// <summary>Why it did not succeed; null when it did.</summary>
     public string? Error { get; init; }
 
+    /// <summary>Whether it failed because something else is under way, before anything was begun: HTTP 409 for who asked.</summary>
+    [JsonIgnore]
+    public bool IsConflict { get; init; }
+
     /// <summary>Whether it has ended.</summary>
     [JsonIgnore]
     public bool Ended => Status != OperationState.Running;
@@ -159,6 +163,9 @@ public sealed record OperationStatus
 /// <summary>One step of an operation or of provisioning; the same record wherever progress is shown.</summary>
 public sealed record OperationStep
 {
+    /// <summary><see cref="Phase"/> of a check that found nothing to check on its node.</summary>
+    public const string Absent = "absent";
+
     /// <summary>Id, for example <c>model:demo</c>.</summary>
     public required string Step { get; init; }
 

@@ -26,7 +26,7 @@ public sealed class NodeLinksTests : IAsyncDisposable, INodeTraffic
     {
         _nodes = new NodeDirectory(new NodesOptions { Registers = true }, new ReplicaTable(), this, _meter, _time, NullLogger.Instance);
         _nodes.Register(RegistryWorld.Registration("a"), null);
-        _links = new NodeLinks(_nodes, null, null, _time, NullLogger.Instance, _agent);
+        _links = new NodeLinks(_nodes, null, _time, NullLogger.Instance, _agent);
     }
 
     [Fact]

@@ -46,6 +46,33 @@ public sealed class JournalTests
     }
 
     [Fact]
+    public async Task Append_Written_IsToldBeforeTheNextSnapshotIsTaken()
+    {
+        var disk = new MemoryJournalDisk();
+        await using var journal = Open(disk, []);
+        var known = new List<string>();
+
+        var append = journal.AppendAsync(Bytes("one"), () => known.Add("one"));
+        await journal.CompactAsync(() => known.Select(k => (ReadOnlyMemory<byte>)Bytes(k)));
+        await append;
+
+        Read(disk).Records.ShouldBe(["one"]);
+    }
+
+    [Fact]
+    public async Task Compact_SnapshotThrows_OldContentStandsAndAppendsGoOn()
+    {
+        var disk = new MemoryJournalDisk();
+        await using var journal = Open(disk, []);
+        await journal.AppendAsync(Bytes("one"));
+
+        await Should.ThrowAsync<InvalidOperationException>(journal.CompactAsync(static () => throw new InvalidOperationException("no snapshot")));
+        await journal.AppendAsync(Bytes("two")).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+
+        Read(disk).Records.ShouldBe(["one", "two"]);
+    }
+
+    [Fact]
     public async Task Open_TailTornAtEveryByte_KeepsWhatWasAcknowledged()
     {
         var whole = new MemoryJournalDisk();

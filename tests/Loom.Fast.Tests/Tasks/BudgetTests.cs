@@ -1,8 +1,10 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Loom.Cli.Composition;
 using Loom.Control.Sessions;
 using Loom.Core.Web;
 using Loom.Testing;
+using Loom.Testing.Settings;
 using Loom.Wire;
 using Shouldly;
 using Xunit;
@@ -134,6 +136,39 @@ public sealed class BudgetTests
         time.Advance(TimeSpan.FromSeconds(10));
 
         table.Find(s_owner, "s").ShouldBeNull();
+    }
+
+    [Fact]
+    public void Prices_OfAProvidersExtraTable_ReachTheBudget()
+    {
+        var load = new TestLoad(LoomRegistry.Instance).Toml("""
+            [llm.cloud]
+            base_url = "https://host/v1"
+            extra.prompt_rate = 0.5
+            extra.completion_rate = 2
+            [llm.free]
+            base_url = "https://host/v1"
+            """).Load();
+        load.Ok.ShouldBeTrue();
+
+        var prices = new PriceList(Loom.Control.ControlOptions.From(load.Snapshot).Tasks.Prices);
+
+        prices.Of("llm-cloud", 1_000_000, 500_000).ShouldBe(1.5);
+        prices.Of("llm-free", 1_000_000, 500_000).ShouldBe(0);
+        prices.Of("default", 1_000_000, 500_000).ShouldBe(0);
+    }
+
+    [Fact]
+    public void Session_TimeBudgetSetWhileARequestWaits_DoesNotLimitIt()
+    {
+        var table = Table();
+        using var before = table.Begin("a", "s", Need(1, 1));
+
+        table.Put(s_owner, "s", null, new Limits(null, 5000, null));
+
+        before.TimeLimit.ShouldBeNull();
+        using var after = table.Begin("a", "s", Need(1, 1));
+        after.TimeLimit.ShouldBe(TimeSpan.FromSeconds(5));
     }
 
     [Fact]

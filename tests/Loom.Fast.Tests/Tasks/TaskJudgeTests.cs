@@ -98,6 +98,37 @@ public sealed class TaskJudgeTests
         Encoding.UTF8.GetString(CanonicalJson.Write(document.RootElement).WrittenSpan).ShouldBe(canonical);
     }
 
+    [Theory]
+    [InlineData("""{"model_ref":"demo","prompt":"\ud83d"}""", "prompt")]
+    [InlineData("""{"a":1,"messages":[{"content":"x \udc00"}]}""", "messages")]
+    [InlineData("""{"\ud83d":1}""", "")]
+    public void Canonical_HalfASurrogatePair_IsRefusedWithItsField(string json, string param)
+    {
+        using var document = System.Text.Json.JsonDocument.Parse(json);
+
+        var problem = Should.Throw<ProblemException>(() => CanonicalJson.DigestOf(document.RootElement)).Problem;
+
+        problem.HttpStatus.ShouldBe(400);
+        problem.Param.ShouldBe(param);
+        Should.Throw<ProblemException>(() => ArtifactStore.IdOf("plan", document.RootElement)).Problem.Param.ShouldBe("content");
+    }
+
+    [Fact]
+    public void RecordsOf_WhileTheJournalIsBeingTold_HoldWhatReadersDoNotSeeYet()
+    {
+        var request = new TaskRequest { ModelRef = "m", Prompt = "x" };
+        var task = new TaskEntry("o", "t", 1, "digest", request, null, Ended("t") with { State = TaskState.Queued, EndedMs = null });
+
+        TaskJournal.RecordsOf(task).ShouldBeEmpty();
+        task.NoteAcceptance();
+        TaskJournal.RecordsOf(task).Single().Started.ShouldBeNull();
+        task.NoteStart();
+        TaskJournal.RecordsOf(task).Single().ShouldSatisfyAllConditions(r => r.Kind.ShouldBe("accepted"), r => r.Request.ShouldBe(request), r => r.Started.ShouldBe(true));
+        task.NoteEnd(Ended("t"));
+        TaskJournal.RecordsOf(task).Single().End.ShouldBe(Ended("t"));
+        task.Ended.ShouldBeFalse();
+    }
+
     [Fact]
     public void Replay_RecordsInOrder_TellsWhatWaitedWhatRanAndWhatEnded()
     {

@@ -128,6 +128,24 @@ public sealed class ClusterTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Node_WithAKeyForNodesOnly_ServesAndIsNeverToldTheClustersToken()
+    {
+        const string Key = "a-key-for-nodes-only-0123456789abcdef";
+        var hash = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(Key)));
+        await using var world = new ClusterWorld { ControlToml = $"[auth.keys.worker]\nsha256 = \"{hash}\"\nscopes = [\"node\"]\n" };
+        await world.StartControlAsync();
+        // It would answer 401 to any other token than its own.
+        await world.StartNodeAsync("w1", token: Key);
+        await world.UntilAsync("w1", "online", ready: true);
+
+        using var chat = await world.ChatAsync(stream: false, 4);
+        using var drain = await world.AskAsync(HttpMethod.Post, world.Api, "/v2/pools/default/drain?wait=true", "{}");
+
+        chat.StatusCode.ShouldBe(HttpStatusCode.OK);
+        drain.StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Fact]
     public async Task Stream_ThroughTwoHops_IsTheEnginesOwn()
     {
         await using var one = await _world.StartNodeAsync("one");

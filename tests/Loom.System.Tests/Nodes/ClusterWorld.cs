@@ -136,13 +136,18 @@ internal sealed class ClusterWorld : IAsyncDisposable
 
     public Uri Api => new(Control.Addresses["api"]);
 
+    /// <summary>Settings file of the control plane.</summary>
+    public string ControlToml { get; init; } = "";
+
     /// <summary>A node's timeout, milliseconds, and the interval of the check, seconds: the shortest there are.</summary>
     public int TimeoutMs { get; init; } = 5000;
 
     public async Task StartControlAsync(params (string Name, string Value)[] environment)
     {
+        var folder = Folder("control");
+        await File.WriteAllTextAsync(Path.Combine(folder, "loom.toml"), ControlToml).ConfigureAwait(false);
         Control = await ClusterPart.StartAsync(
-            Folder("control"),
+            folder,
             ["queen-rbee"],
             [
                 ("ORCHESTRATORD_CLOUD_PROFILE", "true"), ("LLORCH_API_TOKEN", Token), ("ORCHESTRATORD_BIND_ADDR", $"127.0.0.1:{_port}"),

@@ -144,6 +144,64 @@ public sealed class OperationTests
         availability.GetProperty("models")[0].GetProperty("total_capacity").GetInt32().ShouldBe(8);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("?wait=true")]
+    public async Task Operation_NodeIsBusyWithSomethingElse_Is409WithItsWords(string query)
+    {
+        await using var world = await World.StartAsync("n1", "n2");
+        world.Node = (_, command, _) => Task.FromResult(Status(command, OperationState.Failed, "x") with { IsConflict = true, Error = "busy with a swap" });
+
+        var (reload, error) = await world.SendAsync(HttpMethod.Post, "/v2/pools/chat/reload" + query, """{"new_model_ref":"other"}""");
+        var (drain, _) = await world.SendAsync(HttpMethod.Post, "/v2/pools/chat/drain" + query);
+
+        reload.ShouldBe(409, error.ToString());
+        error.GetProperty("code").GetString().ShouldBe("CONFLICT");
+        error.GetProperty("message").GetString()!.ShouldContain("busy with a swap");
+        drain.ShouldBe(409);
+        world.Asked.Count(a => a.Command is PoolCommand.Reload).ShouldBe(1, "the second node is not asked to reload");
+    }
+
+    [Fact]
+    public async Task Catalog_SamePostWhileItsFetchRuns_JoinsIt()
+    {
+        await using var world = await World.StartAsync("n1");
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        world.Node = async (_, command, _) =>
+        {
+            await gate.Task;
+            return Status(command, OperationState.Succeeded, "model");
+        };
+        const string Body = """{"id":"coder","source_url":"https://models.example/coder.gguf","fetch":true}""";
+
+        var (first, one) = await world.SendAsync(HttpMethod.Post, "/v2/catalog/models", Body);
+        var (second, two) = await world.SendAsync(HttpMethod.Post, "/v2/catalog/models", Body);
+        gate.SetResult();
+
+        first.ShouldBe(201);
+        second.ShouldBe(200, two.ToString());
+        two.GetProperty("fetch").GetProperty("id").GetString().ShouldBe(one.GetProperty("fetch").GetProperty("id").GetString());
+    }
+
+    [Fact]
+    public async Task Verify_FileOnANodeWhosePoolsDoNotListIt_IsChecked()
+    {
+        await using var world = await World.StartAsync("n1", "n2");
+        var has = "n2";
+        world.Node = (node, command, _) =>
+        {
+            var status = Status(command, OperationState.Succeeded, "model");
+            return Task.FromResult(node == has ? status : status with { Steps = [status.Steps[0] with { Phase = OperationStep.Absent }] });
+        };
+        await world.SendAsync(HttpMethod.Post, "/v2/catalog/models", """{"id":"coder"}""");
+
+        (await world.SendAsync(HttpMethod.Post, "/v2/catalog/models/coder/verify?wait=true")).Status.ShouldBe(200);
+        has = "";
+        var (_, nowhere) = await world.SendAsync(HttpMethod.Post, "/v2/catalog/models/coder/verify?wait=true");
+
+        nowhere.GetProperty("error").GetString()!.ShouldContain("no node has a file of model 'coder'");
+    }
+
     [Fact]
     public async Task Catalog_Retired_IsNoLongerOfferedUntilActiveAgain()
     {

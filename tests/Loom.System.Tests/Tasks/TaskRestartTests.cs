@@ -84,6 +84,35 @@ public sealed class TaskRestartTests
     }
 
     [Fact]
+    public async Task Restart_QueueTooSmallForThem_TasksComeInOneByOneInOrder()
+    {
+        using var folder = new TempFolder();
+        ControlOptions State(ControlOptions o) => o with { Tasks = o.Tasks with { StateFolder = folder.Path } };
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using (var first = await TaskHarness.StartAsync(slots: 1, options: State))
+        {
+            first.Engine.Answer = _ => gate.Task;
+            await first.UntilAsync(await first.PostTaskIdAsync(Body), "running");
+            for (var i = 0; i < 4; i++)
+            {
+                await first.PostTaskIdAsync($$"""{"task_id":"w{{i}}","model_ref":"demo","prompt":"number {{i}}"}""");
+            }
+        }
+
+        await using var second = await TaskHarness.StartAsync(
+            slots: 1, options: o => State(o) with { Admission = o.Admission with { Capacity = 1 } }, status: s => s with { State = ReplicaState.Starting });
+        second.Say("late");
+        second.Gateway.Publish(s => s with { State = ReplicaState.Ready });
+
+        for (var i = 0; i < 4; i++)
+        {
+            await second.UntilAsync($"w{i}", "completed");
+        }
+
+        second.Engine.Seen.Select(e => JsonDocument.Parse(e.Body).RootElement.GetProperty("prompt").GetString()).ShouldBe(Enumerable.Range(0, 4).Select(i => $"number {i}"));
+    }
+
+    [Fact]
     public async Task Journal_Broken_IsMovedAsideAndWhatStandsBeforeTheBreakGoesOn()
     {
         using var folder = new TempFolder();
