@@ -116,7 +116,7 @@ internal sealed class SlotSettler : IAsyncDisposable
         try
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, target);
-            foreach (var (name, value) in _credentials.HeadersOf(replica.Status.Id.PoolId))
+            foreach (var (name, value) in _credentials.HeadersFor(replica.Status))
             {
                 // In a cluster an agent stands before the engine.
                 request.Headers.TryAddWithoutValidation(name, value);
