@@ -1,7 +1,6 @@
 using System.IO.Pipelines;
 using Loom.Core.Web;
 using Loom.Testing;
-using Loom.Wire;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
 using Shouldly;
