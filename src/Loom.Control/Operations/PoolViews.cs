@@ -173,7 +173,8 @@ internal sealed record PurgeRequest
 
     public ImmutableArray<string> PurgeModels { get; init; } = [];
 
-    public bool DrainFirst { get; init; } = true;
+    /// <summary>Null = true. A default of the property would be lost: to the serializer a field that is not there is false.</summary>
+    public bool? DrainFirst { get; init; }
 
     public bool DeleteCacheDirs { get; init; }
 

@@ -118,7 +118,7 @@ internal sealed partial class RunningEngineWatch : IAsyncDisposable
     private async Task<bool> DoubtedAsync(TimeSpan within, CancellationToken stop)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var doubted = _doubts.Reader.WaitToReadAsync(end.Token).AsTask();
+        Task doubted = _doubts.Reader.WaitToReadAsync(end.Token).AsTask(); // as one without a result: only that can be awaited without throwing
         await Task.WhenAny(doubted, Task.Delay(within, _time, end.Token)).ConfigureAwait(false);
         stop.ThrowIfCancellationRequested();
         await end.CancelAsync().ConfigureAwait(false);

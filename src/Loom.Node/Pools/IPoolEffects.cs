@@ -18,6 +18,13 @@ public interface IPoolEffects
     /// <exception cref="ProvisionException">It cannot be had.</exception>
     Task<PreparedEngine> PrepareAsync(PoolPlan plan, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken);
 
+    /// <summary>Whether the cores suffice for the old and the new engine of every replica at once.</summary>
+    /// <param name="old">What runs.</param>
+    /// <param name="run">Its run; null = it rests.</param>
+    /// <param name="next">What is to take over.</param>
+    /// <param name="prepared">What provisioning found for it.</param>
+    bool CoresSuffice(PoolPlan old, EngineRun? run, PoolPlan next, PreparedEngine prepared);
+
     /// <summary>Has a running engine make one token; null = it did, or it is an engine without completions. Else what is wrong.</summary>
     Task<string?> WarmAsync(PoolPlan plan, EngineRun run, CancellationToken cancellationToken);
 

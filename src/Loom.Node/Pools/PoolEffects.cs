@@ -31,6 +31,11 @@ internal sealed class PoolEffects(NodeOptions options, EngineHost host, PurgeFil
     public Task<PreparedEngine> PrepareAsync(PoolPlan plan, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken) =>
         host.Provisioner.PrepareAsync(plan, progress, cancellationToken);
 
+    // With all layers on a GPU the threads of an engine have next to nothing to do.
+    public bool CoresSuffice(PoolPlan old, EngineRun? run, PoolPlan next, PreparedEngine prepared) =>
+        run is null || (next.GpuLayers is null && !host.Machine.Selected(next).Devices.IsEmpty)
+        || host.Threads.RoomBeside(old, run.Prepared.Model?.Bytes ?? 0, next, prepared.Model?.Bytes ?? 0);
+
     public Task<string?> WarmAsync(PoolPlan plan, EngineRun run, CancellationToken cancellationToken) => host.Client.WarmAsync(EngineEffects.Root(run),
         run.Prepared.Model?.Id ?? plan.ModelIds[0], plan.Engine.ReadyTimeout ?? EngineEffects.ReadyWithin(run.Prepared.Model?.Bytes ?? 0), cancellationToken);
 

@@ -49,9 +49,10 @@ internal sealed class Purge(PoolOwner pool, OperationLog log, PoolCommand.Purge 
 
     private async Task EmptyAsync(PoolState state)
     {
-        if (command.DrainFirst || command.Force)
+        var drain = command.DrainFirst ?? true;
+        if (drain || command.Force)
         {
-            await Task.WhenAll(state.Members.Select(m => _engines.EmptyAsync(m, command.DrainFirst ? within : TimeSpan.Zero))).ConfigureAwait(false);
+            await Task.WhenAll(state.Members.Select(m => _engines.EmptyAsync(m, drain ? within : TimeSpan.Zero))).ConfigureAwait(false);
             return;
         }
 

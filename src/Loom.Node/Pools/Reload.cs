@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace Loom.Node.Pools;
 
 /// <summary>
-/// Another model for a whole pool: all replicas have it afterwards, or all have the old one. The new model is fetched and checked first. Where old and new
-/// fit beside each other, new engines are started and warmed while the old ones serve, then all take over in one step; where they do not, each replica is
+/// Another model for a whole pool: all replicas have it afterwards, or all have the old one. The new model is fetched and checked first. Where memory
+/// and cores suffice for both, new engines are started and warmed while the old ones serve, then all take over in one step; where they do not, each replica is
 /// emptied, stopped and started anew, one after the other, and what was replaced is put back when one of them does not come up.
 /// </summary>
 internal sealed partial class Reload(PoolOwner pool, OperationLog log, PoolCommand.Reload command, TimeSpan within, CancellationToken stop)
@@ -39,7 +39,9 @@ internal sealed partial class Reload(PoolOwner pool, OperationLog log, PoolComma
             return OperationEnd.RolledBack($"{e.Message}; model '{_old.ModelIds[0]}' stays");
         }
 
-        var end = prepared is null ? null : await BesideAsync(prepared).ConfigureAwait(false);
+        var running = pool.State.Members.FirstOrDefault(m => !m.Engine.AtRest)?.Engine.State.CurrentRun;
+        var beside = prepared is not null && pool.Effects.CoresSuffice(_old, running, _plan, prepared);
+        var end = !beside ? null : await BesideAsync(prepared!).ConfigureAwait(false);
         return end ?? await OneAfterTheOtherAsync().ConfigureAwait(false);
     }
 

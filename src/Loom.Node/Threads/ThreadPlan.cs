@@ -38,6 +38,26 @@ public sealed record ThreadPlan(int Usable, int Replicas)
         return Math.Max(1, shared / Math.Max(1, Replicas));
     }
 
+    /// <summary>
+    /// Whether the cores suffice for two engines of each replica of a pool at once, as a reload wants them. An engine of one thread waits for no other thread,
+    /// so two of those always run.
+    /// </summary>
+    /// <param name="old">What runs.</param>
+    /// <param name="oldBytes">Size of its model; 0 = unknown.</param>
+    /// <param name="next">What is to take over.</param>
+    /// <param name="nextBytes">Size of its model; 0 = unknown.</param>
+    public bool RoomBeside(PoolPlan old, long oldBytes, PoolPlan next, long nextBytes)
+    {
+        if (!RunsLlama(next.Engine.Kind))
+        {
+            return true;
+        }
+
+        var both = Of(old, oldBytes) + Of(next, nextBytes);
+        var others = Math.Max(0, Replicas - next.Replicas) * Math.Max(1, Usable / Math.Max(1, Replicas));
+        return both <= 2 || (both * next.Replicas) + others <= Usable;
+    }
+
     /// <summary>A warning when the threads set by hand (and those chosen beside them) exceed the usable cores; null when they do not.</summary>
     public string? Warning(ImmutableArray<PoolPlan> pools)
     {

@@ -69,8 +69,8 @@ public abstract record PoolCommand
         /// <summary>Ids of models whose files are removed.</summary>
         public ImmutableArray<string> PurgeModels { get; init; } = [];
 
-        /// <summary>Let running work finish first.</summary>
-        public bool DrainFirst { get; init; } = true;
+        /// <summary>Let running work finish first; null = yes.</summary>
+        public bool? DrainFirst { get; init; }
 
         /// <summary>Remove the pool's cache folders.</summary>
         public bool DeleteCacheDirs { get; init; }

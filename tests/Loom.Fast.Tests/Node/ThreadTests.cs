@@ -22,6 +22,21 @@ public sealed class ThreadTests
         Probe(files).ShouldBe(new CpuFacts(3, null));
     }
 
+    [Theory]
+    [InlineData(8, 0, false)] // each takes all cores
+    [InlineData(8, 4, true)]
+    [InlineData(8, 5, false)]
+    [InlineData(1, 0, true)] // one thread each
+    public void RoomBeside_TwoEnginesOfAReplica_OnlyWithinTheUsableCores(int usable, int threads, bool room)
+    {
+        var pool = Fixtures.Pool() with { Engine = Fixtures.Pool().Engine with { Threads = threads } };
+        new ThreadPlan(usable, 1).RoomBeside(pool, Big, pool, Big).ShouldBe(room);
+    }
+
+    [Fact]
+    public void RoomBeside_SmallModels_AlwaysFit() =>
+        new ThreadPlan(2, 3).RoomBeside(Fixtures.Pool(), 1000, Fixtures.Pool(), 1000).ShouldBeTrue();
+
     [Fact]
     public void Probe_TwoSocketsWithTheSameCoreIds_AreDistinctCores()
     {

@@ -31,6 +31,9 @@ internal sealed class FakePoolEffects : IPoolEffects
     /// <summary>What was remembered of which model.</summary>
     public ConcurrentQueue<(string Model, long? DeviceBytes)> Measured { get; } = new();
 
+    /// <summary>Whether cores suffice for two engines of a replica.</summary>
+    public bool Cores { get; set; } = true;
+
     public Func<string, string?> Warm { get; set; } = _ => null;
 
     public TimeSpan? Idle { get; set; }
@@ -46,6 +49,8 @@ internal sealed class FakePoolEffects : IPoolEffects
         Calls.Enqueue($"prepare {model}");
         return Provision(model) is { } trouble ? throw trouble : Task.FromResult(Prepared(model));
     }
+
+    public bool CoresSuffice(PoolPlan old, EngineRun? run, PoolPlan next, PreparedEngine prepared) => Cores;
 
     public Task<string?> WarmAsync(PoolPlan plan, EngineRun run, CancellationToken cancellationToken)
     {

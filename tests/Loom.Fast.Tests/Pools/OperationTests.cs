@@ -50,6 +50,15 @@ public sealed class OperationTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Reload_TooFewCoresForBoth_OldOneGoesFirst()
+    {
+        _effects.Cores = false;
+        await StartAsync(Plan("a"));
+        (await RunAsync(new PoolCommand.Reload { PoolId = "chat", NewModelRef = "b" })).Status.ShouldBe(OperationState.Succeeded);
+        Calls().ShouldBe(["prepare b", "quiet 28080", "gone a", "spawn b", "warm b"]);
+    }
+
+    [Fact]
     public async Task Reload_SecondReplicaDoesNotComeUp_BothHaveTheOldModelAgain()
     {
         var spawned = 0;

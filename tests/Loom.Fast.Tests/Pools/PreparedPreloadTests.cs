@@ -60,7 +60,7 @@ public sealed class PreparedPreloadTests
 
     [Fact]
     public void Body_PurgeWithoutDrainFirst_DrainsFirst() =>
-        ((PoolCommand.Purge)PoolCommandBody.Read("purge", "chat", "{}"u8.ToArray())).DrainFirst.ShouldBeTrue();
+        ((PoolCommand.Purge)PoolCommandBody.Read("purge", "chat", "{}"u8.ToArray())).DrainFirst.ShouldNotBe(false);
 
     private static PoolCommand.Preload Read(string body) => (PoolCommand.Preload)PoolCommandBody.Read("preload", "chat", Encoding.UTF8.GetBytes(body));
 

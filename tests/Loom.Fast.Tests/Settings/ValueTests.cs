@@ -172,6 +172,9 @@ public sealed class ValueTests
     [InlineData("warn,pool_managerd=debug", "Loom.NodeOther", LogLevel.Warning)]
     [InlineData("pool-managerd=debug,ENGINE_PROVISIONER=off", "Loom.Node.Provisioning.X", LogLevel.None)]
     [InlineData("Loom::Control=trace", "Loom.Control.Api", LogLevel.Trace)]
+    [InlineData("info,queen-rbee=debug", "queen-rbee", LogLevel.Debug)]
+    [InlineData("info,pool_managerd=debug", "pool-managerd", LogLevel.Debug)]
+    [InlineData("info,pool_managerd=debug", "queen-rbee", LogLevel.Information)]
     public void Log_LongestTarget_Decides(string directive, string category, LogLevel level) => LogDirective.TryParse(directive)!.LevelOf(category).ShouldBe(level);
 
     [Theory]

@@ -61,6 +61,8 @@ public sealed class HandoffTests : IAsyncLifetime
 
         _engine.Signal(9);
         await UntilAsync("ad", r => r.GetProperty("state").GetString() == "unready" && r.GetProperty("last_error").GetString()!.Length > 0, "unready with a reason");
+        (await RunningLoom.RunAsync(Loom.Folder, ["pools", "purge", "ad"])).Exit.ShouldBe(0);
+        (await FindAsync("ad")).ShouldBeNull("a purged pool of others is forgotten");
         Loom.Survivors().ShouldNotContain(s => s.Contains("guest"));
         (await Loom.StopAsync()).ShouldBe(0);
     }

@@ -7,7 +7,6 @@ using System.Text;
 using Loom.Node.Link;
 using Loom.Node.Plans;
 using Loom.SystemTests.Gateway;
-using Loom.Testing;
 using Loom.Wire;
 using Shouldly;
 using Xunit;

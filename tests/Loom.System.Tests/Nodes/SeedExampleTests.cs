@@ -93,6 +93,14 @@ public sealed class SeedExampleTests : IAsyncDisposable
 
         (await TextAsync(queen, "api", "/v1/chat/completions", """{"model":"demo","max_tokens":3,"messages":[{"role":"user","content":"hi"}]}""")).ShouldContain("content");
 
+        // RUST_LOG=info,queen-rbee=debug: what only a debug line tells.
+        using (var odd = new HttpRequestMessage(HttpMethod.Get, new Uri(url + "/v2/meta/version")))
+        {
+            odd.Headers.TryAddWithoutValidation("x-request-id", new string('x', 200));
+            using var answer = await _http.SendAsync(odd);
+            await Deadline.Until(() => queen.Log.Contains("the client's request id is not", StringComparison.Ordinal), "the debug line of the request id");
+        }
+
         // journalctl -u queen-rbee | grep token_fp6, grep node_registration; journalctl -u pool-managerd | grep registration.
         var fingerprint = "token_fp6=" + Secret.Fingerprint(_token);
         queen.Log.ShouldContain(fingerprint);
@@ -141,7 +149,7 @@ public sealed class SeedExampleTests : IAsyncDisposable
             metrics.ShouldNotContain(_token);
         }
 
-        foreach (var file in Directory.EnumerateFiles(_folder.Path, "*", SearchOption.AllDirectories))
+        foreach (var file in Directory.EnumerateFiles(_folder.Path, "*", SearchOption.AllDirectories).Where(f => Path.GetExtension(f) is ".log" or ".json"))
         {
             (await File.ReadAllTextAsync(file)).ShouldNotContain(_token, customMessage: file);
         }

@@ -9,7 +9,7 @@ namespace Loom.Core.Settings;
 /// </summary>
 public sealed class LogDirective
 {
-    // Parts by the names people know them by, and where their code logs.
+    // Parts by the names people know them by. Most log under that name, some code under its own; a part named as target means both.
     private static readonly (string Part, string Category)[] s_parts =
     [
         ("queen-rbee", "Loom.Control"), ("pool-managerd", "Loom.Node"), ("engine-provisioner", "Loom.Node.Provisioning"),
@@ -68,11 +68,9 @@ public sealed class LogDirective
             else if (ParseLevel(item[(equals + 1)..].Trim()) is { } given && equals > 0)
             {
                 var name = item[..equals].Trim();
-                if (Category(name) is { } category)
-                {
-                    targets.Add(new Target(category, given));
-                }
-                else
+                var categories = Categories(name);
+                targets.AddRange(categories.Select(c => new Target(c, given)));
+                if (categories.Length == 0)
                 {
                     unknown.Add(name);
                 }
@@ -109,7 +107,7 @@ public sealed class LogDirective
 
     private sealed record Target(string Category, LogLevel Level);
 
-    private static string? Category(string target)
+    private static string[] Categories(string target)
     {
         var name = target.Replace("::", ".", StringComparison.Ordinal);
         var part = name.Replace('_', '-');
@@ -117,14 +115,14 @@ public sealed class LogDirective
         {
             if (string.Equals(part, known, StringComparison.OrdinalIgnoreCase))
             {
-                return category;
+                return [known, category];
             }
         }
 
         return name.StartsWith("Loom.", StringComparison.OrdinalIgnoreCase) || name.StartsWith("Microsoft", StringComparison.OrdinalIgnoreCase)
             || name.StartsWith("System.", StringComparison.OrdinalIgnoreCase)
-            ? name
-            : null;
+            ? [name]
+            : [];
     }
 
     private static LogLevel? ParseLevel(string text) => text.ToLowerInvariant() switch
