@@ -157,7 +157,7 @@ public sealed class ApiTests
     [Fact]
     public async Task Models_List_NamesEachModelOnceWithItsPools()
     {
-        await using var harness = await GatewayHarness.StartAsync(engines: 2, status: s => s with { Models = ["demo", "org/other"], Aliases = ["chat"], Ctx = 2048, Created = 5 });
+        await using var harness = await GatewayHarness.StartAsync(engines: 2, status: s => s with { Models = ["demo", "org/other"], Aliases = ["chat"], Ctx = 2048, Created = 5, Swap = true });
 
         var list = JsonDocument.Parse(await harness.Client.GetStringAsync("/v1/models")).RootElement;
         var one = JsonDocument.Parse(await harness.Client.GetStringAsync("/v1/models/org/other")).RootElement;

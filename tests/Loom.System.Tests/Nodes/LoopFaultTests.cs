@@ -51,14 +51,22 @@ public sealed class LoopFaultTests
         link.Faults.ShouldContain(f => f.Message == "no facts");
     }
 
-    // Breaks the periodic timer of one interval alone.
+    // Tells no time once the periodic timer of one interval has been made. The timer itself must come to be: one that was made by halves ends the process
+    // when it is collected.
     private sealed class BrokenClock : TimeProvider
     {
         public const string Words = "the clock is broken";
         public static readonly TimeSpan Interval = TimeSpan.FromSeconds(7);
+        private volatile bool _broken;
 
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
-            dueTime == Interval && period == Interval ? throw new InvalidOperationException(Words) : base.CreateTimer(callback, state, dueTime, period);
+        public override DateTimeOffset GetUtcNow() => _broken ? throw new InvalidOperationException(Words) : base.GetUtcNow();
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var ours = dueTime == Interval && period == Interval;
+            _broken |= ours;
+            return base.CreateTimer(callback, state, ours ? TimeSpan.FromMilliseconds(1) : dueTime, period);
+        }
     }
 
     private sealed class BrokenNode : IServedNode
