@@ -25,7 +25,7 @@ internal sealed class Lane<T>
 
         Link(entry, Last, null);
         entry.Slot = _nextSlot++;
-        _index.Add(entry.Slot, 1);
+        _index.Append(entry.Slot);
     }
 
     /// <summary>Puts an entry back where its rank belongs. O(n), for the rare entry that was taken out and could not be served.</summary>
@@ -43,7 +43,7 @@ internal sealed class Lane<T>
 
     public void Remove(QueueEntry<T> entry)
     {
-        _index.Add(entry.Slot, -1);
+        _index.Remove(entry.Slot);
         if (entry.Previous is null)
         {
             First = entry.Next;
@@ -68,8 +68,9 @@ internal sealed class Lane<T>
         Count--;
         if (Count == 0)
         {
-            // An empty lane has an all-zero index, so its slots can be used from the start again.
+            // An empty lane starts again from its first slot: the index stays small in the cache.
             _nextSlot = 0;
+            _index.Restart();
         }
     }
 
