@@ -41,7 +41,8 @@ public static class JsonBody
     {
         var path = e.Path is { Length: > 2 } p && p.StartsWith("$.", StringComparison.Ordinal) ? p[2..] : "";
         var place = e.LineNumber is { } line ? $" (line {line + 1}, column {e.BytePositionInLine + 1})" : "";
-        var message = e.Message;
+        // Which type of ours it did not fit is nothing to a caller; that it is the type that is wrong, and where, is all.
+        var message = e.Message.StartsWith("The JSON value could not be converted", StringComparison.Ordinal) && path.Length > 0 ? $"field '{path}' has a value of the wrong type" : e.Message;
         var end = message.IndexOf(" Path: ", StringComparison.Ordinal);
         message = end > 0 ? message[..end] : message;
         end = message.IndexOf(" LineNumber: ", StringComparison.Ordinal);

@@ -71,6 +71,7 @@ public sealed class RouteTableTests
     [InlineData("""{"name":"x","conut":1}""", "did you mean 'count'")]
     [InlineData("""{"name":"x","inner":{"depht":1}}""", "inner.depht")]
     [InlineData("""{"name":"x","count":"many"}""", "count")]
+    [InlineData("""{"name":"x","count":"many"}""", "field 'count' has a value of the wrong type")]
     [InlineData("""{"name":"x","name":"y"}""", "name")]
     [InlineData("""{"name":"x",}""", "line 1, column")]
     [InlineData("""[]""", "")]
