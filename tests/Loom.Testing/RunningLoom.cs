@@ -142,7 +142,10 @@ public sealed class RunningLoom : IAsyncDisposable
     }
 
     /// <summary>Processes of this run that are alive, by the run id in their environment.</summary>
-    public IReadOnlyList<string> Survivors() => RunId.Length == 0 ? [] : ProcessesWith("LOOM_RUN_ID=" + RunId);
+    public IReadOnlyList<string> Survivors() => RunId.Length == 0 ? [] : ProcessesOf(RunId);
+
+    /// <summary>Processes of a run that are alive: pid and command line of each.</summary>
+    public static IReadOnlyList<string> ProcessesOf(string runId) => ProcessesWith("LOOM_RUN_ID=" + runId);
 
     public async ValueTask DisposeAsync()
     {

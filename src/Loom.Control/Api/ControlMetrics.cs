@@ -82,7 +82,7 @@ internal sealed class ControlMetrics : IDisposable
         _meter.CreateObservableGauge(
             "orchd_model_state",
             () => replicas.Current.Replicas.GroupBy(r => (r.Status.Id.PoolId, r.Status.Model, r.Status.State)).Select(g => new Measurement<int>(
-                g.Count(), Label("pool", g.Key.PoolId), Label("model", g.Key.Model), Label("state", StateName(g.Key.State)))),
+                g.Count(), Label("pool", g.Key.PoolId), Label("model", g.Key.Model), Label("state", ModelRoutes.StateName(g.Key.State)))),
             description: "Replicas of a model by state.");
     }
 
@@ -166,8 +166,6 @@ internal sealed class ControlMetrics : IDisposable
     private static KeyValuePair<string, object?> Label(string name, string value) => new(name, value);
 
     private static string ClassName(QueueClass queueClass) => queueClass == QueueClass.Interactive ? "interactive" : "batch";
-
-    private static string StateName(ReplicaState state) => state.ToString().ToLowerInvariant();
 
     private static string StatusName(int status) => status switch
     {

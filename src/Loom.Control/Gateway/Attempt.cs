@@ -80,29 +80,9 @@ internal sealed partial class Attempt
             _answer = answer;
             return await ForwardAsync(answer).ConfigureAwait(false);
         }
-        catch (Exception) when (_watch.Cause is EndCause.NodeLost or EndCause.Drained && IsHarmless)
+        catch (Exception e) when (AttemptFaults.Knows(e, _watch))
         {
-            var lost = EndProblems.Of(_watch.Cause, _services.Options, queued: false);
-            return _watch.Revive() ? AttemptResult.TryAgain(lost) : AttemptResult.Failed(EndProblems.Of(_watch.Cause, _services.Options, queued: false));
-        }
-        catch (Exception) when (_watch.Cause != EndCause.None)
-        {
-            if (_watch.Cause is EndCause.FirstTokenTimeout or EndCause.StreamIdle)
-            {
-                _services.Nodes.ReportFault(Replica.Status.Id, "the engine is silent");
-            }
-
-            return AttemptResult.Failed(EndProblems.Of(_watch.Cause, _services.Options, queued: false));
-        }
-        catch (OperationCanceledException e)
-        {
-            // Nobody ended the call, so the client library gave up: only its limit on connecting does that.
-            var limit = _services.Options.ConnectTimeout.TotalSeconds;
-            return Broken(new HttpRequestException(HttpRequestError.ConnectionError, $"no connection within {limit:G3} s", e));
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            return Broken(e);
+            return AttemptFaults.Judge(e, _services, _watch, Replica, IsHarmless);
         }
         finally
         {
@@ -233,25 +213,6 @@ internal sealed partial class Attempt
         return AttemptResult.Failed(new Problem(ProblemCode.WorkerReset, $"the engine answered with status {status} and no stream of events", Status: refusal));
     }
 
-    private AttemptResult Broken(Exception error)
-    {
-        var id = Replica.Status.Id;
-        LogBroken(_services.Log, id, error.Message);
-        _services.Nodes.ReportFault(id, error.Message);
-        if (error is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError })
-        {
-            _services.Desk.Suspect(Replica);
-        }
-
-        var text = $"the connection to '{id}' broke: {error.Message}";
-        if (!IsHarmless)
-        {
-            return AttemptResult.Failed(new Problem(ProblemCode.WorkerReset, text, Backoff: new Backoff(1000)));
-        }
-
-        return AttemptResult.TryAgain(new Problem(ProblemCode.WorkerReset, text));
-    }
-
     private void BeginStream()
     {
         if (_waiting.HeadersSent)
@@ -336,9 +297,6 @@ internal sealed partial class Attempt
 
     private static bool IsEventStream(HttpContentHeaders headers) =>
         headers.NonValidated.TryGetValues("Content-Type", out var type) && type.ToString().StartsWith("text/event-stream", StringComparison.OrdinalIgnoreCase);
-
-    [LoggerMessage(EventId = 300, Level = LogLevel.Warning, Message = "connection to replica {Replica} broke: {Reason}")]
-    private static partial void LogBroken(ILogger logger, ReplicaId replica, string reason);
 
     [LoggerMessage(EventId = 301, Level = LogLevel.Warning, Message = "replica {Replica} answered with status {Status}")]
     private static partial void LogRefused(ILogger logger, ReplicaId replica, int status);

@@ -54,28 +54,9 @@ internal sealed partial class TaskAttempt(GatewayServices services, CallWatch wa
             using var answer = await SendAsync(requestId).ConfigureAwait(false);
             return await ReadAsync(answer).ConfigureAwait(false);
         }
-        catch (Exception) when (watch.Cause is EndCause.NodeLost or EndCause.Drained && IsHarmless)
+        catch (Exception e) when (AttemptFaults.Knows(e, watch))
         {
-            var lost = EndProblems.Of(watch.Cause, services.Options, queued: false);
-            return watch.Revive() ? AttemptResult.TryAgain(lost) : AttemptResult.Failed(EndProblems.Of(watch.Cause, services.Options, queued: false));
-        }
-        catch (Exception) when (watch.Cause != EndCause.None)
-        {
-            if (watch.Cause is EndCause.FirstTokenTimeout or EndCause.StreamIdle)
-            {
-                services.Nodes.ReportFault(Replica.Status.Id, "the engine is silent");
-            }
-
-            return AttemptResult.Failed(EndProblems.Of(watch.Cause, services.Options, queued: false));
-        }
-        catch (OperationCanceledException e)
-        {
-            var limit = services.Options.ConnectTimeout.TotalSeconds;
-            return Broken(new HttpRequestException(HttpRequestError.ConnectionError, $"no connection within {limit:G3} s", e));
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            return Broken(e);
+            return AttemptFaults.Judge(e, services, watch, Replica, IsHarmless);
         }
     }
 
@@ -272,19 +253,6 @@ internal sealed partial class TaskAttempt(GatewayServices services, CallWatch wa
         return AttemptResult.Failed(new Problem(code, said));
     }
 
-    private AttemptResult Broken(Exception error)
-    {
-        var id = Replica.Status.Id;
-        LogBroken(services.Log, id, error.Message);
-        services.Nodes.ReportFault(id, error.Message);
-        if (error is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError })
-        {
-            services.Desk.Suspect(Replica);
-        }
-
-        return Lost($"the connection to '{id}' broke: {error.Message}");
-    }
-
     private void Seen()
     {
         if (FirstByteAt == 0)
@@ -306,9 +274,6 @@ internal sealed partial class TaskAttempt(GatewayServices services, CallWatch wa
 
         return [];
     }
-
-    [LoggerMessage(EventId = 330, Level = LogLevel.Warning, Message = "connection to replica {Replica} broke during a task: {Reason}")]
-    private static partial void LogBroken(ILogger logger, ReplicaId replica, string reason);
 
     [LoggerMessage(EventId = 331, Level = LogLevel.Warning, Message = "replica {Replica} answered a task with status {Status}")]
     private static partial void LogRefused(ILogger logger, ReplicaId replica, int status);

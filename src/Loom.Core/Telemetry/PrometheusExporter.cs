@@ -29,6 +29,10 @@ public sealed class PrometheusExporter : IMetricsPage, IDisposable
         _listener.Start();
     }
 
+    /// <summary>A label's value as it stands between quotes.</summary>
+    public static string Escape(string value) =>
+        value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+
     /// <summary>Writes all families, by name. Reads observed instruments first.</summary>
     public void Write(IBufferWriter<byte> output)
     {

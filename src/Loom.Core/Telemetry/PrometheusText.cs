@@ -58,7 +58,7 @@ internal sealed class PrometheusText(IBufferWriter<byte> output)
         var text = new StringBuilder("{");
         for (var i = 0; i < labels.Count; i++)
         {
-            text.Append(i > 0 ? "," : "").Append(labels[i].Key).Append("=\"").Append(Escape(labels[i].Value)).Append('"');
+            text.Append(i > 0 ? "," : "").Append(labels[i].Key).Append("=\"").Append(PrometheusExporter.Escape(labels[i].Value)).Append('"');
         }
 
         if (bound is not null)
@@ -68,9 +68,6 @@ internal sealed class PrometheusText(IBufferWriter<byte> output)
 
         return text.Append('}').ToString();
     }
-
-    private static string Escape(string value) =>
-        value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 
     private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);
 

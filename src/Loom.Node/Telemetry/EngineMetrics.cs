@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Text;
+using Loom.Core.Telemetry;
 using Loom.Node.Plans;
 using Loom.Wire;
 
@@ -36,7 +37,7 @@ internal sealed class EngineMetrics : IDisposable
         List<Measurement<double>> cache = [];
         foreach (var (replica, page) in asked.Zip(pages))
         {
-            merged.Add(page, $"node=\"{Escape(replica.Id.NodeId)}\",pool=\"{Escape(replica.Id.PoolId)}\",replica=\"{Escape(replica.Id.ReplicaName)}\",model=\"{Escape(replica.Model)}\"");
+            merged.Add(page, $"node=\"{PrometheusExporter.Escape(replica.Id.NodeId)}\",pool=\"{PrometheusExporter.Escape(replica.Id.PoolId)}\",replica=\"{PrometheusExporter.Escape(replica.Id.ReplicaName)}\",model=\"{PrometheusExporter.Escape(replica.Model)}\"");
             if (CacheOf(page) is { } use)
             {
                 cache.Add(new Measurement<double>(use, new("pool", replica.Id.PoolId), new("replica", replica.Id.ReplicaName)));
@@ -78,7 +79,4 @@ internal sealed class EngineMetrics : IDisposable
 
         return null;
     }
-
-    private static string Escape(string value) =>
-        value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 }

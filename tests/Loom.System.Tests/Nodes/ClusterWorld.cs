@@ -220,26 +220,7 @@ internal sealed class ClusterWorld : IAsyncDisposable
     }
 
     /// <summary>Processes of a run that are alive.</summary>
-    public static IReadOnlyList<string> Survivors(string runId)
-    {
-        var found = new List<string>();
-        foreach (var folder in Directory.GetDirectories("/proc").Where(d => char.IsAsciiDigit(Path.GetFileName(d)[0])))
-        {
-            try
-            {
-                if (File.ReadAllText(folder + "/environ").Split('\0').Contains("LOOM_RUN_ID=" + runId))
-                {
-                    found.Add(File.ReadAllText(folder + "/cmdline").Replace('\0', ' '));
-                }
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                // It ended while we looked, or is not ours.
-            }
-        }
-
-        return found;
-    }
+    public static IReadOnlyList<string> Survivors(string runId) => RunningLoom.ProcessesOf(runId);
 
     public async ValueTask DisposeAsync()
     {
