@@ -16,7 +16,8 @@ public sealed class WallTests
         ["Loom.Control"] = ["Loom.Core", "Loom.Sdk"],
         ["Loom.Node"] = ["Loom.Core", "Loom.Sdk", "Loom.Processes"],
         ["Loom.Agents"] = ["Loom.Core", "Loom.Sdk", "Loom.Processes"],
-        ["Loom.Cli"] = ["Loom.Sdk", "Loom.Core", "Loom.Processes", "Loom.Control", "Loom.Node", "Loom.Agents"],
+        ["Loom.Harness"] = ["Loom.Core", "Loom.Sdk", "Loom.Processes"],
+        ["Loom.Cli"] = ["Loom.Sdk", "Loom.Core", "Loom.Processes", "Loom.Control", "Loom.Node", "Loom.Agents", "Loom.Harness"],
     };
 
     [Fact]

@@ -1,0 +1,396 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Loom.Components;
+using Loom.Harness.Architecture;
+
+namespace Loom.Harness.Streams;
+
+/// <summary>What the writing side of any stream can be told, whatever it carries.</summary>
+internal interface IStreamEnd
+{
+    BindingPlan Plan { get; }
+
+    StreamSnapshot Snapshot();
+
+    /// <summary>No more will be written.</summary>
+    void Complete();
+
+    /// <summary>Puts a barrier behind everything written so far.</summary>
+    void Mark(Barrier barrier);
+
+    /// <summary>Makes sure that a waiting reader sees what was written.</summary>
+    void Flush();
+}
+
+/// <summary>
+/// A bounded first-in first-out stream between one writer and one reader. Events lie in a chain of pooled segments; each side keeps its place to
+/// itself and publishes a count, so a step costs no lock and no allocation. <c>depth ≤ buffer</c> holds always.
+/// </summary>
+/// <remarks>
+/// A write is visible at once. <see cref="TryWrite"/> wakes a reader it can see waiting; only <see cref="Flush"/> puts the fence that makes sure of it, so
+/// a writer flushes before it waits for anything else, and after its last event of a run.
+/// </remarks>
+internal sealed class EventStream<T> : IStreamEnd
+{
+    private readonly TimeProvider _time;
+    private readonly long _capacity;
+    private readonly long _wakeAt;
+    private readonly int _segmentSize;
+    private readonly bool _sized = PayloadSize<T>.IsKnown;
+    private readonly Lock _marksLock = new();
+    private readonly Queue<(long At, Barrier Barrier)> _marks = [];
+
+    // What either side publishes lies on a cache line of its own.
+    private Padded _published;
+    private Padded _consumed;
+    private Padded _markAt = new() { Value = long.MaxValue };
+    private Padded _bytesOut;
+    private volatile bool _completed;
+    private long _bytesIn;
+
+    // The writer's.
+    private Segment<T>? _tail;
+    private int _tailIndex;
+    private long _written;
+    private long _consumedSeen;
+    private long _blockedSince;
+    private long _blockedTicks;
+    private long _dropped;
+
+    // The reader's.
+    private Segment<T>? _head;
+    private int _headIndex;
+    private int _cleared;
+    private long _read;
+    private long _readable;
+    private long _starvedSince;
+    private long _starvedTicks;
+    private long _progressAt;
+
+    // The first segment of a chain is handed over here, since there is no earlier one to point to it.
+    private Segment<T>? _first;
+
+    // A small stream's read segment on its way back to the writer.
+    private Segment<T>? _spare;
+
+    public EventStream(BindingPlan plan, Signal reader, Signal writer, TimeProvider time)
+    {
+        Plan = plan;
+        Reader = reader;
+        Writer = writer;
+        _time = time;
+        _capacity = plan.Buffer;
+        _wakeAt = Math.Clamp(_capacity / 4, 1, Segment<T>.Largest);
+        _segmentSize = (int)Math.Min(_capacity, Segment<T>.Largest);
+        _progressAt = time.GetTimestamp();
+    }
+
+    public BindingPlan Plan { get; }
+
+    /// <summary>Wakes the reading component.</summary>
+    public Signal Reader { get; }
+
+    /// <summary>Wakes the writing component.</summary>
+    public Signal Writer { get; }
+
+    /// <summary>Whether the reader stands at a barrier.</summary>
+    public bool AtMark => Volatile.Read(ref _markAt.Value) == _read;
+
+    /// <summary>Whether everything has been read and no more will come; for the reader.</summary>
+    public bool IsEnded => _completed && Volatile.Read(ref _published.Value) == _read && !AtMark;
+
+    /// <summary>Events in the stream, seen from anywhere.</summary>
+    public long Depth
+    {
+        get
+        {
+            var consumed = Volatile.Read(ref _consumed.Value);
+            return Math.Max(0, Volatile.Read(ref _published.Value) - consumed);
+        }
+    }
+
+    /// <summary>Writes one event if there is room.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryWrite(in Event<T> e)
+    {
+        if (_written - _consumedSeen >= _capacity && IsFull())
+        {
+            return false;
+        }
+
+        if (_sized)
+        {
+            var size = PayloadSize<T>.Of(e.Data);
+            if (!HasRoomFor(size))
+            {
+                return false;
+            }
+
+            Volatile.Write(ref _bytesIn, _bytesIn + size);
+        }
+
+        var tail = _tail;
+        if (tail is null || _tailIndex == tail.Slots.Length)
+        {
+            tail = AddSegment();
+        }
+
+        tail.Slots[_tailIndex++] = e;
+        Volatile.Write(ref _published.Value, ++_written);
+        if (Reader.IsArmed)
+        {
+            Reader.Set();
+        }
+
+        return true;
+    }
+
+    /// <summary>Makes sure that a reader that is about to wait sees what was written.</summary>
+    public void Flush()
+    {
+        Interlocked.MemoryBarrier();
+        if (Reader.IsArmed)
+        {
+            Reader.Set();
+        }
+    }
+
+    /// <summary>For a writer that found the stream full: arm, look again, wait.</summary>
+    public async ValueTask WaitForRoomAsync(Event<T> e, CancellationToken ct)
+    {
+        Flush();
+        var size = _sized ? PayloadSize<T>.Of(e.Data) : 0;
+        Volatile.Write(ref _blockedSince, _time.GetTimestamp());
+        try
+        {
+            while (true)
+            {
+                ct.ThrowIfCancellationRequested();
+                Writer.Arm();
+                if ((!IsFull() && HasRoomFor(size)) || ct.IsCancellationRequested)
+                {
+                    if (!Writer.Disarm())
+                    {
+                        await Writer.WaitAsync().ConfigureAwait(true);
+                    }
+
+                    ct.ThrowIfCancellationRequested();
+                    return;
+                }
+
+                await Writer.WaitAsync().ConfigureAwait(true);
+            }
+        }
+        finally
+        {
+            Interlocked.Add(ref _blockedTicks, _time.GetTimestamp() - _blockedSince);
+            Volatile.Write(ref _blockedSince, 0);
+        }
+    }
+
+    /// <summary>Takes the next event, if there is one before the next barrier.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryRead(out Event<T> e)
+    {
+        if (_read == _readable && !FindReadable())
+        {
+            Unsafe.SkipInit(out e);
+            return false;
+        }
+
+        var head = _head;
+        if (head is null || _headIndex == head.Slots.Length)
+        {
+            head = NextSegment();
+        }
+
+        e = head.Slots[_headIndex++];
+        if (_sized)
+        {
+            Volatile.Write(ref _bytesOut.Value, _bytesOut.Value + PayloadSize<T>.Of(e.Data));
+        }
+
+        Volatile.Write(ref _consumed.Value, ++_read);
+        if (Writer.IsArmed && (_written - _read <= _capacity - _wakeAt || _read == _readable))
+        {
+            Writer.Set();
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether <see cref="TryRead"/> would give an event.</summary>
+    public bool CanRead() => _read != _readable || FindReadable();
+
+    /// <summary>Takes the barrier the reader stands at.</summary>
+    public bool TryTakeMark([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Barrier? barrier)
+    {
+        barrier = null;
+        if (!AtMark)
+        {
+            return false;
+        }
+
+        lock (_marksLock)
+        {
+            barrier = _marks.Dequeue().Barrier;
+            Volatile.Write(ref _markAt.Value, _marks.TryPeek(out var next) ? next.At : long.MaxValue);
+        }
+
+        return true;
+    }
+
+    /// <summary>The reader is about to wait: gives back what it no longer needs and lets a waiting writer know of the room. The reader's signal is armed by now.</summary>
+    public void BeforeWait()
+    {
+        if (_head is not null && _headIndex > _cleared)
+        {
+            Array.Clear(_head.Slots, _cleared, _headIndex - _cleared);
+            _cleared = _headIndex;
+        }
+
+        if (Writer.IsArmed)
+        {
+            Writer.Set();
+        }
+
+        if (!_completed)
+        {
+            Volatile.Write(ref _starvedSince, _time.GetTimestamp());
+        }
+    }
+
+    public void AfterWait()
+    {
+        var since = _starvedSince;
+        if (since != 0)
+        {
+            Interlocked.Add(ref _starvedTicks, _time.GetTimestamp() - since);
+            Volatile.Write(ref _starvedSince, 0);
+        }
+    }
+
+    public void Complete()
+    {
+        _completed = true;
+        Flush();
+    }
+
+    public void Mark(Barrier barrier)
+    {
+        lock (_marksLock)
+        {
+            _marks.Enqueue((_written, barrier));
+            if (_marks.Count == 1)
+            {
+                Volatile.Write(ref _markAt.Value, _written);
+            }
+        }
+
+        Flush();
+    }
+
+    /// <summary>Counts an event that never entered, because overflow said so.</summary>
+    public void CountDropped() => Interlocked.Increment(ref _dropped);
+
+    public StreamSnapshot Snapshot()
+    {
+        var now = _time.GetTimestamp();
+        var read = Volatile.Read(ref _consumed.Value);
+        var written = Math.Max(read, Volatile.Read(ref _published.Value));
+        var oldest = written > read ? Volatile.Read(ref _head)?.Since ?? Volatile.Read(ref _first)?.Since ?? now : now;
+        return new StreamSnapshot(
+            Plan.Name,
+            $"{Plan.FromComponent}.{Plan.FromPort}",
+            $"{Plan.ToComponent}.{Plan.ToPort}",
+            written - read,
+            _capacity,
+            _sized ? Math.Max(0, Volatile.Read(ref _bytesIn) - Volatile.Read(ref _bytesOut.Value)) : 0,
+            written,
+            read,
+            Interlocked.Read(ref _dropped),
+            _time.GetElapsedTime(oldest, now),
+            _time.GetElapsedTime(Volatile.Read(ref _progressAt), now),
+            Span(Interlocked.Read(ref _blockedTicks), Volatile.Read(ref _blockedSince), now),
+            Span(Interlocked.Read(ref _starvedTicks), Volatile.Read(ref _starvedSince), now),
+            _completed);
+    }
+
+    private TimeSpan Span(long ticks, long since, long now) => _time.GetElapsedTime(0, ticks + (since == 0 ? 0 : Math.Max(0, now - since)));
+
+    private bool IsFull()
+    {
+        _consumedSeen = Volatile.Read(ref _consumed.Value);
+        return _written - _consumedSeen >= _capacity;
+    }
+
+    // An event larger than the whole allowance passes alone.
+    private bool HasRoomFor(long size)
+    {
+        var held = _bytesIn - Volatile.Read(ref _bytesOut.Value);
+        return held <= 0 || held + size <= Plan.BufferBytes;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Segment<T> AddSegment()
+    {
+        var segment = _segmentSize == Segment<T>.Largest ? SegmentPool<T>.Rent() : Interlocked.Exchange(ref _spare, null) ?? new Segment<T>(_segmentSize);
+        segment.Since = _time.GetTimestamp();
+        if (_tail is null)
+        {
+            Volatile.Write(ref _first, segment);
+        }
+        else
+        {
+            Volatile.Write(ref _tail.Next, segment);
+        }
+
+        _tail = segment;
+        _tailIndex = 0;
+        return segment;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Segment<T> NextSegment()
+    {
+        var before = _head;
+        Volatile.Write(ref _head, before is null ? Volatile.Read(ref _first)! : Volatile.Read(ref before.Next)!);
+        _headIndex = 0;
+        Volatile.Write(ref _progressAt, _time.GetTimestamp());
+        if (before is null)
+        {
+            Volatile.Write(ref _first, null);
+        }
+        else
+        {
+            before.Clear(_cleared);
+            if (_segmentSize == Segment<T>.Largest)
+            {
+                SegmentPool<T>.Return(before);
+            }
+            else
+            {
+                Interlocked.Exchange(ref _spare, before);
+            }
+        }
+
+        _cleared = 0;
+        return _head!;
+    }
+
+    // A barrier is put in its place before later events are published, so it is seen by whoever sees them.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool FindReadable()
+    {
+        var published = Volatile.Read(ref _published.Value);
+        _readable = Math.Min(published, Volatile.Read(ref _markAt.Value));
+        return _read < _readable;
+    }
+
+    [StructLayout(LayoutKind.Explicit, Size = 192)]
+    private struct Padded
+    {
+        [FieldOffset(64)]
+        public long Value;
+    }
+}

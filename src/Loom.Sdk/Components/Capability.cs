@@ -1,0 +1,64 @@
+namespace Loom.Components;
+
+/// <summary>Names a capability of your own and its place in the chain.</summary>
+/// <param name="name">How <c>capabilities</c> names it.</param>
+/// <param name="tier">11 to 89, not a kernel tier (20, 25); lower is further out.</param>
+[AttributeUsage(AttributeTargets.Class, Inherited = false)]
+public sealed class CapabilityAttribute(string name, int tier) : Attribute
+{
+    /// <summary>How <c>capabilities</c> names it.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>Its place: lower is further out.</summary>
+    public int Tier { get; } = tier;
+}
+
+/// <summary>What a capability is told of the event in hand.</summary>
+/// <param name="Component">The component that handles it.</param>
+/// <param name="Id">The event.</param>
+/// <param name="Key">Its key.</param>
+/// <param name="Data">Its payload; boxed when it is a value.</param>
+/// <param name="Attempt">Which attempt of Retry this is, from 1.</param>
+public sealed record ItemContext(string Component, EventId Id, string? Key, object? Data, int Attempt);
+
+/// <summary>What a capability is told of the batch in hand.</summary>
+/// <param name="Component">The component that handles it.</param>
+/// <param name="BatchId">Its id.</param>
+/// <param name="Items">Its members, in order.</param>
+public sealed record BatchContext(string Component, string BatchId, IReadOnlyList<ItemContext> Items);
+
+/// <summary>
+/// Something every event of a component passes: a check, a limit, a record. All hooks are optional. A capability without batch hooks has its item
+/// hooks called for each member.
+/// </summary>
+public abstract class Capability
+{
+    /// <summary>Before the handler, from the lowest tier to the highest. Throw <see cref="ItemException"/> to refuse the event.</summary>
+    protected internal virtual ValueTask BeforeProcessAsync(ItemContext item, CancellationToken ct) => default;
+
+    /// <summary>Around the handler and everything of higher tiers.</summary>
+    protected internal virtual ValueTask AroundProcessAsync(ItemContext item, Func<CancellationToken, ValueTask> next, CancellationToken ct) => next(ct);
+
+    /// <summary>After the handler, from the highest tier to the lowest, for each whose Before ran; with the error when there was one.</summary>
+    protected internal virtual ValueTask AfterProcessAsync(ItemContext item, Exception? error, CancellationToken ct) => default;
+
+    /// <summary>Before a batch is handled, from the lowest tier to the highest (<c>before_receive_batch</c>).</summary>
+    protected internal virtual async ValueTask BeforeReceiveBatchAsync(BatchContext batch, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        foreach (var item in batch.Items)
+        {
+            await BeforeProcessAsync(item, ct).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>After a batch's results were sent, from the highest tier to the lowest (<c>after_send_batch</c>).</summary>
+    protected internal virtual async ValueTask AfterSendBatchAsync(BatchContext batch, Exception? error, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        foreach (var item in batch.Items)
+        {
+            await AfterProcessAsync(item, error, ct).ConfigureAwait(false);
+        }
+    }
+}

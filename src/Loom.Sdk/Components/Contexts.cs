@@ -1,0 +1,103 @@
+namespace Loom.Components;
+
+/// <summary>What a component gets when it is set up.</summary>
+public abstract class SetupContext
+{
+    /// <summary>Its name in the system.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>The system's name.</summary>
+    public abstract string System { get; }
+
+    /// <summary>The folder of the system, absolute.</summary>
+    public abstract string Directory { get; }
+
+    /// <summary>The time everything in the system goes by.</summary>
+    public abstract TimeProvider Time { get; }
+
+    /// <summary>Its metrics.</summary>
+    public abstract IComponentMetrics Metrics { get; }
+
+    /// <summary>Hands over something to dispose: after cleanup, or at once when setup fails, in reverse order of handing over.</summary>
+    /// <returns>The same resource.</returns>
+    public abstract T Own<T>(T resource)
+        where T : notnull;
+
+    /// <summary>A path below or beside the system's folder for reading, absolute and with links resolved.</summary>
+    /// <exception cref="ItemException">The path guardrails forbid it: <c>path_refused</c>.</exception>
+    public abstract string ReadPath(string path);
+
+    /// <summary>A path that may be written: inside the folders of <c>policy.write_paths</c>.</summary>
+    /// <exception cref="ItemException">The path lies elsewhere: <c>path_refused</c>.</exception>
+    public abstract string WritePath(string path);
+}
+
+/// <summary>What a component with a loop of its own gets.</summary>
+public abstract class ProcessContext
+{
+    /// <summary>Its name in the system.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>The time everything in the system goes by.</summary>
+    public abstract TimeProvider Time { get; }
+
+    /// <summary>Its metrics.</summary>
+    public abstract IComponentMetrics Metrics { get; }
+
+    /// <summary>Asked to stop softly: a source ends, others go on until their inputs end. Distinct from the token of ProcessAsync.</summary>
+    public abstract CancellationToken Stopping { get; }
+
+    /// <summary>A declared input port.</summary>
+    /// <exception cref="InvalidOperationException">There is no such port, or it carries another type.</exception>
+    public abstract IInput<T> In<T>(string port = "in");
+
+    /// <summary>A declared output port.</summary>
+    /// <exception cref="InvalidOperationException">There is no such port, or it carries another type.</exception>
+    public abstract IOutput<T> Out<T>(string port = "out");
+
+    /// <summary>Sends one event over a request_response binding and waits for its answer, at most the binding's timeout.</summary>
+    /// <exception cref="ItemException">No answer in time: <c>timeout</c>, transient.</exception>
+    public abstract ValueTask<TResponse> AskAsync<TRequest, TResponse>(string port, TRequest request, CancellationToken ct = default);
+
+    /// <summary>Runs one event through the component's capability chain; for classes that declare <see cref="IUsesChain"/>.</summary>
+    public abstract ValueTask ExecuteAsync<T>(Event<T> e, Func<Event<T>, CancellationToken, ValueTask> handler, CancellationToken ct);
+
+    // Who runs the loops of the bases below.
+    internal abstract IComponentRunner Runner { get; }
+}
+
+/// <summary>What a component gets when it is cleaned up.</summary>
+/// <param name="Failure">What ended it, or null after an orderly end.</param>
+public sealed record CleanupContext(Exception? Failure);
+
+/// <summary>An input port: the streams bound to it, merged by its fan-in.</summary>
+public interface IInput<T>
+{
+    /// <summary>Waits until an event can be read; false when every binding has ended. Checkpoints happen inside this call.</summary>
+    ValueTask<bool> WaitToReadAsync(CancellationToken ct);
+
+    /// <summary>Takes the next event if there is one. Taking one says that the one before is done.</summary>
+    bool TryRead(out Event<T> e);
+}
+
+/// <summary>An output port: the streams bound to it, by its distribution.</summary>
+public interface IOutput<T>
+{
+    /// <summary>Sends one event; waits while a stream it must enter is full. One caller at a time.</summary>
+    ValueTask SendAsync(Event<T> e, CancellationToken ct);
+}
+
+/// <summary>Counters and values of a component, shown under its name; label values must be few.</summary>
+public interface IComponentMetrics
+{
+    /// <summary>Adds to a counter <c>loom_harness_component_NAME_total</c>.</summary>
+    void Count(string name, long by = 1);
+
+    /// <summary>Sets a gauge <c>loom_harness_component_NAME</c>.</summary>
+    void Set(string name, double value);
+}
+
+/// <summary>A class with its own loop that runs its events through the chain by <see cref="ProcessContext.ExecuteAsync"/>.</summary>
+#pragma warning disable CA1040 // A mark the checker looks for; there is nothing to implement.
+public interface IUsesChain;
+#pragma warning restore CA1040

@@ -1,0 +1,9 @@
+namespace Loom.Components;
+
+/// <summary>Runs the loops of the component bases; each base hands itself over with its types, so nothing is found by reflection.</summary>
+internal interface IComponentRunner
+{
+    Task RunAsync<T>(Source<T> source, CancellationToken ct);
+
+    Task RunAsync<TIn, TOut>(ItemComponent<TIn, TOut> component, CancellationToken ct);
+}
