@@ -55,13 +55,6 @@ public abstract class ProcessContext
     /// <exception cref="InvalidOperationException">There is no such port, or it carries another type.</exception>
     public abstract IOutput<T> Out<T>(string port = "out");
 
-    /// <summary>Sends one event over a request_response binding and waits for its answer, at most the binding's timeout.</summary>
-    /// <exception cref="ItemException">No answer in time: <c>timeout</c>, transient.</exception>
-    public abstract ValueTask<TResponse> AskAsync<TRequest, TResponse>(string port, TRequest request, CancellationToken ct = default);
-
-    /// <summary>Runs one event through the component's capability chain; for classes that declare <see cref="IUsesChain"/>.</summary>
-    public abstract ValueTask ExecuteAsync<T>(Event<T> e, Func<Event<T>, CancellationToken, ValueTask> handler, CancellationToken ct);
-
     // Who runs the loops of the bases below.
     internal abstract IComponentRunner Runner { get; }
 }
@@ -96,8 +89,3 @@ public interface IComponentMetrics
     /// <summary>Sets a gauge <c>loom_harness_component_NAME</c>.</summary>
     void Set(string name, double value);
 }
-
-/// <summary>A class with its own loop that runs its events through the chain by <see cref="ProcessContext.ExecuteAsync"/>.</summary>
-#pragma warning disable CA1040 // A mark the checker looks for; there is nothing to implement.
-public interface IUsesChain;
-#pragma warning restore CA1040
