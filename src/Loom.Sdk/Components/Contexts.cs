@@ -30,6 +30,12 @@ public abstract class SetupContext
     /// <summary>A path that may be written: inside the folders of <c>policy.write_paths</c>.</summary>
     /// <exception cref="ItemException">The path lies elsewhere: <c>path_refused</c>.</exception>
     public abstract string WritePath(string path);
+
+    /// <summary>Whether this run takes checkpoints: then output may be staged until <see cref="ItemComponent{TIn, TOut}.CommitAsync"/>; otherwise nothing will ever commit it.</summary>
+    public virtual bool TakesCheckpoints => false;
+
+    /// <summary>Whether a component may speak to this address: its host is one of <c>policy.security.allow_hosts</c>.</summary>
+    public virtual bool MayCall(Uri address) => false;
 }
 
 /// <summary>What a component with a loop of its own gets.</summary>
