@@ -79,7 +79,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
             Message = Clean(failure.Error.Message),
             Exceptions = Chain(failure.Error),
             Retryable = verdict.Class == ErrorClass.Transient,
-            TraceId = failure.Trace.TraceId == default ? null : failure.Trace.TraceId.ToHexString(),
+            TraceId = failure.TraceId,
             Mock = failure.Mock,
             Unlocked = _origin.Unlocked,
             Resources = _resources.Current(),

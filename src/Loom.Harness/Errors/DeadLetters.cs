@@ -212,6 +212,13 @@ internal sealed partial class DeadLetters : IAsyncDisposable
     private static partial void LogNotFlushed(ILogger logger, string why);
 }
 
+/// <summary>The system's own error destination: every failure becomes a record and a dead letter.</summary>
+internal sealed class DeadLetterDestination(ConsistentErrorHandler errors, DeadLetters letters) : IErrorDestination
+{
+    public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct) =>
+        letters.TakeAsync(new DeadLetter(errors.Describe(failure), failure.Headers, failure.Payload), ct);
+}
+
 /// <summary>What a retry did.</summary>
 /// <param name="Sent">Letters sent again.</param>
 /// <param name="Refused">Letters that could not be sent; they are still there.</param>

@@ -1,30 +1,45 @@
-using System.Diagnostics;
+using System.Text.Json;
 using Loom.Components;
 
 namespace Loom.Harness.Errors;
 
-/// <summary>One item that could not be processed, as the runner of its component knows it.</summary>
-/// <param name="Component">Whose input it was.</param>
-/// <param name="Port">The input port.</param>
+/// <summary>An event that could not be processed, with everything that is known of it.</summary>
+/// <param name="Component">The component that failed on it.</param>
+/// <param name="Port">The input port it came by; a retry sends it there again.</param>
 /// <param name="Id">The event.</param>
 /// <param name="Key">Its key.</param>
-/// <param name="Time">Its time.</param>
+/// <param name="Time">When it happened.</param>
+/// <param name="Payload">Its payload as JSON.</param>
+/// <param name="Error">What went wrong.</param>
+/// <param name="Attempt">Attempts that were made.</param>
 /// <param name="Mock">Whether a mock had a hand in it.</param>
-/// <param name="Trace">The trace it is sampled into, or the default value.</param>
-/// <param name="Error">What was thrown.</param>
 internal sealed record ItemFailure(
-    string Component, string Port, EventId Id, string? Key, DateTimeOffset Time, bool Mock, ActivityContext Trace, Exception Error)
+    string Component,
+    string Port,
+    EventId Id,
+    string? Key,
+    DateTimeOffset Time,
+    JsonElement Payload,
+    Exception Error,
+    int Attempt,
+    bool Mock)
 {
-    /// <summary>Attempts made, from 1.</summary>
-    public int Attempt { get; init; } = 1;
-
-    /// <summary>The link of the chain that objected; null = the component itself.</summary>
+    /// <summary>The capability that refused it, or null for the component itself.</summary>
     public string? Capability { get; init; }
 
-    /// <summary>Its place in its batch.</summary>
-    public int? Index { get; init; }
+    /// <summary>Headers it carried.</summary>
+    public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>The failure of an event.</summary>
-    public static ItemFailure Of<T>(string component, string port, in Event<T> e, Exception error) =>
-        new(component, port, e.Id, e.Key, e.Time, e.Mock, e.Trace, error) { Attempt = e.Attempt };
+    /// <summary>The trace it was sampled into, as 32 hex digits.</summary>
+    public string? TraceId { get; init; }
+
+    /// <summary>Where it stood in its batch.</summary>
+    public int? Index { get; init; }
+}
+
+/// <summary>Takes events that could not be processed, for good.</summary>
+internal interface IErrorDestination
+{
+    /// <summary>Keeps the failure; returns when it is as safe as the destination promises. Where it cannot be kept, it waits: the component reads nothing meanwhile.</summary>
+    ValueTask TakeAsync(ItemFailure failure, CancellationToken ct);
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Errors;
@@ -22,9 +21,13 @@ public sealed class ConsistentErrorHandlerTests
     public void Describe_Failure_HasEveryFieldOfTheRecord()
     {
         using var handler = Handler();
-        var trace = new ActivityContext(ActivityTraceId.CreateFromString("0af7651916cd43dd8448eb211c80319c"), default, ActivityTraceFlags.Recorded);
-        var e = new Event<string>(EventId.Parse("files:a.md:7/0"), "payload", "k1", DateTimeOffset.UnixEpoch, mock: true).WithTrace(trace).WithAttempt(3);
-        var failure = ItemFailure.Of("chunk", "in", e, new InvalidOperationException("no hunter2 here", new IOException("disk"))) with { Capability = "Retry", Index = 4 };
+        var failure = new ItemFailure(
+            "chunk", "in", EventId.Parse("files:a.md:7/0"), "k1", DateTimeOffset.UnixEpoch, default, new InvalidOperationException("no hunter2 here", new IOException("disk")), 3, Mock: true)
+        {
+            Capability = "Retry",
+            Index = 4,
+            TraceId = "0af7651916cd43dd8448eb211c80319c",
+        };
 
         var json = JsonSerializer.SerializeToElement(handler.Describe(failure), ErrorJson.Default.ErrorRecord);
 
@@ -88,7 +91,7 @@ public sealed class ConsistentErrorHandlerTests
     private ConsistentErrorHandler Handler() => new(s_origin, _probe, _time, new Random(1), _log);
 
     private static ItemFailure Failure(string component, Exception error) =>
-        new(component, "in", EventId.Root("s:0", 1), null, default, Mock: false, default, error);
+        new(component, "in", EventId.Root("s:0", 1), null, default, default, error, 1, Mock: false);
 
     private sealed class Probe : IResourceProbe
     {
