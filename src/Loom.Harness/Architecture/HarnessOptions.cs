@@ -14,4 +14,7 @@ internal sealed record HarnessOptions
 
     /// <summary><c>batching.error_mode</c>.</summary>
     public BatchErrorMode ErrorMode { get; init; }
+
+    /// <summary><c>state.adapter</c>; null when unset.</summary>
+    public string? StateAdapter { get; init; }
 }

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using Loom.Components;
 using Loom.Core.Settings;
 using Loom.Harness.Architecture.Checks;
+using Loom.Harness.Architecture.Deployments;
 using Loom.Harness.Architecture.Reading;
 using Loom.Harness.Architecture.Yaml;
 using Loom.Harness.Components;
@@ -29,11 +30,17 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
     public static bool IsName(string text) => NamePattern().IsMatch(text);
 
     /// <summary>The component; null when not even its name can be read.</summary>
-    /// <param name="map">Its entry, overrides merged in.</param>
-    /// <param name="rawConfig">Its config before overrides.</param>
-    public PlacedComponent? Plan(YamlMapping map, YamlNode? rawConfig)
+    /// <param name="entry">Its entry in the architecture.</param>
+    public PlacedComponent? Plan(YamlMapping entry)
     {
         var findings = context.Findings;
+        foreach (var part in entry.Entries.Where(e => e.Key.Text != "config"))
+        {
+            Variables.Refuse(part.Value, findings);
+        }
+
+        var over = entry.Find("name") is YamlScalar { Text: var known } && context.Deployment.Components.TryGetValue(known, out var found) ? found.Map : null;
+        var map = over is null ? entry : Overlay.Component(entry, over, findings);
         var keys = new KeyReader(map, "component", findings);
         if (keys.Required("name", map) is not { } name)
         {
@@ -83,9 +90,33 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
             State = StateReader.Read(keys.Map("state"), $"state of {owner}", findings),
         };
         plan = Batching(plan, keys, map, owner);
-        plan = plan with { Capabilities = new ChainPlanner(context).Plan(plan, keys.Node("capabilities"), owner) };
+        plan = plan with { Capabilities = new ChainPlanner(findings).Plan(plan, keys.Node("capabilities"), owner) };
         keys.Done();
-        return new PlacedComponent(plan, map, nameNode, portsKnown, rawConfig);
+        if (over is not null && portsKnown)
+        {
+            PortsStay(descriptor!, entry, over, ports, owner);
+        }
+
+        return new PlacedComponent(plan, map, nameNode, portsKnown, Agreed(entry, over, plan, owner));
+    }
+
+    private static AgreedComponent Agreed(YamlMapping entry, YamlMapping? over, ComponentPlan plan, string owner) =>
+        new(entry.Find("config"), over?.Find("capabilities") is null ? plan.Capabilities : new ChainPlanner(new FindingList()).Plan(plan, entry.Find("capabilities"), owner));
+
+    // Where ports follow from the config, an override could change the graph.
+    private void PortsStay(ComponentDescriptor descriptor, YamlMapping entry, YamlMapping over, PortPlan[] ports, string owner)
+    {
+        if (over.Find("config") is not { } config || descriptor.Options is not { } type || !typeof(IPortNames).IsAssignableFrom(type))
+        {
+            return;
+        }
+
+        var silent = new FindingList();
+        var agreed = entry.Find("config") is { } raw ? context.Variables.Expand(raw, silent) : null;
+        if (new OptionsBinder(owner, silent).Bind(type, agreed, entry) is { } options && !descriptor.Ports(options).Select(p => p.Name).SequenceEqual(ports.Select(p => p.Name)))
+        {
+            context.Findings.Error(Codes.OverridePorts, config, $"this config changes the ports of {owner}; change them in architecture.yaml and lock it");
+        }
     }
 
     private ComponentType? Type(KeyReader keys, YamlMapping map)
