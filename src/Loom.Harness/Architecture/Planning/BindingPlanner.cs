@@ -81,10 +81,10 @@ internal sealed class BindingPlanner(PlanningContext context, IReadOnlyDictionar
             Name = keys.Text("name") ?? "",
             Overflow = keys.Choice<OverflowRule>("overflow") ?? OverflowRule.Block,
             SpillBytes = keys.Long("spill_bytes", 1 << 20, long.MaxValue, "bytes") ?? standard.SpillBytes,
-            Condition = Expression(keys, "condition", "default"),
+            Condition = ExpressionText.Read(keys, "condition", "default", "binding", _findings, isCondition: true),
             Weight = keys.Int("weight", 1, 1_000_000) ?? 1,
             Priority = keys.Int("priority", -1_000_000, 1_000_000) ?? 0,
-            Transformation = Expression(keys, "transformation", null),
+            Transformation = ExpressionText.Read(keys, "transformation", null, "binding", _findings),
             Copy = keys.Bool("copy"),
             Feedback = feedback,
             MaxInFlight = inFlight,
@@ -93,7 +93,6 @@ internal sealed class BindingPlanner(PlanningContext context, IReadOnlyDictionar
         };
     }
 
-    private string? Expression(KeyReader keys, string key, string? word) => ExpressionText.Read(keys, key, word, "binding", _findings);
 }
 
 /// <summary>A component and one of its ports, as <c>component.port</c>.</summary>

@@ -83,7 +83,7 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
             Options = options,
             Config = YamlJson.Element(config, masked: true),
             Ports = ports,
-            Concurrency = keys.Int("concurrency", 1, 100_000) ?? 1,
+            Concurrency = keys.Int("concurrency", 1, 100_000) ?? descriptor?.Concurrency ?? 1,
             Ordering = keys.Choice<ItemOrder>("ordering") ?? ItemOrder.Strict,
             Dedicated = keys.Choice<SchedulerKind>("scheduler") == SchedulerKind.Dedicated,
             Restart = Restart(keys.Map("restart"), owner),
@@ -207,7 +207,8 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
             context.Findings.Error(Codes.ModeConflict, keys.At("processing_mode", map), $"{owner} has batching beside processing_mode: stream; remove one of them");
         }
 
-        var effective = mode ?? (batching is null ? ProcessingMode.Stream : ProcessingMode.Batch);
+        var own = plan.Descriptor.BatchItems;
+        var effective = mode ?? (batching is null && own == 0 ? ProcessingMode.Stream : ProcessingMode.Batch);
         if (effective == ProcessingMode.Stream)
         {
             return plan;
@@ -216,7 +217,7 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
         var inner = new KeyReader(batching, $"batching of {owner}", context.Findings);
         var result = new BatchingPlan
         {
-            MaxItems = inner.Int("max_items", 1, 1_000_000, "items") ?? context.Settings.MaxItems,
+            MaxItems = inner.Int("max_items", 1, 1_000_000, "items") ?? (batching is null && own > 0 ? own : context.Settings.MaxItems),
             MaxWait = inner.Time("max_ms", 0.001, 3600) ?? context.Settings.MaxWait,
             MinItems = inner.Int("min_items", 1, 1_000_000, "items") ?? 1,
             ErrorMode = inner.Choice<BatchErrorMode>("error_mode") ?? context.Settings.ErrorMode,

@@ -47,6 +47,7 @@ internal sealed partial class SystemPlanner(PlanningContext context)
         };
         EndpointChecks.Run(placed, _findings);
         PortChecks.Run(placed, _findings);
+        ChainChecks.Run(placed, _findings);
         BindingChecks.Run(placed, schemas, _findings);
         CycleChecks.Run(placed, _findings);
         StateChecks.Run(placed, plan, _findings);
