@@ -27,7 +27,7 @@ internal sealed record ComponentDescriptor
 
     public bool SideEffects { get; init; }
 
-    /// <summary>Declares <see cref="IUsesChain"/>, or leaves its loop to the harness, so capabilities around items can be executed.</summary>
+    /// <summary>Leaves its loop to the harness, so capabilities around items can be executed.</summary>
     public bool ExecutesChain { get; init; }
 
     /// <summary>The class; null for a command.</summary>

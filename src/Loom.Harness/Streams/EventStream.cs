@@ -16,7 +16,7 @@ internal interface IStreamEnd
     void Complete();
 
     /// <summary>Puts a barrier behind everything written so far.</summary>
-    void Mark(Barrier barrier);
+    void Mark(CheckpointBarrier barrier);
 
     /// <summary>Makes sure that a waiting reader sees what was written.</summary>
     void Flush();
@@ -30,7 +30,7 @@ internal interface IStreamEnd
 /// A write is visible at once. <see cref="TryWrite"/> wakes a reader it can see waiting; only <see cref="Flush"/> puts the fence that makes sure of it, so
 /// a writer flushes before it waits for anything else, and after its last event of a run.
 /// </remarks>
-internal sealed class EventStream<T> : IStreamEnd
+internal sealed class EventStream<T> : IStreamEnd, IStreamHead
 {
     private readonly TimeProvider _time;
     private readonly long _capacity;
@@ -38,7 +38,7 @@ internal sealed class EventStream<T> : IStreamEnd
     private readonly int _segmentSize;
     private readonly bool _sized = PayloadSize<T>.IsKnown;
     private readonly Lock _marksLock = new();
-    private readonly Queue<(long At, Barrier Barrier)> _marks = [];
+    private readonly Queue<(long At, CheckpointBarrier Barrier)> _marks = [];
 
     // What either side publishes lies on a cache line of its own.
     private Padded _published;
@@ -223,7 +223,7 @@ internal sealed class EventStream<T> : IStreamEnd
     public bool CanRead() => _read != _readable || FindReadable();
 
     /// <summary>Takes the barrier the reader stands at.</summary>
-    public bool TryTakeMark([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Barrier? barrier)
+    public bool TryTakeMark([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out CheckpointBarrier? barrier)
     {
         barrier = null;
         if (!AtMark)
@@ -276,7 +276,7 @@ internal sealed class EventStream<T> : IStreamEnd
         Flush();
     }
 
-    public void Mark(Barrier barrier)
+    public void Mark(CheckpointBarrier barrier)
     {
         lock (_marksLock)
         {

@@ -86,6 +86,21 @@ public sealed class Batch<T> : IReadOnlyList<Event<T>>
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
+    // Some members of this batch under its own id and times.
+    internal Batch<T> Part(ReadOnlySpan<Event<T>> members)
+    {
+        var part = Of(members);
+        part.Component = Component;
+        part.Run = Run;
+        part.Sequence = Sequence;
+        part.Reason = Reason;
+        part.FirstItem = FirstItem;
+        part.LastItem = LastItem;
+        part.Formed = Formed;
+        part.Dispatched = Dispatched;
+        return part;
+    }
+
     internal void Add(in Event<T> e) => _events[Count++] = e;
 
     internal void Clear()

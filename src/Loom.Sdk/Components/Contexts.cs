@@ -30,6 +30,12 @@ public abstract class SetupContext
     /// <summary>A path that may be written: inside the folders of <c>policy.write_paths</c>.</summary>
     /// <exception cref="ItemException">The path lies elsewhere: <c>path_refused</c>.</exception>
     public abstract string WritePath(string path);
+
+    /// <summary>Whether this run takes checkpoints: then output may be staged until <see cref="ItemComponent{TIn, TOut}.CommitAsync"/>; otherwise nothing will ever commit it.</summary>
+    public virtual bool TakesCheckpoints => false;
+
+    /// <summary>Whether a component may speak to this address: its host is one of <c>policy.security.allow_hosts</c>.</summary>
+    public virtual bool MayCall(Uri address) => false;
 }
 
 /// <summary>What a component with a loop of its own gets.</summary>
@@ -54,13 +60,6 @@ public abstract class ProcessContext
     /// <summary>A declared output port.</summary>
     /// <exception cref="InvalidOperationException">There is no such port, or it carries another type.</exception>
     public abstract IOutput<T> Out<T>(string port = "out");
-
-    /// <summary>Sends one event over a request_response binding and waits for its answer, at most the binding's timeout.</summary>
-    /// <exception cref="ItemException">No answer in time: <c>timeout</c>, transient.</exception>
-    public abstract ValueTask<TResponse> AskAsync<TRequest, TResponse>(string port, TRequest request, CancellationToken ct = default);
-
-    /// <summary>Runs one event through the component's capability chain; for classes that declare <see cref="IUsesChain"/>.</summary>
-    public abstract ValueTask ExecuteAsync<T>(Event<T> e, Func<Event<T>, CancellationToken, ValueTask> handler, CancellationToken ct);
 
     // Who runs the loops of the bases below.
     internal abstract IComponentRunner Runner { get; }
@@ -96,8 +95,3 @@ public interface IComponentMetrics
     /// <summary>Sets a gauge <c>loom_harness_component_NAME</c>.</summary>
     void Set(string name, double value);
 }
-
-/// <summary>A class with its own loop that runs its events through the chain by <see cref="ProcessContext.ExecuteAsync"/>.</summary>
-#pragma warning disable CA1040 // A mark the checker looks for; there is nothing to implement.
-public interface IUsesChain;
-#pragma warning restore CA1040

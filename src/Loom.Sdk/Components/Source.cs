@@ -40,7 +40,7 @@ public readonly record struct Read<T>
 
 /// <summary>Brings events in. The harness calls <see cref="ReadAsync"/> in a loop, gives ids, keeps offsets and takes checkpoints between reads.</summary>
 /// <typeparam name="T">Payload of the port <c>out</c>.</typeparam>
-public abstract class Source<T> : Component
+public abstract class Source<T> : Component, ISeekable
 {
     /// <summary>The next item or the end. Waits for one; ends early, by returning the end, when <paramref name="stopping"/> fires.</summary>
     /// <param name="stopping">A soft stop: what was read is still delivered.</param>
@@ -49,6 +49,8 @@ public abstract class Source<T> : Component
 
     /// <summary>Where to go on: the <see cref="Read{T}.Next"/> of each partition in the checkpoint that is resumed. Called after setup, before the first read.</summary>
     protected internal virtual ValueTask SeekAsync(IReadOnlyDictionary<string, long> next, CancellationToken ct) => default;
+
+    ValueTask ISeekable.SeekAsync(IReadOnlyDictionary<string, long> next, CancellationToken ct) => SeekAsync(next, ct);
 
     /// <inheritdoc />
     protected internal sealed override Task ProcessAsync(ProcessContext ctx, CancellationToken ct)

@@ -1,0 +1,90 @@
+using Loom.Components;
+
+namespace Loom.Harness.Capabilities;
+
+/// <summary>Settings of RateLimiter.</summary>
+/// <param name="PerSecond">Events a second; 100 by default.</param>
+/// <param name="Burst">Events that may come at once after a pause; 200 by default.</param>
+/// <param name="PerKey">A bucket for each key instead of one for the component.</param>
+/// <param name="MaxWait">An event that would wait longer goes to the dead letter; null: it waits.</param>
+internal sealed record RateLimitOptions(double PerSecond, double Burst, bool PerKey, TimeSpan? MaxWait);
+
+/// <summary>RateLimiter: events wait until the rate allows them, which backs up the stream. It never throws unless a longest wait is set.</summary>
+internal sealed class RateLimitLink(RateLimitOptions options, TimeProvider time, LinkCounters counters) : Link("RateLimiter")
+{
+    // Keys beyond this many share what the oldest ones leave: an idle bucket is full again anyway.
+    private const int MostKeys = 100_000;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, TokenBucket> _buckets = new(StringComparer.Ordinal);
+    private TokenBucket? _bucket;
+
+    public override ValueTask InvokeAsync(Call call)
+    {
+        var wait = Take(call);
+        if (wait == 0)
+        {
+            return Next.InvokeAsync(call);
+        }
+
+        return WaitAsync(call, TimeSpan.FromSeconds((double)wait / time.TimestampFrequency));
+    }
+
+    private long Take(Call call)
+    {
+        var now = time.GetTimestamp();
+        lock (_lock)
+        {
+            if (!options.PerKey)
+            {
+                _bucket ??= NewBucket(now);
+                return TakeFrom(_bucket, call.Items, now);
+            }
+
+            var longest = 0L;
+            foreach (var item in call.Contexts)
+            {
+                longest = Math.Max(longest, TakeFrom(BucketOf(item.Key ?? "", now), 1, now));
+            }
+
+            return longest;
+        }
+    }
+
+    private long TakeFrom(TokenBucket bucket, int items, long now)
+    {
+        var wait = bucket.Take(items, now);
+        if (options.MaxWait is { } most && wait > most.TotalSeconds * time.TimestampFrequency)
+        {
+            bucket.Return(items);
+            throw new ItemException("rate_limited", $"the rate of {options.PerSecond}/s would make this event wait longer than max_wait_ms {most.TotalMilliseconds:F0}");
+        }
+
+        return wait;
+    }
+
+    private TokenBucket BucketOf(string key, long now)
+    {
+        if (!_buckets.TryGetValue(key, out var bucket))
+        {
+            if (_buckets.Count >= MostKeys)
+            {
+                _buckets.Clear();
+            }
+
+            bucket = NewBucket(now);
+            _buckets[key] = bucket;
+        }
+
+        return bucket;
+    }
+
+    private TokenBucket NewBucket(long now) => new(options.PerSecond, options.Burst, now, time.TimestampFrequency);
+
+    private async ValueTask WaitAsync(Call call, TimeSpan wait)
+    {
+        counters.Waited();
+        await Task.Delay(wait, time, call.Run).ConfigureAwait(true);
+        await Next.InvokeAsync(call).ConfigureAwait(true);
+    }
+}

@@ -1,0 +1,195 @@
+using Loom.Components;
+using Loom.Harness.Streams;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>The loop of a source: reads, gives ids, remembers where each partition stands, and lets barriers in between two reads.</summary>
+internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
+{
+    private readonly OutputPort<T> _output = context.DataOutputs<T>(["out"])[0];
+    private readonly List<Func<ValueTask>> _unacknowledged = [];
+    private readonly Queue<(CheckpointBarrier Barrier, List<Func<ValueTask>> Acknowledge)> _acknowledgeAt = [];
+    private string? _partition;
+    private string _origin = "";
+    private long _next;
+
+    public async Task RunAsync(CancellationToken ct)
+    {
+        await using var cancel = ct.UnsafeRegister(static c => Wake((LoopContext)c!), context);
+        await using var stop = context.Stopping.UnsafeRegister(static c => Wake((LoopContext)c!), context);
+        while (true)
+        {
+            if (context.Gate.HasInterrupt)
+            {
+                await AttendAsync(ct).ConfigureAwait(true);
+            }
+
+            if (context.Stopping.IsCancellationRequested)
+            {
+                break;
+            }
+
+            var reading = source.ReadAsync(context.Stopping, ct);
+            Read<T> read;
+            if (reading.IsCompletedSuccessfully)
+            {
+                read = reading.Result;
+            }
+            else
+            {
+                context.FlushOutputs();
+                try
+                {
+                    read = await WaitAsync(reading.AsTask(), ct).ConfigureAwait(true);
+                }
+                catch (OperationCanceledException) when (context.Stopping.IsCancellationRequested && !ct.IsCancellationRequested)
+                {
+                    break;
+                }
+            }
+
+            if (read.IsEnd)
+            {
+                break;
+            }
+
+            var e = Take(read);
+            if (!_output.TrySend(e))
+            {
+                context.FlushOutputs();
+                await _output.SendSlowAsync(e, ct).ConfigureAwait(true);
+            }
+
+            context.Counters.CountTaken();
+            context.Counters.CountDone(1);
+        }
+
+        Note();
+        context.FlushOutputs();
+        context.Checkpoints.Ended(context.Plan.Name, context.Offsets, await source.SnapshotAsync(ct).ConfigureAwait(true));
+    }
+
+    /// <summary>Everything before the barrier is in a durable checkpoint, or the run has ended well: the outside may let go of it.</summary>
+    public async ValueTask AcknowledgeAsync(CheckpointBarrier? upTo)
+    {
+        while (_acknowledgeAt.TryPeek(out var next) && (upTo is null || next.Barrier.Number <= upTo.Number))
+        {
+            _acknowledgeAt.Dequeue();
+            foreach (var acknowledge in next.Acknowledge)
+            {
+                await acknowledge().ConfigureAwait(true);
+            }
+        }
+
+        if (upTo is null)
+        {
+            foreach (var acknowledge in _unacknowledged)
+            {
+                await acknowledge().ConfigureAwait(true);
+            }
+
+            _unacknowledged.Clear();
+        }
+    }
+
+    private static void Wake(LoopContext context)
+    {
+        context.Gate.Interrupt();
+        context.Outbox.Set();
+    }
+
+    private Event<T> Take(in Read<T> read)
+    {
+        if (!ReferenceEquals(read.Partition, _partition))
+        {
+            Note();
+            _partition = read.Partition;
+            _origin = $"{context.Plan.Name}:{read.Partition}";
+        }
+
+        _next = read.Next;
+        if (read.Acknowledge is { } acknowledge)
+        {
+            _unacknowledged.Add(acknowledge);
+        }
+
+        var time = read.Time == default ? context.Time.GetUtcNow() : read.Time;
+        return new Event<T>(EventId.Root(_origin, read.Offset), read.Data, read.Key, time, read.Mock);
+    }
+
+    private void Note()
+    {
+        if (_partition is not null)
+        {
+            context.Offsets[_partition] = _next;
+        }
+    }
+
+    // While a read is pending the loop still looks up, so that a quiet source holds no checkpoint back.
+    private async ValueTask<Read<T>> WaitAsync(Task<Read<T>> reading, CancellationToken ct)
+    {
+        var signal = context.Gate.Signal;
+        reading.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(signal.Set);
+        while (!reading.IsCompleted)
+        {
+            signal.Arm();
+            if (!reading.IsCompleted && !context.Gate.HasInterrupt)
+            {
+                await signal.WaitAsync().ConfigureAwait(true);
+            }
+            else if (!signal.Disarm())
+            {
+                await signal.WaitAsync().ConfigureAwait(true);
+            }
+
+            if (context.Gate.HasInterrupt && !reading.IsCompleted)
+            {
+                if (ct.IsCancellationRequested || context.Stopping.IsCancellationRequested)
+                {
+                    context.Gate.TakeInterrupt();
+                    break;
+                }
+
+                await AttendAsync(ct).ConfigureAwait(true);
+            }
+        }
+
+        // A stop was asked: the source gives what it has, or the end.
+        return await reading.WaitAsync(ct).ConfigureAwait(true);
+    }
+
+    private async ValueTask AttendAsync(CancellationToken ct)
+    {
+        context.Gate.TakeInterrupt();
+        ct.ThrowIfCancellationRequested();
+        var attention = context.TakeAttention();
+        if (attention.HasFlag(Attention.Barrier) && context.WantedBarrier is { } barrier)
+        {
+            Note();
+            try
+            {
+                var state = await source.SnapshotAsync(ct).ConfigureAwait(true);
+                _acknowledgeAt.Enqueue((barrier, [.. _unacknowledged]));
+                _unacknowledged.Clear();
+                context.MarkOutputs(barrier);
+                context.Checkpoints.Passed(context.Plan.Name, barrier, new Dictionary<string, long>(context.Offsets, StringComparer.Ordinal), state);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                context.MarkOutputs(barrier);
+                context.Checkpoints.Failed(context.Plan.Name, barrier, e);
+            }
+        }
+
+        if (attention.HasFlag(Attention.Commit) && context.CommittedBarrier is { } committed)
+        {
+            await AcknowledgeAsync(committed).ConfigureAwait(true);
+        }
+
+        if (attention.HasFlag(Attention.Pause))
+        {
+            context.FlushOutputs();
+            await context.Pause.WaitAsync(ct).ConfigureAwait(true);
+        }
+    }
+}
