@@ -128,6 +128,12 @@ public sealed record ProbePlan
     /// <summary>Pause between probes. Default 1 s.</summary>
     public TimeSpan Every { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// Readiness: pause between the first probes, which grows to <see cref="Every"/> with a twentieth of the time since the start, so that a quick start is
+    /// seen at once and a slow one costs few probes. Null = always <see cref="Every"/>.
+    /// </summary>
+    public TimeSpan? AtFirst { get; init; }
+
     /// <summary>Longest single probe. Default 5 s.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(5);
 

@@ -1,4 +1,5 @@
 using Loom.Harness.Architecture.Checks;
+using Loom.Harness.Architecture.Deployments;
 using Loom.Harness.Architecture.Planning;
 using Loom.Harness.Architecture.Yaml;
 using Loom.Harness.Components;
@@ -9,6 +10,8 @@ namespace Loom.Harness.Architecture;
 internal sealed class SystemLoader(ISystemFiles files, ComponentCatalog catalog)
 {
     public const string ArchitectureFile = "architecture.yaml";
+
+    public const string DeploymentFile = "deployment.yaml";
 
     /// <summary>Loads a system from disk with the built-ins of this program.</summary>
     /// <param name="directory">The system's folder.</param>
@@ -27,17 +30,42 @@ internal sealed class SystemLoader(ISystemFiles files, ComponentCatalog catalog)
             return new LoadResult(null, findings.Sorted());
         }
 
+        var deployment = Deployment(directory, deploymentFile, environment, findings);
         var context = new PlanningContext
         {
             Findings = findings,
-            Variables = new Variables(environment, new HashSet<string>()),
+            Variables = new Variables(Joined(environment, deployment.Variables), deployment.Secrets),
+            Deployment = deployment,
             Settings = settings,
             Catalog = catalog,
             Files = files,
             Directory = directory,
         };
-        var plan = new SystemPlanner(context).Plan(root);
-        return new LoadResult(findings.HasErrors ? null : plan, findings.Sorted());
+        var planned = new SystemPlanner(context).Plan(root);
+        return new LoadResult(findings.HasErrors ? null : planned.Plan, findings.Sorted()) { Planned = planned, DeploymentFile = deployment.File };
+    }
+
+    private Deployment Deployment(string directory, string? file, IReadOnlyDictionary<string, string> environment, FindingList findings)
+    {
+        var path = file ?? DeploymentFile;
+        if (file is null && !files.Exists(Path.Combine(directory, path)))
+        {
+            return Deployments.Deployment.None;
+        }
+
+        return Root(directory, path, findings) is { } root ? new DeploymentReader(files, directory, environment, findings).Read(root) : Deployments.Deployment.None;
+    }
+
+    // The deployment's variables win: they are nearer.
+    private static Dictionary<string, string> Joined(IReadOnlyDictionary<string, string> environment, IReadOnlyDictionary<string, string> own)
+    {
+        var result = new Dictionary<string, string>(environment, StringComparer.Ordinal);
+        foreach (var (name, value) in own)
+        {
+            result[name] = value;
+        }
+
+        return result;
     }
 
     private YamlMapping? Root(string directory, string file, FindingList findings)

@@ -237,7 +237,7 @@ internal sealed record CapabilityPlan(string Name, int Tier, bool Kernel, JsonEl
     /// <summary>Whether the user asked for it; kernel tiers are there unasked and may then cost nothing.</summary>
     public bool Declared { get; init; }
 
-    /// <summary>Its settings bound to their record, such as <see cref="Chains.RetryOptions"/>; null where it takes none.</summary>
+    /// <summary>Its settings bound to their record, such as <see cref="Chains.RetrySettings"/>; null where it takes none.</summary>
     public object? Options { get; init; }
 
     /// <summary>Class and home of one's own capability; null for the ones of section 8.</summary>

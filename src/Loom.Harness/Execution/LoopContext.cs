@@ -196,6 +196,9 @@ internal interface ICheckpointParts
     /// <summary>The component could not take part; the checkpoint is abandoned and processing goes on.</summary>
     void Failed(string component, CheckpointBarrier barrier, Exception error);
 
+    /// <summary>A source has sent another event; whoever counts may ask for a checkpoint.</summary>
+    void CountSent();
+
     /// <summary>The component has ended; its last state stands for every later checkpoint.</summary>
     void Ended(string component, IReadOnlyDictionary<string, long> offsets, StateWriter? state);
 }

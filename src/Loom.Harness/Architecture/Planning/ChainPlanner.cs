@@ -8,7 +8,7 @@ using Loom.Harness.Components.Options;
 namespace Loom.Harness.Architecture.Planning;
 
 /// <summary>Makes a component's chain: the kernel's capabilities and those that are asked for, in order of execution.</summary>
-internal sealed class ChainPlanner(PlanningContext context)
+internal sealed class ChainPlanner(FindingList findings)
 {
     /// <summary>The chain.</summary>
     /// <param name="plan">The component, without its chain.</param>
@@ -27,7 +27,7 @@ internal sealed class ChainPlanner(PlanningContext context)
 
             if (chain.ContainsKey(name))
             {
-                context.Findings.Error(Codes.CapabilityTwice, at, $"{owner} has the capability {name} twice; remove one");
+                findings.Error(Codes.CapabilityTwice, at, $"{owner} has the capability {name} twice; remove one");
                 continue;
             }
 
@@ -57,7 +57,7 @@ internal sealed class ChainPlanner(PlanningContext context)
         if (off is not null && standard.Kernel)
         {
             var deployed = off.File != at.File;
-            context.Findings.Error(deployed ? Codes.DeploymentKernelOff : Codes.KernelOff, off, $"{owner}: {standard.Name} is a kernel tier; it can be configured, not switched off: remove enabled");
+            findings.Error(deployed ? Codes.DeploymentKernelOff : Codes.KernelOff, off, $"{owner}: {standard.Name} is a kernel tier; it can be configured, not switched off: remove enabled");
         }
 
         if (off is not null)
@@ -66,7 +66,7 @@ internal sealed class ChainPlanner(PlanningContext context)
         }
 
         var settings = config is null ? null : new YamlMapping(config.File, config.Line, config.Column, [.. config.Entries.Where(e => e.Key.Text != "enabled")]);
-        var options = new OptionsBinder($"capability {standard.Name} of {owner}", context.Findings).Bind(standard.Options, settings, at);
+        var options = new OptionsBinder($"capability {standard.Name} of {owner}", findings).Bind(standard.Options, settings, at);
         return options is null ? null : Make(standard, options, declared: true);
     }
 
@@ -76,7 +76,7 @@ internal sealed class ChainPlanner(PlanningContext context)
     private void Unknown(string name, YamlNode at, string owner)
     {
         var near = Nearest.Of(name, StandardCapability.All.Select(c => c.Name));
-        context.Findings.Error(Codes.UnknownCapability, at,
+        findings.Error(Codes.UnknownCapability, at,
             $"{owner}: there is no capability \"{Redaction.Plain(name)}\"; {(near is null ? "" : $"did you mean \"{near}\"? ")}(capabilities: {string.Join(", ", StandardCapability.All.Select(c => c.Name))})");
     }
 
@@ -90,7 +90,7 @@ internal sealed class ChainPlanner(PlanningContext context)
 
         if (given is not YamlSequence list)
         {
-            context.Findings.Error(Codes.WrongType, given, $"{owner}: capabilities is {given.Kind}; write a list such as [ Timeout, {{ Retry: {{ max_attempts: 3 }} }} ]");
+            findings.Error(Codes.WrongType, given, $"{owner}: capabilities is {given.Kind}; write a list such as [ Timeout, {{ Retry: {{ max_attempts: 3 }} }} ]");
             yield break;
         }
 
@@ -108,7 +108,7 @@ internal sealed class ChainPlanner(PlanningContext context)
                     yield return (only.Key.Text, null, only.Key);
                     break;
                 default:
-                    context.Findings.Error(Codes.WrongType, item, $"a capability of {owner} is {item.Kind}; write its name, or {{ NAME: {{ settings }} }}");
+                    findings.Error(Codes.WrongType, item, $"a capability of {owner} is {item.Kind}; write its name, or {{ NAME: {{ settings }} }}");
                     break;
             }
         }

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using Loom.Components;
 using Loom.Core.Settings;
 using Loom.Harness.Architecture.Checks;
+using Loom.Harness.Architecture.Deployments;
 using Loom.Harness.Architecture.Reading;
 using Loom.Harness.Architecture.Yaml;
 using Loom.Harness.Components;
@@ -29,11 +30,17 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
     public static bool IsName(string text) => NamePattern().IsMatch(text);
 
     /// <summary>The component; null when not even its name can be read.</summary>
-    /// <param name="map">Its entry, overrides merged in.</param>
-    /// <param name="rawConfig">Its config before overrides.</param>
-    public PlacedComponent? Plan(YamlMapping map, YamlNode? rawConfig)
+    /// <param name="entry">Its entry in the architecture.</param>
+    public PlacedComponent? Plan(YamlMapping entry)
     {
         var findings = context.Findings;
+        foreach (var part in entry.Entries.Where(e => e.Key.Text != "config"))
+        {
+            Variables.Refuse(part.Value, findings);
+        }
+
+        var over = entry.Find("name") is YamlScalar { Text: var known } && context.Deployment.Components.TryGetValue(known, out var found) ? found.Map : null;
+        var map = over is null ? entry : Overlay.Component(entry, over, findings);
         var keys = new KeyReader(map, "component", findings);
         if (keys.Required("name", map) is not { } name)
         {
@@ -76,16 +83,40 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
             Options = options,
             Config = YamlJson.Element(config, masked: true),
             Ports = ports,
-            Concurrency = keys.Int("concurrency", 1, 100_000) ?? 1,
+            Concurrency = keys.Int("concurrency", 1, 100_000) ?? descriptor?.Concurrency ?? 1,
             Ordering = keys.Choice<ItemOrder>("ordering") ?? ItemOrder.Strict,
             Dedicated = keys.Choice<SchedulerKind>("scheduler") == SchedulerKind.Dedicated,
             Restart = Restart(keys.Map("restart"), owner),
             State = StateReader.Read(keys.Map("state"), $"state of {owner}", findings),
         };
         plan = Batching(plan, keys, map, owner);
-        plan = plan with { Capabilities = new ChainPlanner(context).Plan(plan, keys.Node("capabilities"), owner) };
+        plan = plan with { Capabilities = new ChainPlanner(findings).Plan(plan, keys.Node("capabilities"), owner) };
         keys.Done();
-        return new PlacedComponent(plan, map, nameNode, portsKnown, rawConfig);
+        if (over is not null && portsKnown)
+        {
+            PortsStay(descriptor!, entry, over, ports, owner);
+        }
+
+        return new PlacedComponent(plan, map, nameNode, portsKnown, Agreed(entry, over, plan, owner));
+    }
+
+    private static AgreedComponent Agreed(YamlMapping entry, YamlMapping? over, ComponentPlan plan, string owner) =>
+        new(entry.Find("config"), over?.Find("capabilities") is null ? plan.Capabilities : new ChainPlanner(new FindingList()).Plan(plan, entry.Find("capabilities"), owner));
+
+    // Where ports follow from the config, an override could change the graph.
+    private void PortsStay(ComponentDescriptor descriptor, YamlMapping entry, YamlMapping over, PortPlan[] ports, string owner)
+    {
+        if (over.Find("config") is not { } config || descriptor.Options is not { } type || !typeof(IPortNames).IsAssignableFrom(type))
+        {
+            return;
+        }
+
+        var silent = new FindingList();
+        var agreed = entry.Find("config") is { } raw ? context.Variables.Expand(raw, silent) : null;
+        if (new OptionsBinder(owner, silent).Bind(type, agreed, entry) is { } options && !descriptor.Ports(options).Select(p => p.Name).SequenceEqual(ports.Select(p => p.Name)))
+        {
+            context.Findings.Error(Codes.OverridePorts, config, $"this config changes the ports of {owner}; change them in architecture.yaml and lock it");
+        }
     }
 
     private ComponentType? Type(KeyReader keys, YamlMapping map)
@@ -176,7 +207,8 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
             context.Findings.Error(Codes.ModeConflict, keys.At("processing_mode", map), $"{owner} has batching beside processing_mode: stream; remove one of them");
         }
 
-        var effective = mode ?? (batching is null ? ProcessingMode.Stream : ProcessingMode.Batch);
+        var own = plan.Descriptor.BatchItems;
+        var effective = mode ?? (batching is null && own == 0 ? ProcessingMode.Stream : ProcessingMode.Batch);
         if (effective == ProcessingMode.Stream)
         {
             return plan;
@@ -185,7 +217,7 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
         var inner = new KeyReader(batching, $"batching of {owner}", context.Findings);
         var result = new BatchingPlan
         {
-            MaxItems = inner.Int("max_items", 1, 1_000_000, "items") ?? context.Settings.MaxItems,
+            MaxItems = inner.Int("max_items", 1, 1_000_000, "items") ?? (batching is null && own > 0 ? own : context.Settings.MaxItems),
             MaxWait = inner.Time("max_ms", 0.001, 3600) ?? context.Settings.MaxWait,
             MinItems = inner.Int("min_items", 1, 1_000_000, "items") ?? 1,
             ErrorMode = inner.Choice<BatchErrorMode>("error_mode") ?? context.Settings.ErrorMode,

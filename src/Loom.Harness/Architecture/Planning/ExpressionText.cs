@@ -1,6 +1,7 @@
 using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Architecture.Reading;
 using Loom.Harness.Architecture.Yaml;
+using Loom.Harness.Expressions;
 
 namespace Loom.Harness.Architecture.Planning;
 
@@ -13,7 +14,8 @@ internal static class ExpressionText
     /// <param name="word">A word that stands for itself, such as <c>default</c>.</param>
     /// <param name="owner">For messages.</param>
     /// <param name="findings">Errors are added here.</param>
-    public static string? Read(KeyReader keys, string key, string? word, string owner, FindingList findings)
+    /// <param name="isCondition">Whether it must give a bool.</param>
+    public static string? Read(KeyReader keys, string key, string? word, string owner, FindingList findings, bool isCondition = false)
     {
         if (keys.Node(key) is not { } node)
         {
@@ -26,6 +28,21 @@ internal static class ExpressionText
             return null;
         }
 
-        return scalar.Text;
+        if (scalar.Text == word)
+        {
+            return word;
+        }
+
+        try
+        {
+            _ = isCondition ? Expression.CompileCondition(scalar.Text) : Expression.Compile(scalar.Text);
+            return scalar.Text;
+        }
+        catch (ExpressionException e)
+        {
+            var (line, column) = YamlPlace.Inside(scalar, e.Line, e.Column);
+            findings.Error(Codes.Expression, scalar.File, line, column, $"{owner}: {key}: {e.Message}");
+            return null;
+        }
     }
 }

@@ -7,11 +7,14 @@ namespace Loom.Harness.Architecture.Planning;
 /// <param name="Node">The whole entry.</param>
 /// <param name="NameNode">Its name.</param>
 /// <param name="PortsKnown">False when an error hides its ports, so that no second error is made of the first.</param>
-/// <param name="RawConfig">Its config as the architecture gives it: before overrides, before variables.</param>
-internal sealed record PlacedComponent(ComponentPlan Plan, YamlMapping Node, YamlNode NameNode, bool PortsKnown, YamlNode? RawConfig)
+/// <param name="Agreed">Its config and chain before this environment had its word.</param>
+internal sealed record PlacedComponent(ComponentPlan Plan, YamlMapping Node, YamlNode NameNode, bool PortsKnown, AgreedComponent Agreed)
 {
     public PortPlan? Port(string name) => Plan.Ports.FirstOrDefault(p => p.Name == name);
 }
+
+/// <summary>The part of a component that a lock holds, as the architecture alone gives it: without overrides, variables unreplaced.</summary>
+internal sealed record AgreedComponent(YamlNode? Config, IReadOnlyList<CapabilityPlan> Chain);
 
 /// <summary>A binding and where it stands.</summary>
 /// <param name="Plan">What was made of it.</param>

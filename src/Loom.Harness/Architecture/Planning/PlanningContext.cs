@@ -1,4 +1,5 @@
 using Loom.Harness.Architecture.Checks;
+using Loom.Harness.Architecture.Deployments;
 using Loom.Harness.Components;
 
 namespace Loom.Harness.Architecture.Planning;
@@ -10,6 +11,9 @@ internal sealed record PlanningContext
 
     /// <summary>Values of <c>${VAR}</c>.</summary>
     public required Variables Variables { get; init; }
+
+    /// <summary>Overrides of this environment.</summary>
+    public required Deployment Deployment { get; init; }
 
     public required HarnessOptions Settings { get; init; }
 

@@ -95,7 +95,7 @@ internal sealed class PortReader(FindingList findings, string owner)
             SchemaId = schema.Text("id") ?? port.SchemaId,
             SchemaVersion = schema.Text("version") ?? port.SchemaVersion,
             Distribution = distribution.Choice<Distribution>("mode") ?? port.Distribution,
-            DistributionKey = distribution.Text("key") ?? port.DistributionKey,
+            DistributionKey = ExpressionText.Read(distribution, "key", null, $"distribution of port \"{port.Name}\"", findings) ?? port.DistributionKey,
             MatchAll = distribution.Choice<Match>("match") == Match.All || port.MatchAll,
         };
         schema.Done();

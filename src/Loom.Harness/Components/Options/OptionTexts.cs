@@ -1,36 +1,30 @@
-using System.Reflection;
+using Loom.Harness.Expressions;
 
 namespace Loom.Harness.Components.Options;
 
-/// <summary>
-/// Types that are compiled from a text of the config while it is bound: anything with a static <c>Compile(string)</c> that returns it. A failure
-/// that has a <c>Column</c> is told at its own column.
-/// </summary>
+/// <summary>What is wrong with a text, and where in it, from 1.</summary>
+internal readonly record struct TextFault(string Message, int Line, int Column);
+
+/// <summary>Types that are compiled from a text while a config is bound.</summary>
 internal static class OptionTexts
 {
-    public static bool IsCompiled(Type type) => Method(type) is not null;
+    public static bool IsCompiled(Type type) => type == typeof(Expression) || type == typeof(Template);
 
-    /// <summary>Compiles a text.</summary>
-    /// <param name="type">What to make.</param>
+    /// <summary>Compiles a text; null with a fault where it cannot be.</summary>
+    /// <param name="type"><see cref="Expression"/> or <see cref="Template"/>.</param>
     /// <param name="text">Its text.</param>
-    /// <param name="fault">What is wrong and at which character of the text, from 1; 0 when unknown.</param>
-    public static object? Compile(Type type, string text, out (string Message, int Column) fault)
+    /// <param name="fault">What is wrong.</param>
+    public static object? Compile(Type type, string text, out TextFault fault)
     {
         fault = default;
-        var method = Method(type)!;
-        var arguments = method.GetParameters().Select(p => p.Position == 0 ? text : p.DefaultValue).ToArray();
         try
         {
-            return method.Invoke(null, arguments);
+            return type == typeof(Template) ? Template.Compile(text) : Expression.Compile(text);
         }
-        catch (TargetInvocationException e) when (e.InnerException is { } cause)
+        catch (ExpressionException e)
         {
-            fault = (cause.Message, cause.GetType().GetProperty("Column")?.GetValue(cause) as int? ?? 0);
+            fault = new TextFault(e.Message, e.Line, e.Column);
             return null;
         }
     }
-
-    private static MethodInfo? Method(Type type) => type.GetMethods(BindingFlags.Static | BindingFlags.Public)
-        .FirstOrDefault(m => m.Name == "Compile" && m.ReturnType == type
-            && m.GetParameters() is [{ } first, .. var rest] && first.ParameterType == typeof(string) && rest.All(p => p.HasDefaultValue));
 }

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Loom.Core.Settings;
 using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Architecture.Yaml;
+using Loom.Harness.Expressions;
 
 namespace Loom.Harness.Components.Options;
 
@@ -71,12 +72,37 @@ internal sealed class OptionsBinder(string owner, FindingList findings)
             }
         }
 
+        if (shape.Keys.FirstOrDefault(k => k.Type == typeof(MissingRule)) is { } missing)
+        {
+            ApplyMissing(result, shape, (MissingRule)missing.Property.GetValue(result)!);
+        }
+
         if (findings.ErrorCount == faults && shape.HasRules)
         {
             Rules((IValidatableObject)result, shape, map, at, path);
         }
 
         return findings.ErrorCount == faults ? result : null;
+    }
+
+    // The rule for what is missing stands beside the templates it is for.
+    private static void ApplyMissing(object result, OptionsShape shape, MissingRule rule)
+    {
+        foreach (var key in shape.Keys)
+        {
+            switch (key.Property.GetValue(result))
+            {
+                case Template template:
+                    key.Property.SetValue(result, template.With(rule));
+                    break;
+                case Template[] list:
+                    key.Property.SetValue(result, list.Select(t => t.With(rule)).ToArray());
+                    break;
+                case Dictionary<string, Template> map:
+                    key.Property.SetValue(result, map.ToDictionary(p => p.Key, p => p.Value.With(rule), StringComparer.Ordinal));
+                    break;
+            }
+        }
     }
 
     private void Rules(IValidatableObject result, OptionsShape shape, YamlMapping? map, YamlNode at, string path)
@@ -126,8 +152,8 @@ internal sealed class OptionsBinder(string owner, FindingList findings)
             var made = OptionTexts.Compile(type, scalar.Text, out var fault);
             if (made is null)
             {
-                var (line, column) = YamlPlace.Inside(scalar, fault.Column);
-                findings.Error(type.Name == "Template" ? Codes.Template : Codes.Expression, scalar.File, line, column, $"{owner}: {path}: {fault.Message}");
+                var (line, column) = YamlPlace.Inside(scalar, fault.Line, fault.Column);
+                findings.Error(type == typeof(Template) ? Codes.Template : Codes.Expression, scalar.File, line, column, $"{owner}: {path}: {fault.Message}");
             }
 
             return made;

@@ -1,13 +1,14 @@
-using System.Collections.Concurrent;
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
+using System.Runtime.CompilerServices;
 
 namespace Loom.Harness.Components.Options;
 
 /// <summary>The keys of an options record, read once by reflection: what the binder, the reference page and the JSON Schema of a config are made from.</summary>
 internal sealed class OptionsShape
 {
-    private static readonly ConcurrentDictionary<Type, OptionsShape> s_shapes = new();
+    // Weak, so that the types of a load context can go when it is unloaded.
+    private static readonly ConditionalWeakTable<Type, OptionsShape> s_shapes = [];
 
     private OptionsShape(Type type)
     {
@@ -30,7 +31,7 @@ internal sealed class OptionsShape
     /// <summary>Whether there are rules between keys.</summary>
     public bool HasRules { get; }
 
-    public static OptionsShape Of(Type type) => s_shapes.GetOrAdd(type, static t => new OptionsShape(t));
+    public static OptionsShape Of(Type type) => s_shapes.GetValue(type, static t => new OptionsShape(t));
 
     /// <summary>A record with every default.</summary>
     public object Create() => Activator.CreateInstance(Type, nonPublic: true)!;

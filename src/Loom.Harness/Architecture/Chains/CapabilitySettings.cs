@@ -10,7 +10,7 @@ internal enum RateScope
 }
 
 /// <summary>Settings of RateLimiter.</summary>
-internal sealed record RateLimiterOptions
+internal sealed record RateLimiterSettings
 {
     [Description("Events admitted per second.")]
     [Range(0.001, 1_000_000_000)]
@@ -29,7 +29,7 @@ internal sealed record RateLimiterOptions
 }
 
 /// <summary>Settings of Retry.</summary>
-internal sealed record RetryOptions
+internal sealed record RetrySettings
 {
     [Description("Attempts in total, the first included.")]
     [Range(1, 1000)]
@@ -59,7 +59,7 @@ internal enum WhenOpen
 }
 
 /// <summary>Settings of CircuitBreaker.</summary>
-internal sealed record CircuitBreakerOptions
+internal sealed record CircuitBreakerSettings
 {
     [Description("Failures in a row that open it.")]
     [Range(1, 1_000_000)]
@@ -74,7 +74,7 @@ internal sealed record CircuitBreakerOptions
 }
 
 /// <summary>Settings of Timeout.</summary>
-internal sealed record TimeoutOptions
+internal sealed record TimeoutSettings
 {
     [Description("Time one attempt may take, in ms.")]
     [Range(1, 86_400_000)]
@@ -88,7 +88,7 @@ internal enum OnBudget
 }
 
 /// <summary>Settings of LLMProvider.</summary>
-internal sealed record LlmProviderOptions
+internal sealed record LlmProviderSettings
 {
     [Description("Name of an [llm.NAME] table; unset = the gateway.")]
     public string? Provider { get; init; }
@@ -105,7 +105,7 @@ internal sealed record LlmProviderOptions
 }
 
 /// <summary>Settings of Metrics.</summary>
-internal sealed record MetricsOptions
+internal sealed record MetricsSettings
 {
     [Description("One event in this many is timed; batches always are.")]
     [Range(1, 1_000_000)]
@@ -113,4 +113,4 @@ internal sealed record MetricsOptions
 }
 
 /// <summary>A capability without settings.</summary>
-internal sealed record NoOptions;
+internal sealed record NoSettings;
