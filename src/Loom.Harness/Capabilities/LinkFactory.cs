@@ -18,7 +18,7 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
     public IReadOnlyDictionary<string, LinkCounters> Counters => _counters;
 
     /// <summary>The breaker, where there is one.</summary>
-    public Breaker? Breaker { get; } = plan.Capabilities.FirstOrDefault(c => c.Options is CircuitBreakerOptions)?.Options is CircuitBreakerOptions options
+    public Breaker? Breaker { get; } = plan.Capabilities.FirstOrDefault(c => c.Options is CircuitBreakerSettings)?.Options is CircuitBreakerSettings options
         ? new Breaker(options.Failures, options.OpenFor, time)
         : null;
 
@@ -45,16 +45,16 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
 
         switch (capability.Options)
         {
-            case RateLimiterOptions options:
+            case RateLimiterSettings options:
                 return capability.Declared ? new RateLimitLink(options, time, counters) : null;
-            case RetryOptions options:
+            case RetrySettings options:
                 return new RetryLink(options, time, random, counters);
-            case CircuitBreakerOptions options:
+            case CircuitBreakerSettings options:
                 var fail = options.WhenOpen is { } asked ? asked == WhenOpen.Fail : plan.Type == ComponentType.ApiEndpoint;
                 return new BreakerLink(Breaker!, fail, time, counters);
-            case TimeoutOptions options:
+            case TimeoutSettings options:
                 return new TimeoutLink(options.AttemptMs, time, counters);
-            case MetricsOptions options:
+            case MetricsSettings options:
                 return new MetricsLink(options.Sample, time, counters);
             default:
                 return capability.Name == StandardCapability.SchemaValidator.Name && check.Of<TIn>(plan) is { } schema ? new SchemaLink<TIn>(schema) : null;

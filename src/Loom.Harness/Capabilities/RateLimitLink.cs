@@ -4,7 +4,7 @@ using Loom.Harness.Architecture.Chains;
 namespace Loom.Harness.Capabilities;
 
 /// <summary>RateLimiter: events wait until the rate allows them, which backs up the stream. It never throws unless a longest wait is set.</summary>
-internal sealed class RateLimitLink(RateLimiterOptions options, TimeProvider time, LinkCounters counters) : Link("RateLimiter")
+internal sealed class RateLimitLink(RateLimiterSettings options, TimeProvider time, LinkCounters counters) : Link("RateLimiter")
 {
     // Keys beyond this many share what the oldest ones leave: an idle bucket is full again anyway.
     private const int MostKeys = 100_000;

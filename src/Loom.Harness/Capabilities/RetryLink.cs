@@ -5,7 +5,7 @@ using Loom.Harness.Errors;
 namespace Loom.Harness.Capabilities;
 
 /// <summary>Retry: failures that may pass are tried again after a growing delay. A batch whose members fail alone is tried again with those alone.</summary>
-internal sealed class RetryLink(RetryOptions options, TimeProvider time, Random random, LinkCounters counters) : Link("Retry")
+internal sealed class RetryLink(RetrySettings options, TimeProvider time, Random random, LinkCounters counters) : Link("Retry")
 {
     public override ValueTask InvokeAsync(Call call)
     {

@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace Loom.Harness.Errors;
 
 /// <summary>Reads the letters of one component that were not retried, oldest first, holding one line at a time. A system may write meanwhile.</summary>

@@ -34,7 +34,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     public Dictionary<string, object> Inputs { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Where failed items go.</summary>
-    public required IErrorDestination Errors { get; init; }
+    public required IErrorDestination Errors { get; set; }
 
     /// <summary>Takes the component's part in a checkpoint.</summary>
     public required ICheckpointParts Checkpoints { get; init; }
