@@ -28,13 +28,13 @@ internal static class Fleet
         var address = new IPEndPoint(IPAddress.Loopback, apiPort);
 
         // One node with a real mock engine behind its proxy serves the requests; the other nodes only beat.
-        var serving = await NodesAsync(loom, folder, address, 1, "bench", 1, cancellationToken).ConfigureAwait(false);
+        var serving = await NodesAsync(loom, folder, address, 1, "bench", 1, "mock", cancellationToken).ConfigureAwait(false);
         using (serving)
         {
             var request = Serving.Chat("mock", 900, 1, stream: false);
             await Loads.RequestsAsync(address, request, 4, TimeSpan.FromSeconds(3), cancellationToken).ConfigureAwait(false);
             var alone = await Loads.RequestsAsync(address, request, 4, s_length / 2, cancellationToken).ConfigureAwait(false);
-            using var fleet = await NodesAsync(loom, folder, address, Nodes, "fleet", Pools, cancellationToken).ConfigureAwait(false);
+            using var fleet = await NodesAsync(loom, folder, address, Nodes, "fleet", Pools, "idle", cancellationToken).ConfigureAwait(false);
             await UntilOnlineAsync(address, Nodes + 1, cancellationToken).ConfigureAwait(false);
             var before = control.CpuTime();
             var clock = Stopwatch.StartNew();
@@ -47,12 +47,12 @@ internal static class Fleet
         }
     }
 
-    private static Task<Child> NodesAsync(string loom, string folder, IPEndPoint control, int count, string prefix, int pools, CancellationToken cancellationToken)
+    private static Task<Child> NodesAsync(string loom, string folder, IPEndPoint control, int count, string prefix, int pools, string model, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         return Task.FromResult(Child.Start(
             loom,
-            $"dev mock-nodes --count {count} --url http://{control} --prefix {prefix} --pools {pools} --model mock --slots 64",
+            $"dev mock-nodes --count {count} --url http://{control} --prefix {prefix} --pools {pools} --model {model} --slots 64",
             folder,
             ("LLORCH_API_TOKEN", Stage.Token)));
     }

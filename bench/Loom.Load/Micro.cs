@@ -20,24 +20,27 @@ internal sealed class Micro(int rounds, Report report)
 
     private void Placement()
     {
-        var contenders = new Dictionary<string, Func<double>>(StringComparer.Ordinal);
-        foreach (var kind in new[] { PlacementKind.Random, PlacementKind.RoundRobin, PlacementKind.LeastLoaded })
+        foreach (var (replicas, title) in new[] { (64, "64 replicas of 8 slots, half of them leased"), (40_000, "40,000 replicas of 8 slots") })
         {
-            var strategy = PlacementStrategies.Create(kind, new Random(1));
-            contenders[strategy.Name] = Decisions(strategy);
-        }
+            var contenders = new Dictionary<string, Func<double>>(StringComparer.Ordinal);
+            foreach (var kind in new[] { PlacementKind.Random, PlacementKind.RoundRobin, PlacementKind.LeastLoaded })
+            {
+                var strategy = PlacementStrategies.Create(kind, new Random(1));
+                contenders[strategy.Name] = Decisions(strategy, replicas);
+            }
 
-        Table("Placement decisions a second, 64 replicas of 8 slots, half of them leased", "random", contenders);
+            Table("Placement decisions a second, " + title, "random", contenders);
+        }
     }
 
     // Lease and release through the admission desk: filter, strategy, lease.
-    private static Func<double> Decisions(IPlacementStrategy strategy)
+    private static Func<double> Decisions(IPlacementStrategy strategy, int replicas)
     {
         const int InFlight = 256;
         var table = new ReplicaTable();
         var desk = new AdmissionDesk(new AdmissionOptions(), strategy, TimeProvider.System, new Random(1));
         table.Changed += desk.Apply;
-        table.Publish([.. Enumerable.Range(0, 64).Select(i => new ReplicaStatus
+        table.Publish([.. Enumerable.Range(0, replicas).Select(i => new ReplicaStatus
         {
             Id = new ReplicaId($"node{i / 4}", "default", $"r{i % 4}"), State = ReplicaState.Ready, EngineKind = "mock", Model = "demo", Models = ["demo"], SlotsTotal = 8,
             Url = $"http://127.0.0.1:{20_000 + i}/v1",

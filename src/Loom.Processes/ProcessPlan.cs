@@ -59,6 +59,12 @@ public sealed record ProcessPlan
     /// <summary>Where its streams lead.</summary>
     public ProcessConsole Console { get; init; }
 
+    /// <summary>
+    /// Called with stdin and stdout of each incarnation right after it was spawned, on the supervisor's loop: be short. What it is given is the callee's to dispose.
+    /// Null (the default): stdin is empty and stdout is captured like stderr.
+    /// </summary>
+    public Action<Piping.ProcessPipes>? Pipes { get; init; }
+
     /// <summary>Which copy of its agent it is, from 0.</summary>
     public int Replica { get; init; }
 
@@ -127,6 +133,12 @@ public sealed record ProbePlan
 
     /// <summary>Pause between probes. Default 1 s.</summary>
     public TimeSpan Every { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// Readiness: pause between the first probes, which grows to <see cref="Every"/> with a twentieth of the time since the start, so that a quick start is
+    /// seen at once and a slow one costs few probes. Null = always <see cref="Every"/>.
+    /// </summary>
+    public TimeSpan? AtFirst { get; init; }
 
     /// <summary>Longest single probe. Default 5 s.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(5);

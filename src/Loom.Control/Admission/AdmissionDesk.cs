@@ -13,6 +13,9 @@ namespace Loom.Control.Admission;
 /// </summary>
 internal sealed partial class AdmissionDesk : IDisposable
 {
+    // Of more replicas than this, a request without wishes is shown so many, the next ones each time: all of 40,000 would hold everybody up for over a millisecond.
+    internal const int MostShown = 1024;
+
     private readonly Lock _gate = new();
     private readonly AdmissionOptions _options;
     private readonly IPlacementStrategy _strategy;
@@ -216,15 +219,19 @@ internal sealed partial class AdmissionDesk : IDisposable
         var demand = DemandOf(ticket);
         var fallback = CandidateFilter.FallsBack(demand);
         ReadOnlySpan<Replica> replicas = ticket.Route.Offering;
-        if (_candidates.Length < replicas.Length)
+        var shown = ticket.Wish is null && ticket.LastReplica is null ? MostShown : replicas.Length;
+        if (_candidates.Length < Math.Min(shown, replicas.Length))
         {
-            _candidates = new Candidate[replicas.Length];
+            _candidates = new Candidate[Math.Min(shown, replicas.Length)];
         }
 
+        uint? turn = replicas.Length > shown ? ticket.Route.Turns.Next() : null;
+        var from = turn is { } t ? (int)(t % (uint)replicas.Length) : 0;
         ticket.Trace?.BeginPlacement();
         var count = 0;
-        for (var i = 0; i < replicas.Length; i++)
+        for (var seen = 0; seen < replicas.Length && (seen < shown || count == 0); seen++)
         {
+            var i = from + seen < replicas.Length ? from + seen : from + seen - replicas.Length;
             var replica = replicas[i];
             var verdict = CandidateFilter.Judge(replica, demand, fallback);
             ticket.Trace?.Judged(replica, verdict);
@@ -240,12 +247,12 @@ internal sealed partial class AdmissionDesk : IDisposable
             return false;
         }
 
-        Lease(ticket, replicas[Choose(ticket, _candidates.AsSpan(0, count), replicas)]);
+        Lease(ticket, replicas[Choose(ticket, _candidates.AsSpan(0, count), replicas, inTurn: turn is not null)]);
         ticket.DecidedIn = ticket.GrantedAt - begun;
         return true;
     }
 
-    private int Choose(Ticket ticket, Span<Candidate> candidates, ReadOnlySpan<Replica> replicas)
+    private int Choose(Ticket ticket, Span<Candidate> candidates, ReadOnlySpan<Replica> replicas, bool inTurn)
     {
         if (ticket.LastReplica is { } last)
         {
@@ -263,9 +270,10 @@ internal sealed partial class AdmissionDesk : IDisposable
             candidates = Preferred(wish, candidates, replicas);
         }
 
+        // Where the turn decided which replicas are shown, the first of them is next.
         var turns = ticket.Route.Turns;
         return candidates.Length == 1 ? candidates[0].Index
-            : candidates[_strategy.Choose(candidates, ticket.Wish is null ? turns.Next() : turns.Next(ticket.Wish.Key))].Index;
+            : candidates[_strategy.Choose(candidates, inTurn ? 0 : ticket.Wish is null ? turns.Next() : turns.Next(ticket.Wish.Key))].Index;
     }
 
     // The candidates of the first preferred pool that has any, in place; all of them when none has.

@@ -9,7 +9,7 @@ public interface IPlacementStrategy
     string Name { get; }
 
     /// <summary>Index of the chosen candidate.</summary>
-    /// <param name="candidates">At least one; each has a free slot; in order of node, pool, replica.</param>
+    /// <param name="candidates">At least one; each has a free slot; in order of node, pool, replica, beginning at the next in turn where there are too many to show them all.</param>
     /// <param name="turn">How many choices were made for this model before.</param>
     int Choose(ReadOnlySpan<Candidate> candidates, uint turn);
 }

@@ -28,13 +28,15 @@ public static class Checksum
     /// <summary>Whether every file of a folder is there and has its checksum.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="sums">Checksums by relative path.</param>
+    /// <param name="remembered">What was read before.</param>
     /// <param name="cancellationToken">Gives the work up.</param>
-    public static async Task<bool> AllAreAsync(string folder, IEnumerable<KeyValuePair<string, string>> sums, CancellationToken cancellationToken)
+    public static async Task<bool> AllAreAsync(
+        string folder, IEnumerable<KeyValuePair<string, string>> sums, RememberedSums remembered, CancellationToken cancellationToken)
     {
         foreach (var (file, sum) in sums)
         {
             var path = Path.Combine(folder, file);
-            if (!File.Exists(path) || await OfFileAsync(path, cancellationToken).ConfigureAwait(false) != sum)
+            if (!File.Exists(path) || await remembered.OfFileAsync(path, cancellationToken).ConfigureAwait(false) != sum)
             {
                 return false;
             }

@@ -28,10 +28,6 @@ public sealed class QueueEntry<T>
 
     internal Lane<T>? Lane { get; set; }
 
-    internal QueueEntry<T>? Previous { get; set; }
-
-    internal QueueEntry<T>? Next { get; set; }
-
-    /// <summary>Place in the lane's <see cref="RankIndex"/>; increases along the lane.</summary>
+    /// <summary>Place in the lane's array; increases along the lane.</summary>
     internal int Slot { get; set; }
 }

@@ -39,11 +39,15 @@ internal sealed class RankIndex
     {
         var word = slot >> 6;
         _bits[word] &= ~(1UL << (slot & 63));
-        var block = word / WordsInBlock;
-        var end = Math.Min(_words, (block + 1) * WordsInBlock);
-        LowerByOne(_beforeWord.AsSpan(word + 1, end - word - 1));
-        var blocks = (_words + WordsInBlock - 1) / WordsInBlock;
-        LowerByOne(_beforeBlock.AsSpan(block + 1, blocks - block - 1));
+        if (word + 1 < _words)
+        {
+            var (block, inBlock) = Math.DivRem(word, WordsInBlock);
+            LowerBehind(_beforeWord.AsSpan(block * WordsInBlock, WordsInBlock), inBlock);
+            foreach (ref var before in _beforeBlock.AsSpan(block + 1))
+            {
+                before--;
+            }
+        }
     }
 
     public int CountBefore(int slot)
@@ -51,6 +55,24 @@ internal sealed class RankIndex
         var word = slot >> 6;
         var earlier = _bits[word] & ((1UL << (slot & 63)) - 1);
         return _beforeBlock[word / WordsInBlock] + _beforeWord[word] + BitOperations.PopCount(earlier);
+    }
+
+    /// <summary>The next occupied slot after one; -1 when there is none.</summary>
+    public int Next(int slot)
+    {
+        var word = slot >> 6;
+        var later = _bits[word] & (ulong.MaxValue << (slot & 63) << 1);
+        while (later == 0)
+        {
+            if (++word >= _words)
+            {
+                return -1;
+            }
+
+            later = _bits[word];
+        }
+
+        return (word << 6) + BitOperations.TrailingZeroCount(later);
     }
 
     /// <summary>Empties the index and marks the first <paramref name="occupied"/> of <paramref name="size"/> slots, in O(size).</summary>
@@ -76,18 +98,16 @@ internal sealed class RankIndex
     /// <summary>Lets slots be appended from the first again, once every one has been removed.</summary>
     public void Restart() => _words = 0;
 
-    private static void LowerByOne<TCount>(Span<TCount> counts)
-        where TCount : unmanaged, INumberBase<TCount>
+    // One block is a few vectors: lowering all of it under a mask is less work than to begin in its middle. Counts of words that were never opened are of no use.
+    private static void LowerBehind(Span<ushort> block, int word)
     {
-        var vectors = MemoryMarshal.Cast<TCount, Vector<TCount>>(counts);
+        var behind = new Vector<ushort>((ushort)word);
+        var vectors = MemoryMarshal.Cast<ushort, Vector<ushort>>(block);
         for (var i = 0; i < vectors.Length; i++)
         {
-            vectors[i] -= Vector<TCount>.One;
-        }
-
-        for (var i = vectors.Length * Vector<TCount>.Count; i < counts.Length; i++)
-        {
-            counts[i]--;
+            var index = Vector.CreateSequence((ushort)(i * Vector<ushort>.Count), (ushort)1);
+            // A comparison that holds gives all bits, which is minus one.
+            vectors[i] += Vector.GreaterThan(index, behind);
         }
     }
 
@@ -113,9 +133,10 @@ internal sealed class RankIndex
     {
         Size = size;
         var words = (size + 63) / 64;
+        var blocks = (words + WordsInBlock - 1) / WordsInBlock;
         _bits = new ulong[words];
-        _beforeWord = new ushort[words];
-        _beforeBlock = new int[(words + WordsInBlock - 1) / WordsInBlock];
+        _beforeWord = new ushort[blocks * WordsInBlock];
+        _beforeBlock = new int[blocks];
         _words = 0;
     }
 }

@@ -14,8 +14,8 @@ public enum EnqueueOutcome
 }
 
 /// <summary>
-/// A bounded queue of two classes: interactive before batch, first in first out inside a class, with an overflow policy, positions in O(log n) and
-/// removal from anywhere in O(1). A batch entry that has waited for the batch patience competes with interactive ones by arrival.
+/// A bounded queue of two classes: interactive before batch, first in first out inside a class, with an overflow policy, and with positions and
+/// removal from anywhere that cost the same at any depth. A batch entry that has waited for the batch patience competes with interactive ones by arrival.
 /// Not thread safe: one owner.
 /// </summary>
 public sealed class TwoClassQueue<T>
@@ -91,22 +91,21 @@ public sealed class TwoClassQueue<T>
         var batch = _batch.First;
         while (interactive is not null || batch is not null)
         {
-            QueueEntry<T> candidate;
-            if (batch is not null && (interactive is null || (IsAged(batch, now) && batch.Rank < interactive.Rank)))
-            {
-                candidate = batch;
-                batch = batch.Next;
-            }
-            else
-            {
-                candidate = interactive!;
-                interactive = interactive!.Next;
-            }
-
+            var isBatch = batch is not null && (interactive is null || (IsAged(batch, now) && batch.Rank < interactive.Rank));
+            var candidate = isBatch ? batch! : interactive!;
             if (eligible(candidate.Value, state))
             {
                 candidate.Lane!.Remove(candidate);
                 return candidate;
+            }
+
+            if (isBatch)
+            {
+                batch = _batch.After(candidate);
+            }
+            else
+            {
+                interactive = _interactive.After(candidate);
             }
         }
 
@@ -139,14 +138,12 @@ public sealed class TwoClassQueue<T>
     /// <summary>The waiting entries, interactive first, each class in its order. The queue must not change meanwhile.</summary>
     public IEnumerable<QueueEntry<T>> Entries()
     {
-        for (var entry = _interactive.First; entry is not null; entry = entry.Next)
+        foreach (var lane in new[] { _interactive, _batch })
         {
-            yield return entry;
-        }
-
-        for (var entry = _batch.First; entry is not null; entry = entry.Next)
-        {
-            yield return entry;
+            for (var entry = lane.First; entry is not null; entry = lane.After(entry))
+            {
+                yield return entry;
+            }
         }
     }
 

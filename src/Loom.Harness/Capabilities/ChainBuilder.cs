@@ -6,9 +6,12 @@ namespace Loom.Harness.Capabilities;
 /// <param name="links">Makes fresh links for a payload type, outermost first.</param>
 internal sealed class ChainBuilder(ILinkFactory links)
 {
-    public Link Build<TIn, TOut>(ItemComponent<TIn, TOut> component)
+    public Link Build<TIn, TOut>(ItemComponent<TIn, TOut> component) => Build<TIn>(new HandlerLink<TIn, TOut>(component));
+
+    /// <summary>The chain around any end.</summary>
+    public Link Build<TIn>(Link end)
     {
-        Link chain = new HandlerLink<TIn, TOut>(component);
+        var chain = end;
         foreach (var link in links.Make<TIn>().Reverse())
         {
             link.Next = chain;

@@ -1,14 +1,12 @@
 namespace Loom.Harness.Capabilities;
 
-/// <summary>Metrics: counts every call and times one event in 64, and every batch.</summary>
-internal sealed class MetricsLink(TimeProvider time, LinkCounters counters) : Link("Metrics")
+/// <summary>Metrics: counts every call and times one event in <paramref name="sample"/>, and every batch.</summary>
+internal sealed class MetricsLink(int sample, TimeProvider time, LinkCounters counters) : Link("Metrics")
 {
-    private const int Sampled = 64;
-
     public override ValueTask InvokeAsync(Call call)
     {
         counters.Called();
-        if (call.BatchId is not null || counters.Calls % Sampled == 0)
+        if (call.BatchId is not null || counters.Calls % sample == 0)
         {
             return TimedAsync(call);
         }

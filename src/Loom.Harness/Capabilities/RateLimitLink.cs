@@ -1,16 +1,10 @@
 using Loom.Components;
+using Loom.Harness.Architecture.Chains;
 
 namespace Loom.Harness.Capabilities;
 
-/// <summary>Settings of RateLimiter.</summary>
-/// <param name="PerSecond">Events a second; 100 by default.</param>
-/// <param name="Burst">Events that may come at once after a pause; 200 by default.</param>
-/// <param name="PerKey">A bucket for each key instead of one for the component.</param>
-/// <param name="MaxWait">An event that would wait longer goes to the dead letter; null: it waits.</param>
-internal sealed record RateLimitOptions(double PerSecond, double Burst, bool PerKey, TimeSpan? MaxWait);
-
 /// <summary>RateLimiter: events wait until the rate allows them, which backs up the stream. It never throws unless a longest wait is set.</summary>
-internal sealed class RateLimitLink(RateLimitOptions options, TimeProvider time, LinkCounters counters) : Link("RateLimiter")
+internal sealed class RateLimitLink(RateLimiterSettings options, TimeProvider time, LinkCounters counters) : Link("RateLimiter")
 {
     // Keys beyond this many share what the oldest ones leave: an idle bucket is full again anyway.
     private const int MostKeys = 100_000;
@@ -35,7 +29,7 @@ internal sealed class RateLimitLink(RateLimitOptions options, TimeProvider time,
         var now = time.GetTimestamp();
         lock (_lock)
         {
-            if (!options.PerKey)
+            if (options.Per == RateScope.Component)
             {
                 _bucket ??= NewBucket(now);
                 return TakeFrom(_bucket, call.Items, now);
@@ -54,10 +48,10 @@ internal sealed class RateLimitLink(RateLimitOptions options, TimeProvider time,
     private long TakeFrom(TokenBucket bucket, int items, long now)
     {
         var wait = bucket.Take(items, now);
-        if (options.MaxWait is { } most && wait > most.TotalSeconds * time.TimestampFrequency)
+        if (options.MaxWaitMs is { } most && wait > most.TotalSeconds * time.TimestampFrequency)
         {
             bucket.Return(items);
-            throw new ItemException("rate_limited", $"the rate of {options.PerSecond}/s would make this event wait longer than max_wait_ms {most.TotalMilliseconds:F0}");
+            throw new ItemException("rate_limited", $"the rate of {options.Rate}/s would make this event wait longer than max_wait_ms {most.TotalMilliseconds:F0}");
         }
 
         return wait;
@@ -79,7 +73,7 @@ internal sealed class RateLimitLink(RateLimitOptions options, TimeProvider time,
         return bucket;
     }
 
-    private TokenBucket NewBucket(long now) => new(options.PerSecond, options.Burst, now, time.TimestampFrequency);
+    private TokenBucket NewBucket(long now) => new(options.Rate, options.Burst, now, time.TimestampFrequency);
 
     private async ValueTask WaitAsync(Call call, TimeSpan wait)
     {

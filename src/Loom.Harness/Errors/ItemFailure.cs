@@ -40,7 +40,6 @@ internal sealed record ItemFailure(
 /// <summary>Takes events that could not be processed, for good.</summary>
 internal interface IErrorDestination
 {
-    /// <summary>Keeps the failure; returns when it is as safe as the destination promises.</summary>
-    /// <exception cref="IOException">It cannot be kept now; the event must not be let go.</exception>
+    /// <summary>Keeps the failure; returns when it is as safe as the destination promises. Where it cannot be kept, it waits: the component reads nothing meanwhile.</summary>
     ValueTask TakeAsync(ItemFailure failure, CancellationToken ct);
 }

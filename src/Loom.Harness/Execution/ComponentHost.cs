@@ -112,7 +112,8 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
             try
             {
                 _state = ComponentState.Running;
-                await _component!.ProcessAsync(new HostProcessContext(this, run, _component), ct).ConfigureAwait(true);
+                using var context = new HostProcessContext(this, run, _component!);
+                await _component!.ProcessAsync(context, ct).ConfigureAwait(true);
                 _state = ComponentState.Stopping;
                 loop.CompleteOutputs();
                 return HostEnd.Finished;

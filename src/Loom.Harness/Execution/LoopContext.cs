@@ -34,7 +34,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     public Dictionary<string, object> Inputs { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Where failed items go.</summary>
-    public required IErrorDestination Errors { get; init; }
+    public required IErrorDestination Errors { get; set; }
 
     /// <summary>Takes the component's part in a checkpoint.</summary>
     public required ICheckpointParts Checkpoints { get; init; }
@@ -195,6 +195,9 @@ internal interface ICheckpointParts
 
     /// <summary>The component could not take part; the checkpoint is abandoned and processing goes on.</summary>
     void Failed(string component, CheckpointBarrier barrier, Exception error);
+
+    /// <summary>A source has sent another event; whoever counts may ask for a checkpoint.</summary>
+    void CountSent();
 
     /// <summary>The component has ended; its last state stands for every later checkpoint.</summary>
     void Ended(string component, IReadOnlyDictionary<string, long> offsets, StateWriter? state);

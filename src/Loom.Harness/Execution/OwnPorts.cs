@@ -51,10 +51,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
                 case GateState.Interrupted:
                     loop.Gate.TakeInterrupt();
                     ct.ThrowIfCancellationRequested();
-                    if (loop.TakeAttention().HasFlag(Attention.Pause))
-                    {
-                        await loop.Pause.WaitAsync(ct).ConfigureAwait(true);
-                    }
+                    await AttendAsync(loop.TakeAttention(), ct).ConfigureAwait(true);
 
                     break;
             }
@@ -103,6 +100,19 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
             new ItemFailure(loop.Plan.Name, port.Plan.Name, _inHand.Id, _inHand.Key, _inHand.Time, PayloadJson.Of(_inHand.Data), error, _inHand.Attempt, _inHand.Mock), ct).ConfigureAwait(true);
         loop.Counters.CountFailed();
         _hasInHand = false;
+    }
+
+    private async ValueTask AttendAsync(Attention attention, CancellationToken ct)
+    {
+        if (attention.HasFlag(Attention.Barrier) && loop.WantedBarrier is { } barrier)
+        {
+            await PassAsync(barrier, ct).ConfigureAwait(true);
+        }
+
+        if (attention.HasFlag(Attention.Pause))
+        {
+            await loop.Pause.WaitAsync(ct).ConfigureAwait(true);
+        }
     }
 
     // Asking for the next event says that the one before is done.

@@ -62,6 +62,7 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
 
             context.Counters.CountTaken();
             context.Counters.CountDone(1);
+            context.Checkpoints.CountSent();
         }
 
         Note();

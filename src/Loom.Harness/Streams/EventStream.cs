@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Loom.Components;
 using Loom.Harness.Architecture;
 
@@ -385,12 +384,5 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
         var published = Volatile.Read(ref _published.Value);
         _readable = Math.Min(published, Volatile.Read(ref _markAt.Value));
         return _read < _readable;
-    }
-
-    [StructLayout(LayoutKind.Explicit, Size = 192)]
-    private struct Padded
-    {
-        [FieldOffset(64)]
-        public long Value;
     }
 }

@@ -28,6 +28,7 @@ public sealed record EngineHost(ISupervisor Supervisor, IProvisioner Provisioner
 public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, string replica, EngineHost host, ILogger logger, bool second = false,
     PreparedEngine? prepared = null) : IEngineEffects
 {
+    private static readonly TimeSpan s_probeFirst = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan s_probeStarting = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_probeRunning = TimeSpan.FromSeconds(2);
     private PreparedEngine? _prepared = prepared;
@@ -133,7 +134,7 @@ public sealed partial class EngineEffects(NodeOptions options, PoolPlan pool, st
             Environment = EngineEnvironment.Build(options.Environment, options.Folders, launch, request, warning =>
                 LogEnvironment(logger, ProcessName, warning)),
             Restart = Policy,
-            Ready = new ProbePlan { Check = check, Every = s_probeStarting, Within = pool.Engine.ReadyTimeout ?? ReadyWithin(bytes) },
+            Ready = new ProbePlan { Check = check, AtFirst = s_probeFirst, Every = s_probeStarting, Within = pool.Engine.ReadyTimeout ?? ReadyWithin(bytes) },
             Live = new ProbePlan { Check = check, Every = s_probeRunning },
             Grace = options.Grace,
             LogPath = LogPath,

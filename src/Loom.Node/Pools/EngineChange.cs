@@ -44,10 +44,13 @@ internal sealed partial class EngineChange(PoolOwner pool, OperationLog log, Can
     }
 
     /// <summary>Has a replica take no work until another engine serves in its place. From now on it is the new model that requests may wait for.</summary>
+    /// <param name="member">The replica.</param>
+    /// <param name="plan">What the other engine runs.</param>
+    /// <param name="prepared">What provisioning found a moment ago, for its first start; null = it is asked.</param>
     /// <returns>Key of the new engine.</returns>
-    public int Lower(int member, PoolPlan plan)
+    public int Lower(int member, PoolPlan plan, PreparedEngine? prepared = null)
     {
-        var key = pool.Join(member, plan, null);
+        var key = pool.Join(member, plan, prepared);
         pool.Tell(new PoolEvent.ModeSet(member, MemberMode.Down));
         return key;
     }

@@ -1,3 +1,4 @@
+using Loom.Node.Engines;
 using Loom.Node.Plans;
 using Loom.Node.Provisioning;
 using Loom.Wire;
@@ -42,16 +43,17 @@ internal sealed partial class Swap(PoolOwner pool, OperationLog log, PoolCommand
         }
 
         var plan = state.Loading(command.Model);
+        PreparedEngine? prepared = null;
         try
         {
-            await pool.Effects.PrepareAsync(plan, log, stop).ConfigureAwait(false);
+            prepared = await pool.Effects.PrepareAsync(plan, log, stop).ConfigureAwait(false);
         }
         catch (ProvisionException e) when (e.Exit == ProvisionExit.DoesNotFit)
         {
             // The one it replaces still takes its room; the start judges again.
         }
 
-        return await ChangeAsync(at, member, plan).ConfigureAwait(false);
+        return await ChangeAsync(at, member, plan, prepared).ConfigureAwait(false);
     }
 
     private async Task<OperationEnd> UpAsync(int at, Member member)
@@ -60,9 +62,9 @@ internal sealed partial class Swap(PoolOwner pool, OperationLog log, PoolCommand
         return outcome.Trouble is { } trouble ? OperationEnd.Failed(trouble) : OperationEnd.Succeeded;
     }
 
-    private async Task<OperationEnd> ChangeAsync(int at, Member member, PoolPlan plan)
+    private async Task<OperationEnd> ChangeAsync(int at, Member member, PoolPlan plan, PreparedEngine? prepared)
     {
-        var key = _engines.Lower(at, plan);
+        var key = _engines.Lower(at, plan, prepared);
         if (member.Engine.ServingUrl is { } url && !await _engines.QuietAsync(member.Id, url, s_quietWithin).ConfigureAwait(false))
         {
             await _engines.RaiseAsync(at).ConfigureAwait(false);

@@ -14,6 +14,9 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
     private static readonly string[] s_network = ["ENOTFOUND", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH",
         "ERR_SOCKET", "network"];
 
+    // 60 MB of native code; every start of an engine looks whether it is whole.
+    private readonly RememberedSums _sums = new();
+
     /// <summary>Folder of the installed adapter.</summary>
     /// <exception cref="ProvisionException">It cannot be installed.</exception>
     public async Task<string> InstallAsync(StepReporter step, CancellationToken cancellationToken)
@@ -25,13 +28,13 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
         }
 
         var sources = await EmbeddedSources.ReadAsync(folder, cancellationToken).ConfigureAwait(false);
-        if (await InstallMarker.IsWholeAsync(folder, sources, cancellationToken).ConfigureAwait(false))
+        if (await InstallMarker.IsWholeAsync(folder, sources, _sums, cancellationToken).ConfigureAwait(false))
         {
             return folder;
         }
 
         var target = Path.Combine(options.CacheDir, "engines", $"embedded-{sources.Hash}");
-        if (await InstallMarker.IsWholeAsync(target, sources, cancellationToken).ConfigureAwait(false))
+        if (await InstallMarker.IsWholeAsync(target, sources, _sums, cancellationToken).ConfigureAwait(false))
         {
             return target;
         }
@@ -40,7 +43,7 @@ internal sealed class EmbeddedInstaller(NodeOptions options, OneShot oneShot, Ti
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
         using var held = await ArtifactLock.TakeAsync(target + ".lock", holder => step.Phase("wait", $"{holder} is installing it"), time,
             cancellationToken).ConfigureAwait(false);
-        if (!await InstallMarker.IsWholeAsync(target, sources, cancellationToken).ConfigureAwait(false))
+        if (!await InstallMarker.IsWholeAsync(target, sources, _sums, cancellationToken).ConfigureAwait(false))
         {
             await InstallAsync(sources, target, step, cancellationToken).ConfigureAwait(false);
         }

@@ -73,14 +73,14 @@ internal sealed record InstallMarker
         JsonSerializer.SerializeToUtf8Bytes(this, InstallJson.Default.InstallMarker));
 
     /// <summary>Whether the folder holds a whole installation of these sources.</summary>
-    public static async Task<bool> IsWholeAsync(string folder, EmbeddedSources sources, CancellationToken cancellationToken)
+    public static async Task<bool> IsWholeAsync(string folder, EmbeddedSources sources, RememberedSums sums, CancellationToken cancellationToken)
     {
         try
         {
             var json = await File.ReadAllBytesAsync(Path.Combine(folder, FileName), cancellationToken).ConfigureAwait(false);
             return JsonSerializer.Deserialize(json, InstallJson.Default.InstallMarker) is { } marker
                 && marker.Hash == sources.Hash
-                && await Checksum.AllAreAsync(folder, marker.Files, cancellationToken).ConfigureAwait(false);
+                && await Checksum.AllAreAsync(folder, marker.Files, sums, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException)
         {

@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Globalization;
+using Loom.Core.Storage;
 using Loom.Node.Plans;
 
 namespace Loom.Node.Provisioning;
@@ -8,6 +10,9 @@ internal sealed class NodeRuntime(NodeOptions options, OneShot oneShot)
 {
     private const int OldestMajor = 20;
 
+    // What a program said of itself, for as long as its file stays what it was: each start of an engine asks.
+    private readonly ConcurrentDictionary<(string Path, FileStat File), string> _known = new();
+
     /// <summary>Path and version of the first Node in PATH that is new enough.</summary>
     /// <exception cref="ProvisionException">There is none; says what was found instead.</exception>
     public async Task<(string Path, string Version)> FindAsync(PoolPlan pool, CancellationToken cancellationToken)
@@ -16,11 +21,18 @@ internal sealed class NodeRuntime(NodeOptions options, OneShot oneShot)
         foreach (var node in ToolPath.FindAll("node", options.Environment).Concat(ToolPath.FindAll("nodejs",
             options.Environment)).Distinct(StringComparer.Ordinal))
         {
+            var file = FileStat.Of(node, follow: true) ?? default;
+            if (_known.TryGetValue((node, file), out var said))
+            {
+                return (node, said);
+            }
+
             var answer = await oneShot.RunAsync("engine-provisioner-node", [node, "--version"], options.WorkingDirectory, options.Environment,
                 TimeSpan.FromSeconds(20), cancellationToken).ConfigureAwait(false);
             var version = answer.Code == 0 ? answer.Tail.LastOrDefault()?.Trim() : null;
             if (Major(version) >= OldestMajor)
             {
+                _known[(node, file)] = version!;
                 return (node, version!);
             }
 

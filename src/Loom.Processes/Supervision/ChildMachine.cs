@@ -285,7 +285,7 @@ internal sealed partial class ChildMachine
             }
             else
             {
-                Enter(alive with { LastFailure = result.Detail, ProbeAt = _now + _state.Plan.Ready!.Every });
+                Enter(alive with { LastFailure = result.Detail, ProbeAt = _now + Pause(_state.Plan.Ready!, _now - alive.SpawnedAt) });
             }
 
             return;
@@ -309,6 +309,9 @@ internal sealed partial class ChildMachine
             Enter(alive with { ProbeAt = _now + live.Every }, $"liveness probe failed {failures} of {live.Failures}: {result.Detail}");
         }
     }
+
+    private static TimeSpan Pause(ProbePlan ready, TimeSpan age) =>
+        ready.AtFirst is { } least && age / 20 is var grown && grown < ready.Every ? (grown > least ? grown : least) : ready.Every;
 
     private void BecomeReady(Phase.Alive alive)
     {

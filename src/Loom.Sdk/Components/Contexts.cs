@@ -61,6 +61,10 @@ public abstract class ProcessContext
     /// <exception cref="InvalidOperationException">There is no such port, or it carries another type.</exception>
     public abstract IOutput<T> Out<T>(string port = "out");
 
+    /// <summary>Runs one event through the component's capability chain around a handler; for classes that declare <see cref="IUsesChain"/>. One call at a time.</summary>
+    /// <exception cref="ItemException">A capability refused the event, or the handler failed in its last attempt.</exception>
+    public abstract ValueTask ExecuteAsync<T>(Event<T> e, Func<Event<T>, CancellationToken, ValueTask> handler, CancellationToken ct);
+
     // Who runs the loops of the bases below.
     internal abstract IComponentRunner Runner { get; }
 }
@@ -95,3 +99,8 @@ public interface IComponentMetrics
     /// <summary>Sets a gauge <c>loom_harness_component_NAME</c>.</summary>
     void Set(string name, double value);
 }
+
+/// <summary>A class with its own loop that runs its events through the chain by <see cref="ProcessContext.ExecuteAsync"/>.</summary>
+#pragma warning disable CA1040 // A mark the checker looks for; there is nothing to implement.
+public interface IUsesChain;
+#pragma warning restore CA1040

@@ -23,6 +23,23 @@ public sealed class AdmissionDeskTests
     }
 
     [Fact]
+    public void Enter_MoreReplicasThanAreShown_EachInTurnAndTheLastFreeSlotIsFound()
+    {
+        const int Many = (2 * AdmissionDesk.MostShown) + 7;
+        using var world = new AdmissionWorld(capacity: 5, replicas: [.. Enumerable.Range(0, Many).Select(i => ($"r{i:0000}", "demo", 1))]);
+
+        var replicas = new HashSet<string>();
+        for (var i = 0; i < Many; i++)
+        {
+            world.Enter("demo", out var ticket).ShouldBe(Admittance.Granted);
+            replicas.Add(ticket.Replica!.Status.Id.ReplicaName);
+        }
+
+        replicas.Count.ShouldBe(Many);
+        world.Enter("demo", out _).ShouldBe(Admittance.Waiting);
+    }
+
+    [Fact]
     public void Enter_OtherModelIsBusy_DoesNotBlock()
     {
         using var world = new AdmissionWorld(capacity: 5, replicas: [("r0", "a", 1), ("r1", "b", 1)]);

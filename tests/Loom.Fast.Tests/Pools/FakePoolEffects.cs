@@ -40,8 +40,15 @@ internal sealed class FakePoolEffects : IPoolEffects
 
     public Queue<long> FreeDeviceBytes { get; } = new();
 
-    public EngineLoop Engine(EngineOrder order, Action<EngineState> publish) => new($"{order.Plan.Id}/{order.Replica}{(order.Second ? "-b" : "")}",
+    /// <summary>The engines that were made.</summary>
+    public ConcurrentQueue<EngineOrder> Orders { get; } = new();
+
+    public EngineLoop Engine(EngineOrder order, Action<EngineState> publish)
+    {
+        Orders.Enqueue(order);
+        return new($"{order.Plan.Id}/{order.Replica}{(order.Second ? "-b" : "")}",
         new EngineMachine(new EngineRestartPolicy()), new One(this, order.Plan.ModelIds[0]), publish, TimeProvider.System, NullLogger.Instance);
+    }
 
     public Task<PreparedEngine> PrepareAsync(PoolPlan plan, IProgress<ProvisionProgress> progress, CancellationToken cancellationToken)
     {

@@ -122,6 +122,7 @@ public sealed class OperationTests : IAsyncDisposable
         await StartAsync(Plan("a", "b"));
         (await RunAsync(new PoolCommand.Swap { PoolId = "chat", ReplicaName = "r0", Model = "b" })).Status.ShouldBe(OperationState.Succeeded);
         Calls().ShouldBe(["prepare b", "quiet 28080", "gone a", "spawn b"]);
+        _effects.Orders.Last().Prepared.ShouldNotBeNull("what was prepared is not prepared again");
         _published.Last()[0].Models.ShouldBe(["b", "a"]);
     }
 

@@ -53,6 +53,18 @@ public sealed class ChildMachineTests
     }
 
     [Fact]
+    public void Readiness_PausesThatGrow_FollowTheTimeSinceTheStartUpToTheirLimit()
+    {
+        var ready = s_http with { AtFirst = TimeSpan.FromMilliseconds(20), Every = TimeSpan.FromMilliseconds(500) };
+        foreach (var (age, pause) in new[] { (0.1, 0.02), (1.0, 0.05), (4.0, 0.2), (10.0, 0.5), (50.0, 0.5) })
+        {
+            var child = new MachineBench(Plan() with { Ready = ready }).Up();
+            child.At(age).Do(new ChildEvent.Probed(1, false, "loading"));
+            child.State.Deadline.ShouldBe(child.Start + TimeSpan.FromSeconds(age + pause));
+        }
+    }
+
+    [Fact]
     public void Readiness_FailsForTooLong_IsACrashThatSaysWhatTheProbeSaw()
     {
         var child = new MachineBench(Plan() with { Ready = s_http }).Up();

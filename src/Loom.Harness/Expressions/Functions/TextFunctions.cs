@@ -30,9 +30,9 @@ internal static class TextFunctions
     public static long Length(ReadOnlySpan<char> text)
     {
         var length = text.Length;
-        for (var i = text.IndexOfAnyInRange('\ud800', '\udbff'); i >= 0 && i + 1 < text.Length; i++)
+        for (var i = 1; i < text.Length; i++)
         {
-            length -= char.IsSurrogatePair(text[i], text[i + 1]) ? 1 : 0;
+            length -= char.IsLowSurrogate(text[i]) && char.IsHighSurrogate(text[i - 1]) ? 1 : 0;
         }
 
         return length;

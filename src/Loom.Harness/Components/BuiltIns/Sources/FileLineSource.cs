@@ -164,6 +164,13 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
             if (await file.Lines.FillAsync(ct).ConfigureAwait(false))
             {
                 _filled = true;
+                if (_tail is not null && Tail.WasReplaced(file))
+                {
+                    // What was read belongs to other content: look at once, which opens it anew.
+                    _current = null;
+                    _lastLook = null;
+                }
+
                 continue;
             }
 

@@ -110,7 +110,7 @@ internal sealed class Tail(FileSet files, FileLineOptions options) : IDisposable
     }
 
     // At the first look after a restart also files that were renamed meanwhile: rotation keeps the beginning of the name.
-    private IEnumerable<string> Candidates()
+    private IReadOnlyList<string> Candidates()
     {
         var listed = files.List();
         if (_looked || _known.Count == 0)
@@ -121,14 +121,15 @@ internal sealed class Tail(FileSet files, FileLineOptions options) : IDisposable
         var renamed = _known.SelectMany(k => Path.GetDirectoryName(k.Path) is { } folder && Directory.Exists(folder)
             ? Directory.EnumerateFiles(folder, Path.GetFileName(k.Path) + "*")
             : []);
-        return renamed.Where(r => IsKnown(r)).Concat(listed).Distinct(StringComparer.Ordinal);
+        return [.. renamed.Where(IsKnown).Concat(listed).Distinct(StringComparer.Ordinal)];
     }
 
     private void Publish() => _published = [.. _open.Select(f => f.Fingerprint), .. _known];
 
     private bool IsKnown(string path) => FileStat.Of(path, follow: true) is { } stat && _known.Exists(k => k.IsSameNode(stat));
 
-    private static bool WasReplaced(TailedFile file)
+    /// <summary>Whether the open file holds something else now: it was truncated and written anew.</summary>
+    public static bool WasReplaced(TailedFile file)
     {
         if (file.Lines.Behind < 0)
         {
