@@ -18,6 +18,7 @@ internal sealed class CommandComponent : ItemComponent<JsonElement, JsonElement>
     private readonly CommandEvents _events;
     private readonly Queue<ChildEmit> _free = new();
     private long _atEnd;
+    private uint _turn;
 
     public CommandComponent(ComponentPlan plan, CommandSurroundings around)
     {
@@ -35,7 +36,8 @@ internal sealed class CommandComponent : ItemComponent<JsonElement, JsonElement>
     /// <summary>How often its programs were set up again.</summary>
     public int Restarts => _processes.Sum(p => p.Restarts);
 
-    public int InFlight => _processes.Sum(p => p.Ready.MaxInFlight);
+    // What is released as it comes is released by one event at a time.
+    public int InFlight => _processes.Any(p => p.Ready.Stream) ? 1 : _processes.Sum(p => p.Ready.MaxInFlight);
 
     protected internal override IReadOnlyList<string> Inputs { get; }
 
@@ -79,7 +81,7 @@ internal sealed class CommandComponent : ItemComponent<JsonElement, JsonElement>
     internal override async ValueTask HandleBatchAsync(Batch<JsonElement> batch, BatchEmitter<JsonElement> output, CancellationToken ct)
     {
         // The batch is the loop's to use again; one that is kept for a crash must not change.
-        var kept = batch.Copy();
+        var kept = batch.Part(batch.Span);
         var result = await AskAsync(ProcessFor(null), new CommandItem(Inputs[0], batch[0], kept) { Bytes = kept.Sum(e => Streams.PayloadSize<JsonElement>.Of(e.Data)) }, ct).ConfigureAwait(false);
         if (result.Errors.FirstOrDefault(e => e.Index is null) is { } whole)
         {
@@ -174,7 +176,7 @@ internal sealed class CommandComponent : ItemComponent<JsonElement, JsonElement>
         ? _processes[0]
         : _processes[key is null ? (int)(Interlocked.Increment(ref _turn) % (uint)_processes.Length) : (int)(Hash(key) % (uint)_processes.Length)];
 
-    private static uint Hash(string key) => (uint)System.IO.Hashing.XxHash64.HashToUInt64(System.Text.Encoding.UTF8.GetBytes(key));
+    private static uint Hash(string key) => (uint)XXH64.DigestOf(System.Text.Encoding.UTF8.GetBytes(key));
 
     private static Event<JsonElement> Derived(in Event<JsonElement> parent, ChildEmit emit) => Headed(parent.Derive(emit.Data), emit);
 

@@ -127,7 +127,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
             {
                 LastFailure = e;
                 LogThrew(run.Log, plan.Name, e);
-                if (!await TryRestartAsync(ct).ConfigureAwait(true))
+                if (e is Commands.ComponentFailedException || !await TryRestartAsync(ct).ConfigureAwait(true))
                 {
                     _state = ct.IsCancellationRequested ? ComponentState.Stopping : ComponentState.Failed;
                     return ct.IsCancellationRequested ? HostEnd.Cancelled
@@ -173,6 +173,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         using LoopBase<TIn, TOut> itemLoop = plan switch
         {
             { Batching: { } batching } => new BatchLoop<TIn, TOut>(loop, component, batching),
+            _ when component is IPipelined { InFlight: > 1 } => new ConcurrentLoop<TIn, TOut>(loop, component),
             { Concurrency: > 1 } => new ConcurrentLoop<TIn, TOut>(loop, component),
             _ => new ItemLoop<TIn, TOut>(loop, component),
         };

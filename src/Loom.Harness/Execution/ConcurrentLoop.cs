@@ -5,12 +5,20 @@ using Loom.Harness.Streams;
 
 namespace Loom.Harness.Execution;
 
+/// <summary>A component whose handler only hands its event on and completes later: it is called on the loop, so events reach it in their order.</summary>
+internal interface IPipelined
+{
+    /// <summary>Events under way at once, known once it is set up; at least 1.</summary>
+    int InFlight { get; }
+}
+
 /// <summary>
 /// The loop of a component that handles several events at once, on the pool. Outputs are released by the loop alone: in input order (<c>strict</c>), in order for each key
 /// (<c>key</c>), or as they finish (<c>relaxed</c>).
 /// </summary>
 internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
 {
+    private readonly bool _pipelined;
     private readonly Slot[] _slots;
     private readonly Stack<Slot> _free = [];
     private readonly List<Slot> _busy = [];
@@ -25,7 +33,9 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
     {
         _order = context.Plan.Ordering;
         var chain = context.Chain.Build(component);
-        _slots = [.. Enumerable.Range(0, context.Plan.Concurrency).Select(_ => new Slot(context, chain, new ItemCall<TIn, TOut>(context.Plan.Name, NewEmitter())))];
+        _pipelined = component is IPipelined;
+        var slots = component is IPipelined pipelined ? pipelined.InFlight : context.Plan.Concurrency;
+        _slots = [.. Enumerable.Range(0, slots).Select(_ => new Slot(context, chain, new ItemCall<TIn, TOut>(context.Plan.Name, NewEmitter())))];
         foreach (var slot in _slots)
         {
             _free.Push(slot);
@@ -98,7 +108,7 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
                 else
                 {
                     _busy.Add(slot);
-                    slot.Start();
+                    slot.Start(_pipelined);
                 }
 
                 return true;
@@ -115,7 +125,7 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
             _parked = null;
             slot.Call.Run = ct;
             _busy.Add(slot);
-            slot.Start();
+            slot.Start(_pipelined);
         }
     }
 
@@ -176,7 +186,7 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
         if (await RefuseAsync(slot.Call.Event, slot.Call.Port, error, slot.Call.Attempt, index: null, ct).ConfigureAwait(true))
         {
             slot.Call.Start();
-            slot.Start();
+            slot.Start(_pipelined);
             return false;
         }
 
@@ -194,11 +204,18 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
         public bool IsFinished => _finished;
 
-        public void Start()
+        public void Start(bool here)
         {
             _finished = false;
             Error = null;
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            if (here)
+            {
+                Execute();
+            }
+            else
+            {
+                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            }
         }
 
         public void Execute()

@@ -117,6 +117,11 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     /// </summary>
     protected async ValueTask<bool> RefuseAsync(Event<TIn> e, int port, Exception error, int attempt, int? index, CancellationToken ct)
     {
+        if (error is Commands.ComponentFailedException)
+        {
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(error); // not the event's fault
+        }
+
         if (ErrorClasses.Of(error) == ErrorClass.Configuration)
         {
             context.Pause.Hold($"{ErrorClasses.CodeOf(error)}: {error.Message}");
