@@ -1,0 +1,22 @@
+using System.CommandLine;
+using Loom.Cli.Verbs;
+
+namespace Loom.Cli.Harness;
+
+/// <summary><c>loom harness</c>: typed dataflow systems.</summary>
+internal static class HarnessVerb
+{
+    public static Command Create()
+    {
+        var harness = new Command("harness", "Check, lock, look at and run dataflow systems")
+        {
+            NewSystemVerb.Create(),
+            CheckVerb.Create(),
+            LockVerb.Create(),
+            GraphVerb.Create(),
+            ComponentsVerb.Create(),
+        };
+        Examples.Set(harness, ["loom harness new first", "loom harness check first", "loom harness components jsonl"]);
+        return harness;
+    }
+}
