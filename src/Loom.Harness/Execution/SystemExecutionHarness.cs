@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using Loom.Components;
-using Loom.Core.Gpus;
 using Loom.Harness.Architecture;
 using Loom.Harness.Architecture.Graphs;
 using Loom.Harness.Architecture.Locking;
