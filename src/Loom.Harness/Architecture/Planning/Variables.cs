@@ -25,6 +25,9 @@ internal sealed class Variables(IReadOnlyDictionary<string, string> values, IRea
         }
     }
 
+    /// <summary>The value of a variable; null when it is unset.</summary>
+    public string? Value(string name) => values.GetValueOrDefault(name);
+
     public static bool HoldsReference(YamlNode node) => node switch
     {
         YamlScalar scalar => scalar.Text.Contains("${", StringComparison.Ordinal),
