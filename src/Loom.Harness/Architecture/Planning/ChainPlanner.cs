@@ -57,7 +57,7 @@ internal sealed class ChainPlanner(FindingList findings, IClassSource classes)
         var off = config?.Find("enabled") is YamlScalar { Type: ScalarType.Bool } enabled && !CoreSchema.Bool(enabled.Text) ? enabled : null;
         if (off is not null && standard.Kernel)
         {
-            var deployed = off.File != at.File;
+            var deployed = off.File != SystemLoader.ArchitectureFile;
             findings.Error(deployed ? Codes.DeploymentKernelOff : Codes.KernelOff, off, $"{owner}: {standard.Name} is a kernel tier; it can be configured, not switched off: remove enabled");
         }
 

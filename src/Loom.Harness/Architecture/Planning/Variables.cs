@@ -73,6 +73,8 @@ internal sealed class Variables(IReadOnlyDictionary<string, string> values, IRea
             findings.Error(Codes.Reference, scalar, $"{Redaction.Plain(fault.Written)}: {fault.Message}{(fault.Fix is null ? "" : $"; {fault.Fix}")}");
         }
 
-        return new YamlScalar(scalar.File, scalar.Line, scalar.Column, expansion.Text, scalar.Style) { Secret = expansion.Names.Any(secrets.Contains) };
+        // Inside { } a reference must be quoted, and "${PORT}" is a number all the same.
+        var style = scalar.Style == ScalarStyle.Quoted ? ScalarStyle.Plain : scalar.Style;
+        return new YamlScalar(scalar.File, scalar.Line, scalar.Column, expansion.Text, style) { IsExpanded = true, Secret = expansion.Names.Any(secrets.Contains) };
     }
 }

@@ -35,14 +35,18 @@ internal sealed class DiskClasses(string directory, IReadOnlyDictionary<string, 
             return new ClassHome(null, Codes.Build, $"project {project} is not built; run: loom harness check");
         }
 
-        return build.Assembly is { } path ? Load(path, project) : new ClassHome(null, Codes.Build, $"project {project} does not build: {build.Problem}");
+        return build.Assembly is { } path ? Load(path, project) : NotBuilt(project, build.Problem ?? "");
     }
+
+    internal static ClassHome NotBuilt(string project, string words) => new(null, Codes.Build, $"project {project} does not build: {words}");
+
+    internal static ClassHome NoAssembly(string path) => new(null, Codes.HomeMissing, $"there is no file {path}; write the path of a .dll, from the system's folder");
 
     private static ClassHome Load(string path, string shown)
     {
         if (!File.Exists(path))
         {
-            return new ClassHome(null, Codes.HomeMissing, $"there is no file {shown}; write the path of a .dll, from the system's folder");
+            return NoAssembly(shown);
         }
 
         try
