@@ -45,8 +45,8 @@ internal static class ComponentDescriber
     public static ConstructorInfo ConstructorOf(Type type) =>
         type.GetConstructors(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic).OrderByDescending(c => c.GetParameters().Length).First();
 
-    // The options record comes first; a service is known by its namespace.
-    private static Type? OptionsOf(Type type) =>
+    /// <summary>The options record: the constructor's first parameter, unless that is a service.</summary>
+    public static Type? OptionsOf(Type type) =>
         ConstructorOf(type).GetParameters() is [var first, ..] && !ComponentFactory.IsService(first.ParameterType) ? first.ParameterType : null;
 
     // The attribute's type has no "not given": only what was written counts.
