@@ -21,7 +21,8 @@ internal abstract record ChildLine
 
     internal sealed record Ready(ChildReady Says) : ChildLine;
 
-    /// <param name="N">Null: of no item.</param>
+    /// <param name="N">The item; null = of none.</param>
+    /// <param name="Event">What it sent.</param>
     internal sealed record Emit(long? N, ChildEmit Event) : ChildLine;
 
     internal sealed record Done(long N) : ChildLine;

@@ -109,4 +109,5 @@ internal sealed partial class CommandEvents(
 
 [System.Text.Json.Serialization.JsonSerializable(typeof(Dictionary<string, string>))]
 [System.Text.Json.Serialization.JsonSerializable(typeof(List<JsonElement>))]
+[System.Text.Json.Serialization.JsonSerializable(typeof(object))]
 internal sealed partial class CommandJson : System.Text.Json.Serialization.JsonSerializerContext;

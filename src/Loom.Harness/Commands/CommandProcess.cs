@@ -1,16 +1,14 @@
 using System.Text.Json;
-using System.Threading.Channels;
 using Loom.Components;
 using Loom.Core.Loops;
 using Loom.Harness.Architecture;
-using Loom.Processes.Piping;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Commands;
 
 /// <summary>
 /// A program in another language as a component: started and ended by the supervisor, set up again after a crash by the component's restart rule, with its state
-/// brought back and what it had not answered sent again. Lifecycle: <see cref="StartAsync"/>, perhaps <see cref="RestoreAsync"/>, items, <see cref="StopAsync"/>, dispose.
+/// brought back and what it had not answered sent again. Lifecycle: <see cref="StartAsync"/>, perhaps <see cref="Restore"/>, items, <see cref="StopAsync"/>, dispose.
 /// </summary>
 internal sealed partial class CommandProcess : IAsyncDisposable
 {
@@ -103,7 +101,13 @@ internal sealed partial class CommandProcess : IAsyncDisposable
         try
         {
             Submit(item);
-            await using var cancel = ct.UnsafeRegister(static (s, _) => ((CommandProcess, CommandItem))s! is var (self, one) ? self.Cancel(one) : default, (this, item)).ConfigureAwait(false);
+            await using var cancel = ct.UnsafeRegister(
+                static s =>
+                {
+                    var (self, one) = ((CommandProcess, CommandItem))s!;
+                    self.Cancel(one);
+                },
+                (this, item)).ConfigureAwait(false);
             var result = await item.Done.Task.WaitAsync(ct).ConfigureAwait(false);
             if (Ready.Stateful)
             {
@@ -200,15 +204,13 @@ internal sealed partial class CommandProcess : IAsyncDisposable
         }
     }
 
-    private int Cancel(CommandItem item)
+    private void Cancel(CommandItem item)
     {
         lock (_gate)
         {
             item.Cancelled = true;
             _live?.Cancel(item);
         }
-
-        return 0;
     }
 
     private async ValueTask RememberAsync(CommandItem item, CancellationToken ct)

@@ -14,7 +14,9 @@ internal sealed class CommandSource : Source<JsonElement>
     private readonly SourceQueue _queue = new();
     private readonly CommandEvents _events;
     private readonly CommandProcess _process;
+    private JsonElement? _from;
     private bool _askedToDrain;
+    private bool _begun;
 
     public CommandSource(ComponentPlan plan, CommandSurroundings around)
     {
@@ -62,6 +64,13 @@ internal sealed class CommandSource : Source<JsonElement>
             _process.AskToDrain();
         }
 
+        if (!_begun && _process.Ready.Replayable)
+        {
+            // It begins when it is told where: with null from the beginning.
+            _process.Restore(_from ?? JsonSerializer.SerializeToElement<object?>(null, CommandJson.Default.Object));
+        }
+
+        _begun = true;
         while (true)
         {
             if (_queue.TryTake(out var emit, out var offset, out var more))
@@ -108,7 +117,7 @@ internal sealed class CommandSource : Source<JsonElement>
         var pending = json.RootElement.GetProperty("pending").EnumerateArray()
             .Select(e => new ChildEmit("out", e.GetProperty("data").Clone(), e.GetProperty("key").GetString(), null, null));
         _queue.Restore(json.RootElement.GetProperty("first").GetInt64(), pending);
-        _process.Restore(json.RootElement.GetProperty("child").Clone());
+        _from = json.RootElement.GetProperty("child").Clone();
     }
 
     private static async ValueTask WriteAsync(Stream into, JsonElement state, long first, IReadOnlyList<ChildEmit> pending, CancellationToken ct)
