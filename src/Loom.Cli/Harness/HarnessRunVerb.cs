@@ -10,12 +10,13 @@ using Loom.Core.Gpus;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Execution;
 using Loom.Processes;
+using Loom.Processes.Guarding;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Cli.Harness;
 
 /// <summary><c>loom harness run</c>: a system in the foreground, to its end or to a stop.</summary>
-internal static class RunVerb
+internal static class HarnessRunVerb
 {
     private const int NoState = 6;
 
