@@ -90,7 +90,7 @@ internal static class HarnessRunVerb
             Time = context.Time,
             Random = new Random(),
             Logs = loggers,
-            Services = new HarnessServices(context.Time, loggers),
+            Services = new HarnessServices(context.Time, loggers, session.Settings),
             Options = session.Options,
             Environment = session.Environment,
             Supervisor = supervisor,

@@ -1,4 +1,5 @@
 using Loom.Components;
+using Loom.Harness.Components.BuiltIns.Web;
 
 namespace Loom.Harness.Execution;
 
@@ -24,4 +25,8 @@ internal sealed class HostSetupContext(ComponentHost host, RunSurroundings run, 
     public override string ReadPath(string path) => run.Paths.Read(path);
 
     public override string WritePath(string path) => run.Paths.Write(path);
+
+    public override bool TakesCheckpoints => run.CanReplay;
+
+    public override bool MayCall(Uri address) => AllowedHosts.Allows(run.Plan.Policy.AllowHosts, address);
 }

@@ -1,4 +1,5 @@
 using Loom.Components;
+using Loom.Harness.Errors;
 using Loom.Harness.Streams;
 
 namespace Loom.Harness.Execution;
@@ -14,6 +15,22 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     private long _next;
 
     public async Task RunAsync(CancellationToken ct)
+    {
+        try
+        {
+            await ReadAllAsync(ct).ConfigureAwait(true);
+        }
+        finally
+        {
+            // Also for the instance that takes over after a failure.
+            Note();
+        }
+
+        context.FlushOutputs();
+        context.Checkpoints.Ended(context.Plan.Name, context.Offsets, await source.SnapshotAsync(ct).ConfigureAwait(true));
+    }
+
+    private async Task ReadAllAsync(CancellationToken ct)
     {
         await using var cancel = ct.UnsafeRegister(static c => Wake((LoopContext)c!), context);
         await using var stop = context.Stopping.UnsafeRegister(static c => Wake((LoopContext)c!), context);
@@ -54,6 +71,12 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
             }
 
             var e = Take(read);
+            if (read.Error is { } error)
+            {
+                await RefuseAsync(e, error, ct).ConfigureAwait(true);
+                continue;
+            }
+
             if (!_output.TrySend(e))
             {
                 context.FlushOutputs();
@@ -65,9 +88,6 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
             context.Checkpoints.CountSent();
         }
 
-        Note();
-        context.FlushOutputs();
-        context.Checkpoints.Ended(context.Plan.Name, context.Offsets, await source.SnapshotAsync(ct).ConfigureAwait(true));
     }
 
     /// <summary>Everything before the barrier is in a durable checkpoint, or the run has ended well: the outside may let go of it.</summary>
@@ -116,6 +136,13 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
 
         var time = read.Time == default ? context.Time.GetUtcNow() : read.Time;
         return new Event<T>(EventId.Root(_origin, read.Offset), read.Data, read.Key, time, read.Mock);
+    }
+
+    private async ValueTask RefuseAsync(Event<T> e, ItemException error, CancellationToken ct)
+    {
+        context.Counters.CountTaken();
+        await context.Errors.TakeAsync(new ItemFailure(context.Plan.Name, "out", e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, 1, e.Mock), ct).ConfigureAwait(true);
+        context.Counters.CountFailed();
     }
 
     private void Note()
