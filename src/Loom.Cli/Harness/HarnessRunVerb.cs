@@ -85,12 +85,13 @@ internal static class HarnessRunVerb
             Random = new Random(),
             Logger = loggers.CreateLogger("supervisor"),
         });
+        using var services = new HarnessServices(session.Settings, context.Time, loggers);
         var world = new HarnessWorld
         {
             Time = context.Time,
             Random = new Random(),
             Logs = loggers,
-            Services = new HarnessServices(context.Time, loggers, session.Settings),
+            Services = services,
             Options = session.Options,
             Environment = session.Environment,
             Supervisor = supervisor,

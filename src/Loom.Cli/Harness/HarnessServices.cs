@@ -1,4 +1,3 @@
-using System.Net;
 using Loom.Agents.Project;
 using Loom.Cli.Composition;
 using Loom.Control;
@@ -10,7 +9,10 @@ using Microsoft.Extensions.Logging;
 namespace Loom.Cli.Harness;
 
 /// <summary>What components of a system may ask for in their constructors.</summary>
-internal sealed class HarnessServices : IServiceProvider, IDisposable
+/// <param name="settings">Providers and tokens.</param>
+/// <param name="time">Clock.</param>
+/// <param name="loggers">Logs.</param>
+internal sealed class HarnessServices(SettingsSnapshot settings, TimeProvider time, ILoggerFactory loggers) : IServiceProvider, IDisposable
 {
     private readonly Random _random = new();
     // Redirects are answers: they could lead to a host that is not allowed.
@@ -19,25 +21,34 @@ internal sealed class HarnessServices : IServiceProvider, IDisposable
         Timeout = Timeout.InfiniteTimeSpan,
     });
 
-    private readonly Lazy<ModelClients> _models;
-    private readonly TimeProvider _time;
-    private readonly ILoggerFactory _loggers;
+    private ModelClients Models => field ??= ModelClients.From(settings, Gateway, _http.Value, time);
 
-    public HarnessServices(TimeProvider time, ILoggerFactory loggers, SettingsSnapshot settings)
+    // The runtime of the project says where it listens; without one it is the address it would take. A wildcard listens on loopback too.
+    private Uri Gateway
     {
-        _time = time;
-        _loggers = loggers;
-        _models = new Lazy<ModelClients>(() => ModelClients.From(settings, GatewayOf(settings), _http.Value, time));
+        get
+        {
+            var run = RunDirectory.Of(settings.ProjectFolder);
+            RunningApi.CheckOwner(run);
+            if (RunState.Read(run.State)?.Addresses.GetValueOrDefault("api") is { } running && Uri.TryCreate(running, UriKind.Absolute, out var address))
+            {
+                return address;
+            }
+
+            var bind = settings.Get(ControlSettings.Bind);
+            var host = bind.Host is "0.0.0.0" or "::" or "*" ? "127.0.0.1" : bind.Host;
+            return new UriBuilder("http", host, bind.Port).Uri;
+        }
     }
 
     public object? GetService(Type serviceType) =>
-        serviceType == typeof(TimeProvider) ? _time
-        : serviceType == typeof(ILoggerFactory) ? _loggers
+        serviceType == typeof(TimeProvider) ? time
+        : serviceType == typeof(ILoggerFactory) ? loggers
         : serviceType == typeof(Random) ? _random
         : serviceType == typeof(HttpClient) ? _http.Value
-        : serviceType == typeof(IModelClients) ? _models.Value
-        : serviceType == typeof(IChatClient) ? _models.Value.Chat(null)
-        : serviceType == typeof(IEmbeddingGenerator<string, Embedding<float>>) || serviceType == typeof(IEmbeddingGenerator) ? _models.Value.Embeddings(null)
+        : serviceType == typeof(IModelClients) ? Models
+        : serviceType == typeof(IChatClient) ? Models.Chat(null)
+        : serviceType == typeof(IEmbeddingGenerator<string, Embedding<float>>) || serviceType == typeof(IEmbeddingGenerator) ? Models.Embeddings(null)
         : null;
 
     public void Dispose()
@@ -46,20 +57,5 @@ internal sealed class HarnessServices : IServiceProvider, IDisposable
         {
             _http.Value.Dispose();
         }
-    }
-
-    // The runtime of the project says where it listens; without one the address it would take.
-    private static Uri GatewayOf(SettingsSnapshot settings)
-    {
-        var run = RunDirectory.Of(settings.ProjectFolder);
-        RunningApi.CheckOwner(run);
-        if (RunState.Read(run.State)?.Addresses.GetValueOrDefault("api") is { } running && Uri.TryCreate(running, UriKind.Absolute, out var address))
-        {
-            return address;
-        }
-
-        var bind = settings.Get(ControlSettings.Bind);
-        var host = IPAddress.TryParse(bind.Host, out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any)) ? "127.0.0.1" : bind.Host;
-        return new UriBuilder(Uri.UriSchemeHttp, host, bind.Port).Uri;
     }
 }

@@ -10,7 +10,7 @@ namespace Loom.Cli.Harness;
 /// <summary>What every verb of a system needs: its folder, the settings, and its files loaded.</summary>
 internal sealed record HarnessSession(string Directory, HarnessOptions Options, IReadOnlyDictionary<string, string> Environment, string? DeploymentFile)
 {
-    /// <summary>The project's configuration.</summary>
+    /// <summary>All settings.</summary>
     public required SettingsSnapshot Settings { get; init; }
 
     /// <summary>Argument DIR of the verbs.</summary>
