@@ -18,6 +18,7 @@ internal static class HarnessVerb
             HarnessRunVerb.Resume(signals),
             GraphVerb.Create(),
             ComponentsVerb.Create(),
+            BenchVerb.Create(),
         };
         Examples.Set(harness, ["loom harness new first", "loom harness check first", "loom harness run first", "loom harness components jsonl"]);
         return harness;
