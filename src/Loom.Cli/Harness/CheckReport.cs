@@ -20,7 +20,7 @@ internal sealed record CheckReport(
             plan is null ? [] : [.. GuaranteeRules.Of(plan, adapter).Select(g => new GuaranteeRow(g.Source, g.Sink, OptionKey.NameOf(g.Delivery.ToString()), g.WeakestLink, [.. g.Repeats]))],
             plan is null ? [] : [.. plan.Bindings.Select(b => Conversion(plan, b)).OfType<ConversionRow>()],
             plan is null ? [] : [.. plan.Components.Select(c => new ChainRow(c.Name, [.. c.Capabilities.Select(k => k.Name)]))],
-            plan is null ? [] : [.. plan.Schemas.Values.Select(s => new SchemaRow(s.Id, s.Version, SchemaText.IsCompiled(s.Schema) ? "compiled" : "library"))]);
+            plan is null ? [] : [.. plan.Schemas.Values.Select(s => new SchemaRow(s.Id, s.Version, SchemaUse.IsCompiled(s.Schema) ? "compiled" : "library"))]);
     }
 
     private static ConversionRow? Conversion(SystemPlan plan, BindingPlan binding)

@@ -28,7 +28,6 @@ internal static class CallChecks
         var end = type.IndexOf(';');
         type = (end < 0 ? type : type[..end]).Trim();
         return type.EndsWith("+json", StringComparison.OrdinalIgnoreCase) || type.Equals("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase)
-            || type.Equals("text/plain", StringComparison.OrdinalIgnoreCase)
             ? null
             : new Problem(ProblemCode.UnsupportedMediaType, $"content type '{type}' is not supported; send application/json");
     }

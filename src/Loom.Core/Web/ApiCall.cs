@@ -37,16 +37,17 @@ public sealed class ApiCall
     /// <summary>Fires when the client is gone.</summary>
     public CancellationToken Gone => Http.RequestAborted;
 
-    /// <summary>A part of the path: 1 to 128 characters without control characters, and not <c>.</c> or <c>..</c>; a rest (<c>{*id}</c>) may hold slashes.</summary>
+    /// <summary>A part of the path: 1 to 128 characters without control characters, <c>..</c> or an escaped slash; a rest (<c>{*id}</c>) may hold slashes.</summary>
     /// <exception cref="ProblemException">It is none: 400.</exception>
     public string this[string name]
     {
         get
         {
             var value = _match.Value(name);
-            return value.Length is > 0 and <= LongestId && !value.Any(char.IsControl) && !value.Split('/').Any(p => p is "." or ".." or "")
+            return value.Length is > 0 and <= LongestId && !value.Any(char.IsControl) && !value.Split('/').Any(p => p is "." or "")
+                && !value.Contains("..", StringComparison.Ordinal) && !value.Contains(RouteMatch.EscapedSlash, StringComparison.OrdinalIgnoreCase)
                 ? value
-                : throw new ProblemException(Problem.Invalid(name, $"'{Redaction.Plain(value)}' is no {name}: 1 to {LongestId} characters without '..' are expected"));
+                : throw new ProblemException(Problem.Invalid(name, $"'{Redaction.Plain(value)}' is no {name}: 1 to {LongestId} characters without slashes and '..' are expected"));
         }
     }
 

@@ -76,6 +76,9 @@ public sealed class RouteTable
 /// <summary>A path that fits a template.</summary>
 public sealed class RouteMatch
 {
+    // The web server leaves this one escape in a path.
+    internal const string EscapedSlash = "%2F";
+
     private readonly string[] _template;
     private readonly string[] _path;
     private readonly ImmutableArray<ApiRoute> _others;
@@ -100,6 +103,6 @@ public sealed class RouteMatch
     internal string Value(string name)
     {
         var at = Array.FindIndex(_template, p => p == $"{{{name}}}" || p == $"{{*{name}}}");
-        return at < 0 ? "" : _template[at].StartsWith("{*", StringComparison.Ordinal) ? string.Join('/', _path[at..]) : _path[at];
+        return at < 0 ? "" : _template[at].StartsWith("{*", StringComparison.Ordinal) ? string.Join('/', _path[at..]).Replace(EscapedSlash, "/", StringComparison.OrdinalIgnoreCase) : _path[at];
     }
 }

@@ -109,6 +109,7 @@ public sealed class DecisionTests
     [InlineData("application/problem+json", true)]
     [InlineData("application/x-www-form-urlencoded", true)]
     [InlineData("application/xml", false)]
+    [InlineData("text/plain;charset=UTF-8", false)]
     [InlineData("multipart/form-data; boundary=x", false)]
     public void ContentType_JsonAndWhatCurlSends_Pass(string? type, bool good) => (CallChecks.ContentType(type) is null).ShouldBe(good);
 

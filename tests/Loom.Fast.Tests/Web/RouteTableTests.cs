@@ -59,8 +59,15 @@ public sealed class RouteTableTests
     [InlineData("/v2/nodes/a\0b")]
     [InlineData("/v1/models/../secret")]
     [InlineData("/v1/models/a//b")]
+    [InlineData("/v2/nodes/a..b")]
+    [InlineData("/v2/nodes/..%2fb")]
+    [InlineData("/v2/nodes/a%2Fb")]
+    [InlineData("/v1/models/..%2Fsecret")]
     public void Call_PathValueThatCouldClimb_Refused(string path) =>
         Should.Throw<ProblemException>(() => Call("GET", path)["id"]).Problem.Code.ShouldBe(ProblemCode.InvalidParams);
+
+    [Fact]
+    public void Call_RestWithEscapedSlash_IsWhatIsMeant() => Call("GET", "/v1/models/org%2Fname")["id"].ShouldBe("org/name");
 
     [Fact]
     public void Call_PathValueOver128Characters_Refused() =>

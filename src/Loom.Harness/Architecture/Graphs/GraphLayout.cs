@@ -69,19 +69,19 @@ internal static class GraphLayout
                 continue;
             }
 
-            var path = new Stack<(int Node, IEnumerator<(int From, int To)> Rest)>();
+            var path = new Stack<(int Node, IEnumerator<(int From, int To)> Left)>();
             state[start] = 1;
             path.Push((start, outgoing[start].GetEnumerator()));
             while (path.TryPeek(out var top))
             {
-                if (!top.Rest.MoveNext())
+                if (!top.Left.MoveNext())
                 {
                     state[top.Node] = 2;
                     path.Pop();
                     continue;
                 }
 
-                var edge = top.Rest.Current;
+                var edge = top.Left.Current;
                 if (state[edge.To] != 1)
                 {
                     kept.Add(edge);

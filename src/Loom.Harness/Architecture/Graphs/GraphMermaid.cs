@@ -21,7 +21,8 @@ internal static class GraphMermaid
         foreach (var binding in plan.Bindings)
         {
             var arrow = binding.Feedback ? "-.->" : "-->";
-            text.Append(CultureInfo.InvariantCulture, $"  c{index[binding.FromComponent]} {arrow}|\"{Escape(GraphText.Label(binding))}\"| c{index[binding.ToComponent]}\n");
+            var label = GraphText.Label(binding);
+            text.Append(CultureInfo.InvariantCulture, $"  c{index[binding.FromComponent]} {arrow}{(label.Length == 0 ? "" : $"|\"{Escape(label)}\"|")} c{index[binding.ToComponent]}\n");
         }
 
         return text.ToString();

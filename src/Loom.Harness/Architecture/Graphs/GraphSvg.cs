@@ -73,7 +73,7 @@ internal static class GraphSvg
         text.Append(CultureInfo.InvariantCulture,
             $"  <path d=\"{path}\" fill=\"none\" stroke=\"#5b6472\"{(binding.Feedback ? " stroke-dasharray=\"5 4\"" : "")} marker-end=\"url(#arrow)\"><title>{Escape(binding.Name)}</title></path>\n");
         var label = GraphText.Label(binding);
-        if (label != " ")
+        if (label.Length > 0)
         {
             var (x, y) = back ? ((x1 + x2) / 2, height - 14) : ((x1 + x2) / 2, ((y1 + y2) / 2) - 6);
             text.Append(CultureInfo.InvariantCulture, $"  <text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"11\" fill=\"#3a4250\">{Escape(GraphText.Cut(label, 30))}</text>\n");

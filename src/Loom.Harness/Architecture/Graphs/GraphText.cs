@@ -7,7 +7,7 @@ internal static class GraphText
     public static string Made(ComponentPlan component) =>
         component.Uses.BuiltIn ?? component.Uses.Class ?? (component.Uses.Command is { } command ? string.Join(' ', command.Command) : component.Type.ToString());
 
-    /// <summary>Ports that are not the usual ones, and the rule that chooses the binding.</summary>
+    /// <summary>Ports that are not the usual ones, and the rule that chooses the binding; empty for the usual.</summary>
     public static string Label(BindingPlan binding)
     {
         var ports = (binding.FromPort, binding.ToPort) switch
@@ -18,8 +18,7 @@ internal static class GraphText
             var (from, to) => $"{from} to {to}",
         };
         var rule = binding.Condition is { } condition ? condition == "default" ? "otherwise" : condition : "";
-        var label = ports.Length > 0 && rule.Length > 0 ? $"{ports}: {rule}" : ports + rule;
-        return label.Length > 0 ? label : " ";
+        return ports.Length > 0 && rule.Length > 0 ? $"{ports}: {rule}" : ports + rule;
     }
 
     /// <summary>At most so many characters.</summary>

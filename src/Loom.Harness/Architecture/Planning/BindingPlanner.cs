@@ -78,7 +78,7 @@ internal sealed class BindingPlanner(PlanningContext context, IReadOnlyDictionar
 
         return Buffers(standard with { Buffer = context.Settings.BufferSize }, keys) with
         {
-            Name = keys.Text("name") ?? "",
+            Name = keys.Text("name") ?? keys.Text("stream_name") ?? "",
             Overflow = keys.Choice<OverflowRule>("overflow") ?? OverflowRule.Block,
             SpillBytes = keys.Long("spill_bytes", 1 << 20, long.MaxValue, "bytes") ?? standard.SpillBytes,
             Condition = ExpressionText.Read(keys, "condition", "default", "binding", _findings, isCondition: true),

@@ -39,7 +39,10 @@ internal sealed class ChainPlanner(FindingList findings)
 
         foreach (var standard in StandardCapability.All.Where(c => IsImplied(c, plan) && !chain.ContainsKey(c.Name)))
         {
-            chain.Add(standard.Name, Make(standard, OptionsShape.Of(standard.Options).Create(), declared: false));
+            // Nobody asked for a limit: there is none.
+            chain.Add(standard.Name, standard == StandardCapability.RateLimiter
+                ? Make(standard, new NoSettings(), declared: false) with { Options = null }
+                : Make(standard, OptionsShape.Of(standard.Options).Create(), declared: false));
         }
 
         return [.. chain.Values.OrderBy(c => c.Tier).ThenBy(c => c.Name, StringComparer.Ordinal)];

@@ -40,7 +40,7 @@ internal static class ExpressionText
         }
         catch (ExpressionException e)
         {
-            var (line, column) = YamlPlace.Inside(scalar, e.Line, e.Column);
+            var (line, column) = YamlPlace.Inside(scalar, e.Column);
             findings.Error(Codes.Expression, scalar.File, line, column, $"{owner}: {key}: {e.Message}");
             return null;
         }

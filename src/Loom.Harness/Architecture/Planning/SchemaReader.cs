@@ -62,9 +62,9 @@ internal sealed class SchemaReader(PlanningContext context)
             return null;
         }
 
-        if (SchemaText.Fault(found) is { } fault)
+        if (SchemaUse.Fault(found) is var (pointer, message))
         {
-            _findings.Error(Codes.Schema, inline ?? keys.At("file", map), $"schema {id}: {fault}");
+            _findings.Error(Codes.Schema, inline is null ? keys.At("file", map) : SchemaUse.At(inline, pointer), $"schema {id}{(pointer.Length == 0 ? "" : $" at {pointer}")}: {message}");
         }
 
         return new SchemaPlan(id, version, found, file);

@@ -2,8 +2,8 @@ using Loom.Harness.Expressions;
 
 namespace Loom.Harness.Components.Options;
 
-/// <summary>What is wrong with a text, and where in it, from 1.</summary>
-internal readonly record struct TextFault(string Message, int Line, int Column);
+/// <summary>What is wrong with a text, and at which character of it, from 1.</summary>
+internal readonly record struct TextFault(string Message, int Column);
 
 /// <summary>Types that are compiled from a text while a config is bound.</summary>
 internal static class OptionTexts
@@ -23,7 +23,7 @@ internal static class OptionTexts
         }
         catch (ExpressionException e)
         {
-            fault = new TextFault(e.Message, e.Line, e.Column);
+            fault = new TextFault(e.Message, e.Column);
             return null;
         }
     }

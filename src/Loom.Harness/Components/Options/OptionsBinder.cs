@@ -152,7 +152,7 @@ internal sealed class OptionsBinder(string owner, FindingList findings)
             var made = OptionTexts.Compile(type, scalar.Text, out var fault);
             if (made is null)
             {
-                var (line, column) = YamlPlace.Inside(scalar, fault.Line, fault.Column);
+                var (line, column) = YamlPlace.Inside(scalar, fault.Column);
                 findings.Error(type == typeof(Template) ? Codes.Template : Codes.Expression, scalar.File, line, column, $"{owner}: {path}: {fault.Message}");
             }
 

@@ -221,10 +221,10 @@ public sealed class ExpressionTests
     }
 
     [Fact]
-    public void Compile_SeveralLines_ColumnOfWholeText()
+    public void Compile_SeveralLines_LineAndColumn()
     {
         var error = Should.Throw<ExpressionException>(() => Expression.Compile("data.a == 1\n  && dta.b"));
-        error.Column.ShouldBe(18);
+        (error.Line, error.Column).ShouldBe((2, 6));
     }
 
     [Fact]

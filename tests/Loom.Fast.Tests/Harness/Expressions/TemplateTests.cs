@@ -31,17 +31,17 @@ public sealed class TemplateTests
     }
 
     [Theory]
-    [InlineData("ab {{ dta.x }}", 7, "did you mean \"data\"?")]
-    [InlineData("ab\n{{ 1 +", 10, "ends where a value is expected")]
-    [InlineData("{{ data.x }", 11, "\"}}\"")]
-    [InlineData("{{ data.x", 10, "\"}}\"")]
-    [InlineData("x{{}}", 2, "an expression is expected")]
-    [InlineData("{{ data.a data.b }}", 11, "or an operator")]
-    public void Compile_Wrong_ColumnOfWholeText(string template, int column, string reason)
+    [InlineData("ab {{ dta.x }}", 1, 7, "did you mean \"data\"?")]
+    [InlineData("ab\n{{ 1 +", 2, 7, "ends where a value is expected")]
+    [InlineData("{{ data.x }", 1, 11, "\"}}\"")]
+    [InlineData("{{ data.x", 1, 10, "\"}}\"")]
+    [InlineData("x{{}}", 1, 2, "an expression is expected")]
+    [InlineData("{{ data.a data.b }}", 1, 11, "or an operator")]
+    public void Compile_Wrong_LineAndColumn(string template, int line, int column, string reason)
     {
         var error = Should.Throw<ExpressionException>(() => Template.Compile(template));
         error.Message.ShouldContain(reason);
-        error.Column.ShouldBe(column);
+        (error.Line, error.Column).ShouldBe((line, column));
     }
 
     [Fact]

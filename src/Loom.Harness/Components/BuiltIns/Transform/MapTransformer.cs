@@ -2,7 +2,6 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using Loom.Components;
-using Loom.Harness.Components.BuiltIns.Sources;
 using Loom.Harness.Expressions;
 
 namespace Loom.Harness.Components.BuiltIns.Transform;
