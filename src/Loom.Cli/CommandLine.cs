@@ -85,7 +85,7 @@ internal static class CommandLine
         BinariesVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),
         SystemdVerb.Create(),
-        HarnessVerb.Create(),
+        HarnessVerb.Create(signals),
         VersionVerb.Create(),
         CompletionVerb.Create(),
         DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")));

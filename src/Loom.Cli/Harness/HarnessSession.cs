@@ -10,6 +10,9 @@ namespace Loom.Cli.Harness;
 /// <summary>What every verb of a system needs: its folder, the settings, and its files loaded.</summary>
 internal sealed record HarnessSession(string Directory, HarnessOptions Options, IReadOnlyDictionary<string, string> Environment, string? DeploymentFile)
 {
+    /// <summary>All settings.</summary>
+    public required SettingsSnapshot Settings { get; init; }
+
     /// <summary>Argument DIR of the verbs.</summary>
     public static Argument<string> DirectoryArgument() => new("DIR") { Description = "Folder of the system (default: this one)", DefaultValueFactory = _ => "." };
 
@@ -28,7 +31,7 @@ internal sealed record HarnessSession(string Directory, HarnessOptions Options, 
 
         var folder = Path.GetFullPath(directory, context.WorkingDirectory);
         var file = deployment is null ? null : Path.GetRelativePath(folder, Path.GetFullPath(deployment, context.WorkingDirectory));
-        return new HarnessSession(folder, HarnessOptions.From(loaded.Snapshot), loaded.Snapshot.Environment, file);
+        return new HarnessSession(folder, HarnessOptions.From(loaded.Snapshot), loaded.Snapshot.Environment, file) { Settings = loaded.Snapshot };
     }
 
     /// <summary>Loads the system.</summary>

@@ -6,17 +6,20 @@ namespace Loom.Cli.Harness;
 /// <summary><c>loom harness</c>: typed dataflow systems.</summary>
 internal static class HarnessVerb
 {
-    public static Command Create()
+    /// <param name="signals">Who asks a run to stop.</param>
+    public static Command Create(ProcessSignals signals)
     {
         var harness = new Command("harness", "Check, lock, look at and run dataflow systems")
         {
             NewSystemVerb.Create(),
             CheckVerb.Create(),
             LockVerb.Create(),
+            HarnessRunVerb.Run(signals),
+            HarnessRunVerb.Resume(signals),
             GraphVerb.Create(),
             ComponentsVerb.Create(),
         };
-        Examples.Set(harness, ["loom harness new first", "loom harness check first", "loom harness components jsonl"]);
+        Examples.Set(harness, ["loom harness new first", "loom harness check first", "loom harness run first", "loom harness components jsonl"]);
         return harness;
     }
 }

@@ -1,4 +1,5 @@
 using Loom.Components;
+using Loom.Harness.Components.BuiltIns.Web;
 
 namespace Loom.Harness.Execution;
 
@@ -14,6 +15,10 @@ internal sealed class HostSetupContext(ComponentHost host, RunSurroundings run, 
     public override TimeProvider Time => run.Time;
 
     public override IComponentMetrics Metrics => host.Loop.Metrics;
+
+    public override bool TakesCheckpoints => host.Loop.Checkpoints is not NoCheckpoints;
+
+    public override bool MayCall(Uri address) => AllowedHosts.Allows(run.Plan.Policy.AllowHosts, address);
 
     public override T Own<T>(T resource)
     {

@@ -10,12 +10,13 @@ using Loom.Core.Gpus;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Execution;
 using Loom.Processes;
+using Loom.Processes.Guarding;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Cli.Harness;
 
 /// <summary><c>loom harness run</c>: a system in the foreground, to its end or to a stop.</summary>
-internal static class RunVerb
+internal static class HarnessRunVerb
 {
     private const int NoState = 6;
 
@@ -84,12 +85,13 @@ internal static class RunVerb
             Random = new Random(),
             Logger = loggers.CreateLogger("supervisor"),
         });
+        using var services = new HarnessServices(session.Settings, context.Time, loggers);
         var world = new HarnessWorld
         {
             Time = context.Time,
             Random = new Random(),
             Logs = loggers,
-            Services = new HarnessServices(context.Time, loggers),
+            Services = services,
             Options = session.Options,
             Environment = session.Environment,
             Supervisor = supervisor,
