@@ -63,6 +63,7 @@ internal sealed partial class CommandSession : IAsyncDisposable
     private bool _writing;
     private bool _over;
     private bool _pinged;
+    private int _disposed;
     private long _heardAt;
     private long _lastSnapshot;
 
@@ -202,6 +203,11 @@ internal sealed partial class CommandSession : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Fail("it was stopped");
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         await _watch.DisposeAsync().ConfigureAwait(false);
         await _end.CancelAsync().ConfigureAwait(false);
         await _reading.DisposeAsync().ConfigureAwait(false);

@@ -7,6 +7,7 @@ using Loom.Harness.Components;
 using Loom.Processes;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using EventId = Loom.Components.EventId;
 
 namespace Loom.Testing.Harness;
 
