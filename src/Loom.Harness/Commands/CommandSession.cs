@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Core.Loops;
@@ -167,8 +166,11 @@ internal sealed partial class CommandSession : IAsyncDisposable
         await Task.WhenAny(pong.Task, Ended).WaitAsync(ct).ConfigureAwait(false);
     }
 
+    /// <summary>Sends a message that is only its type.</summary>
+    public void Say(string type) => Say(to => HostLines.Word(to, type));
+
     /// <summary>Asks a source to end softly.</summary>
-    public void AskToDrain() => Say(static to => HostLines.Word(to, "drain"));
+    public void AskToDrain() => Say("drain");
 
     /// <summary>Says goodbye: <c>cleanup</c>, then <c>bye</c>, then its stdin ends.</summary>
     public async Task CloseAsync(CancellationToken ct)
