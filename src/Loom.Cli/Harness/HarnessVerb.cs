@@ -21,6 +21,7 @@ internal static class HarnessVerb
             CheckpointsVerb.Create(),
             DeadLettersVerb.Create(),
             ConformVerb.Create(),
+            BenchVerb.Create(),
         };
         Examples.Set(harness, ["loom harness new first", "loom harness check first", "loom harness run first", "loom harness components jsonl"]);
         return harness;

@@ -299,7 +299,7 @@ internal sealed class Conformance(ConformanceRequest request, ISupervisor superv
         public async Task OpenAsync(ConformanceRequest request, string name, TimeSpan limit, CancellationToken ct)
         {
             Pipes = await child.StartAsync(ct).ConfigureAwait(false);
-            Events = new CommandEvents(name, static () => null, time, NullLogger.Instance, emit => _free.Writer.WriteAsync(emit), () => _ = _free.Writer.WriteAsync(null).AsTask());
+            Events = new CommandEvents(name, static () => null, time, NullLogger.Instance, emit => _free.Writer.WriteAsync(emit, Limit), () => _ = _free.Writer.WriteAsync(null, Limit).AsTask());
             Session = new CommandSession(Pipes, Events, request.Outputs, new CommandLimits(4 << 20, !request.IsSource), time, NullLogger.Instance);
             Ready = await Session.OpenAsync(name, request.Config, request.IsSource ? [] : [input], limit, ct).ConfigureAwait(false);
         }
