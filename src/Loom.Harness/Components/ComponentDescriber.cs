@@ -21,6 +21,8 @@ internal static class ComponentDescriber
         var attribute = type.GetCustomAttribute<ComponentAttribute>();
         var shape = BaseShape.Of(type);
         var options = OptionsOf(type);
+        var inputs = type.GetCustomAttributes<InputAttribute>().ToList();
+        var outputs = type.GetCustomAttributes<OutputAttribute>().ToList();
         return new ComponentDescriptor
         {
             Name = attribute?.Name ?? type.FullName!,
@@ -37,7 +39,7 @@ internal static class ComponentDescriber
             BatchItems = attribute?.BatchItems ?? 0,
             Class = type,
             Options = options,
-            Ports = given => PortsOf(type, shape, given),
+            Ports = given => PortsOf(inputs, outputs, shape, given),
         };
     }
 
@@ -56,11 +58,9 @@ internal static class ComponentDescriber
         return written ? attribute!.Type : shape.Type;
     }
 
-    private static PortPlan[] PortsOf(Type type, BaseShape shape, object? options)
+    private static PortPlan[] PortsOf(List<InputAttribute> inputs, List<OutputAttribute> outputs, BaseShape shape, object? options)
     {
         var names = options as IPortNames;
-        var inputs = type.GetCustomAttributes<InputAttribute>().ToList();
-        var outputs = type.GetCustomAttributes<OutputAttribute>().ToList();
         var ports = new List<PortPlan>();
         if (names?.InputNames is { } ins && shape.Input is not null)
         {
