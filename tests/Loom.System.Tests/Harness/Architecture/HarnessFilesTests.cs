@@ -43,7 +43,7 @@ public sealed class HarnessFilesTests
         await File.WriteAllTextAsync(architecture, (await File.ReadAllTextAsync(architecture)).Replace("large.in", "large.inn"));
         var wrong = await RunAsync(here["same"], ["harness", "check"]);
         wrong.Exit.ShouldBe(2);
-        wrong.Out.ShouldContain("architecture.yaml:10:28: error LH204: component \"large\" has no input port \"inn\"; did you mean \"in\"? (inputs: in, control)");
+        wrong.Out.ShouldContain("architecture.yaml:10:29: error LH204: component \"large\" has no input port \"inn\"; did you mean \"in\"? (inputs: in, control)");
         File.Delete(here["same/build.lock"]);
         (await RunAsync(there["same"], ["harness", "lock", "--check"])).Exit.ShouldBe(0);
     }
