@@ -88,6 +88,12 @@ internal static class ComponentDescriber
             ports.Add(Output("out", shape.Output));
         }
 
+        if (type.GetCustomAttribute<AnswersAttribute>() is not null)
+        {
+            ports = [.. ports.Select(p => p with { Flow = FlowType.RequestResponse })];
+        }
+
+        ports.AddRange(type.GetCustomAttributes<AsksAttribute>().Select(a => Output(a.Port, typeof(JsonElement)) with { Flow = FlowType.RequestResponse, Required = true }));
         ports.AddRange(Implicit.Where(i => ports.All(p => p.Name != i.Name)));
         return [.. ports];
     }

@@ -73,7 +73,11 @@ internal static class PortChecks
     {
         if (bindings.Count == 0)
         {
-            if (port.Class == SemanticClass.DataOut && port.Flow != FlowType.RequestResponse)
+            if (port is { Flow: FlowType.RequestResponse, Required: true })
+            {
+                findings.Error(Codes.Unbound, component.NameNode, $"output {component.Plan.Name}.{port.Name} asks and is bound to nothing that answers; add {{ from: {component.Plan.Name}.{port.Name}, to: store.in }}");
+            }
+            else if (port.Class == SemanticClass.DataOut && port.Flow != FlowType.RequestResponse)
             {
                 findings.Warning(Codes.OutputUnbound, component.NameNode, $"output {component.Plan.Name}.{port.Name} is bound to nothing; its events are counted as unbound");
             }
