@@ -75,6 +75,11 @@ public sealed class HarnessFilesTests
         report.RootElement.GetProperty("chains")[1].GetProperty("capabilities").EnumerateArray().Select(c => c.GetString()).ShouldContain("Audit");
         (await RunAsync(folder.Path, ["harness", "lock"])).Exit.ShouldBe(0);
 
+        var run = await RunAsync(folder.Path, ["harness", "run"]);
+        run.Exit.ShouldBe(0, run.Err);
+        run.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries).ShouldBe(Enumerable.Repeat("{\"Text\":\"NONE\"}", 3));
+        run.Err.ShouldContain("audited work");
+
         // Another check finds the build as it was; a changed source changes the lock.
         var built = File.GetLastWriteTimeUtc(folder[".loom/harness/build/Acme/Acme.dll"]);
         (await RunAsync(folder.Path, ["harness", "lock", "--check"])).Exit.ShouldBe(0);
@@ -95,12 +100,13 @@ public sealed class HarnessFilesTests
         await File.WriteAllTextAsync(folder["src/Acme.csproj"], $"""
             <Project Sdk="Microsoft.NET.Sdk">
               <PropertyGroup><TargetFramework>net10.0</TargetFramework><Nullable>enable</Nullable><ImplicitUsings>enable</ImplicitUsings></PropertyGroup>
-              <ItemGroup><Reference Include="{sdk}" /></ItemGroup>
+              <ItemGroup><FrameworkReference Include="Microsoft.AspNetCore.App" /><Reference Include="{sdk}" /></ItemGroup>
             </Project>
             """);
         await File.WriteAllTextAsync(folder[$"src/{name}.cs"], """
             using System.Text.Json.Serialization;
             using Loom.Components;
+            using Microsoft.Extensions.Logging;
             namespace Acme;
             public sealed record Note(string Text);
             [JsonSerializable(typeof(Note))]
@@ -108,10 +114,17 @@ public sealed class HarnessFilesTests
             [Component("acme.upper", Type = ComponentType.Transformer)]
             public sealed class Upper : Transformer<Note, Note>
             {
-                protected override ValueTask OnItemAsync(Event<Note> e, Emitter<Note> output, CancellationToken ct) => output.SendAsync(e.Derive(new Note(e.Data.Text.ToUpperInvariant())), ct);
+                protected override ValueTask OnItemAsync(Event<Note> e, Emitter<Note> output, CancellationToken ct) => output.SendAsync(e.Derive(new Note((e.Data.Text ?? "none").ToUpperInvariant())), ct);
             }
             [Capability("Audit", 15)]
-            public sealed class Audit : Capability;
+            public sealed class Audit(ILogger log) : Capability
+            {
+                protected override ValueTask BeforeProcessAsync(ItemContext item, CancellationToken ct)
+                {
+                    log.LogWarning("audited {Component}", item.Component);
+                    return default;
+                }
+            }
 
             """);
         await File.WriteAllTextAsync(folder["architecture.yaml"], """
