@@ -15,6 +15,7 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     private readonly Queue<(CheckpointBarrier Barrier, List<Func<ValueTask>> Acknowledge)> _acknowledgeAt = [];
     private Task<Read<T>>? _reading;
     private Event<T> _unsent;
+    private ItemException? _refused;
     private DateTimeOffset _now;
     private string? _partition;
     private string _origin = "";
@@ -25,10 +26,27 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
         Attention,
         Read,
         Room,
+        Refused,
         End,
     }
 
     public async Task RunAsync(CancellationToken ct)
+    {
+        try
+        {
+            await ReadAllAsync(ct).ConfigureAwait(true);
+        }
+        finally
+        {
+            // Also for the instance that takes over after a failure.
+            Note();
+        }
+
+        context.FlushOutputs();
+        context.Checkpoints.Ended(context.Plan.Name, context.Offsets, await source.SnapshotAsync(ct).ConfigureAwait(true));
+    }
+
+    private async Task ReadAllAsync(CancellationToken ct)
     {
         await using var cancel = ct.UnsafeRegister(static c => Wake((LoopContext)c!), context);
         await using var stop = context.Stopping.UnsafeRegister(static c => Wake((LoopContext)c!), context);
@@ -55,12 +73,12 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
                     context.FlushOutputs();
                     await SendSlowAsync(_unsent, ct).ConfigureAwait(true);
                     break;
+                case Stop.Refused:
+                    context.FlushOutputs();
+                    await RefuseAsync(_unsent, _refused!, ct).ConfigureAwait(true);
+                    break;
             }
         }
-
-        Note();
-        context.FlushOutputs();
-        context.Checkpoints.Ended(context.Plan.Name, context.Offsets, await source.SnapshotAsync(ct).ConfigureAwait(true));
     }
 
     /// <summary>Everything before the barrier is in a durable checkpoint, or the run has ended well: the outside may let go of it.</summary>
@@ -116,10 +134,15 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
                 return Stop.End;
             }
 
-            var e = Take(read);
-            if (!_output.TrySend(e))
+            _unsent = Take(read);
+            if (read.Error is not null)
             {
-                _unsent = e;
+                _refused = read.Error;
+                return Stop.Refused;
+            }
+
+            if (!_output.TrySend(_unsent))
+            {
                 return Stop.Room;
             }
 
@@ -147,10 +170,7 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
         }
         catch (ItemException error)
         {
-            context.Counters.CountTaken();
-            await context.Errors.TakeAsync(
-                new ItemFailure(context.Plan.Name, "out", e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, e.Attempt, e.Mock), ct).ConfigureAwait(true);
-            context.Counters.CountFailed();
+            await RefuseAsync(e, error, ct).ConfigureAwait(true);
         }
     }
 
@@ -175,7 +195,11 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
 
         _now = context.Time.GetUtcNow();
         var e = Take(read);
-        if (_output.TrySend(e))
+        if (read.Error is not null)
+        {
+            await RefuseAsync(e, read.Error, ct).ConfigureAwait(true);
+        }
+        else if (_output.TrySend(e))
         {
             Count();
         }
@@ -204,6 +228,13 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
 
         var time = read.Time == default ? _now : read.Time;
         return new Event<T>(EventId.Root(_origin, read.Offset), read.Data, read.Key, time, read.Mock);
+    }
+
+    private async ValueTask RefuseAsync(Event<T> e, ItemException error, CancellationToken ct)
+    {
+        context.Counters.CountTaken();
+        await context.Errors.TakeAsync(new ItemFailure(context.Plan.Name, "out", e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, 1, e.Mock), ct).ConfigureAwait(true);
+        context.Counters.CountFailed();
     }
 
     private void Note()

@@ -55,6 +55,9 @@ internal sealed class Gate(Signal signal)
 
     public void Add(IStreamHead head, BindingPlan plan) => _entries.Add(new Entry(head, plan.Feedback));
 
+    /// <summary>Whether nothing is bound.</summary>
+    public bool IsUnbound => _entries.Count == 0;
+
     /// <summary>Asks for the loop's attention at its next wait or item boundary.</summary>
     public void Interrupt()
     {
