@@ -1,5 +1,4 @@
 using System.Globalization;
-using Loom.Cli.Terminal;
 
 namespace Loom.Cli.Harness;
 

@@ -18,6 +18,9 @@ internal static class HarnessVerb
             HarnessRunVerb.Resume(signals),
             GraphVerb.Create(),
             ComponentsVerb.Create(),
+            CheckpointsVerb.Create(),
+            DeadLettersVerb.Create(),
+            ConformVerb.Create(),
             BenchVerb.Create(),
         };
         Examples.Set(harness, ["loom harness new first", "loom harness check first", "loom harness run first", "loom harness components jsonl"]);

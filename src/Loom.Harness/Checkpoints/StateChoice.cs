@@ -77,6 +77,20 @@ internal sealed record StateChoice
         };
     }
 
+    /// <summary>The choice for a plan under the settings of this program.</summary>
+    /// <exception cref="FormatException">A Redis URL or a name of an adapter is wrong.</exception>
+    public static StateChoice Of(SystemPlan plan, HarnessOptions options) => Of(
+        plan.State,
+        plan.Components.ToDictionary(c => c.Name, c => c.State, StringComparer.Ordinal),
+        new StateSettings
+        {
+            Adapter = options.StateAdapter,
+            RedisUrl = options.RedisUrl?.Reveal(),
+            Required = options.StateRequired,
+            Keep = options.StateKeep,
+            TimeToLive = options.StateTtl,
+        });
+
     private static AdapterChoice Named(string adapter, string? url) => adapter switch
     {
         RedisState.AdapterName => new AdapterChoice(adapter, RedisUrl.Parse(url ?? RedisUrl.Default)),

@@ -43,6 +43,9 @@ internal sealed class CommandChild
     /// <summary>Its name with the supervisor.</summary>
     public string Name => _process.Name;
 
+    /// <summary>How it ended last; null = it did not.</summary>
+    public ExitInfo? LastExit => Snapshot()?.LastExit;
+
     /// <summary>Starts an incarnation; an earlier one, and all it left behind, is ended first.</summary>
     /// <exception cref="IOException">It cannot be started, and why.</exception>
     public async Task<ProcessPipes> StartAsync(CancellationToken ct)
@@ -82,7 +85,7 @@ internal sealed class CommandChild
             await StopAsync().ConfigureAwait(false);
         }
 
-        return Snapshot()?.LastExit switch
+        return LastExit switch
         {
             { Code: { } code } => $" (exit code {code})",
             { Signal: { } signal } => $" (signal {signal})",

@@ -3,8 +3,6 @@ using K4os.Hash.xxHash;
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Execution;
-using Microsoft.Extensions.Logging;
-using EventId = Loom.Components.EventId;
 
 namespace Loom.Harness.Commands;
 

@@ -8,7 +8,7 @@ namespace Loom.Harness.Commands;
 
 /// <summary>What a component says that is no answer: its log, its metrics, its calls, its stray output.</summary>
 internal sealed partial class CommandEvents(
-    string component, IChatClient? models, TimeProvider time, ILogger log, Func<ChildEmit, ValueTask> onFreeEmit, Action onEnd) : ISessionEvents
+    string component, Func<IChatClient?> models, TimeProvider time, ILogger log, Func<ChildEmit, ValueTask> onFreeEmit, Action onEnd) : ISessionEvents
 {
     private const int LinesAWindow = 20;
     private const int LongestShown = 500;
@@ -37,15 +37,11 @@ internal sealed partial class CommandEvents(
             throw new ItemException("no_such_api", $"there is no api '{api}' to call; there are: llm");
         }
 
-        if (models is null)
-        {
-            throw new ItemException("no_model", "no model is configured for this system", ErrorClass.Configuration);
-        }
-
+        var client = models() ?? throw new ItemException("no_model", "no model is configured for this system", ErrorClass.Configuration);
         var messages = question.GetProperty("messages").EnumerateArray()
             .Select(m => new ChatMessage(new ChatRole(m.GetProperty("role").GetString()!), m.GetProperty("content").GetString())).ToList();
         var options = question.TryGetProperty("model", out var model) ? new ChatOptions { ModelId = model.GetString() } : null;
-        var answer = await models.GetResponseAsync(messages, options, ct).ConfigureAwait(false);
+        var answer = await client.GetResponseAsync(messages, options, ct).ConfigureAwait(false);
         return JsonSerializer.SerializeToElement(new Dictionary<string, string> { ["text"] = answer.Text }, CommandJson.Default.DictionaryStringString);
     }
 
@@ -110,4 +106,5 @@ internal sealed partial class CommandEvents(
 [System.Text.Json.Serialization.JsonSerializable(typeof(Dictionary<string, string>))]
 [System.Text.Json.Serialization.JsonSerializable(typeof(List<JsonElement>))]
 [System.Text.Json.Serialization.JsonSerializable(typeof(object))]
+[System.Text.Json.Serialization.JsonSerializable(typeof(string))]
 internal sealed partial class CommandJson : System.Text.Json.Serialization.JsonSerializerContext;

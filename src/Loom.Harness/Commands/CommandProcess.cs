@@ -101,14 +101,17 @@ internal sealed partial class CommandProcess : IAsyncDisposable
         try
         {
             Submit(item);
-            await using var cancel = ct.UnsafeRegister(
-                static s =>
-                {
-                    var (self, one) = ((CommandProcess, CommandItem))s!;
-                    self.Cancel(one);
-                },
-                (this, item)).ConfigureAwait(false);
-            var result = await item.Done.Task.WaitAsync(ct).ConfigureAwait(false);
+            CommandResult result;
+            try
+            {
+                result = await item.Done.Task.WaitAsync(ct).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (ct.IsCancellationRequested)
+            {
+                Cancel(item);
+                throw;
+            }
+
             if (Ready.Stateful)
             {
                 await RememberAsync(item, ct).ConfigureAwait(false);

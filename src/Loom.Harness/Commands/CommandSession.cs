@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Core.Loops;
@@ -63,6 +62,7 @@ internal sealed partial class CommandSession : IAsyncDisposable
     private bool _writing;
     private bool _over;
     private bool _pinged;
+    private int _disposed;
     private long _heardAt;
     private long _lastSnapshot;
 
@@ -166,8 +166,11 @@ internal sealed partial class CommandSession : IAsyncDisposable
         await Task.WhenAny(pong.Task, Ended).WaitAsync(ct).ConfigureAwait(false);
     }
 
+    /// <summary>Sends a message that is only its type.</summary>
+    public void Say(string type) => Say(to => HostLines.Word(to, type));
+
     /// <summary>Asks a source to end softly.</summary>
-    public void AskToDrain() => Say(static to => HostLines.Word(to, "drain"));
+    public void AskToDrain() => Say("drain");
 
     /// <summary>Says goodbye: <c>cleanup</c>, then <c>bye</c>, then its stdin ends.</summary>
     public async Task CloseAsync(CancellationToken ct)
@@ -202,6 +205,11 @@ internal sealed partial class CommandSession : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Fail("it was stopped");
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         await _watch.DisposeAsync().ConfigureAwait(false);
         await _end.CancelAsync().ConfigureAwait(false);
         await _reading.DisposeAsync().ConfigureAwait(false);

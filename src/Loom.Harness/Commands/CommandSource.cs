@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
-using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Commands;
 
@@ -9,7 +8,7 @@ namespace Loom.Harness.Commands;
 /// A source written in any language: it sends <c>emit</c> lines of no item and, at last, <c>end</c>. Ids count its events. A replayable one tells in its state where it
 /// stands; events it had sent by then and nobody had read are kept beside that state.
 /// </summary>
-internal sealed class CommandSource : Source<JsonElement>
+internal sealed class CommandSource : Source<JsonElement>, IAsyncDisposable
 {
     private readonly SourceQueue _queue = new();
     private readonly CommandEvents _events;
@@ -119,6 +118,8 @@ internal sealed class CommandSource : Source<JsonElement>
         _queue.Restore(json.RootElement.GetProperty("first").GetInt64(), pending);
         _from = json.RootElement.GetProperty("child").Clone();
     }
+
+    public ValueTask DisposeAsync() => _process.DisposeAsync();
 
     private static async ValueTask WriteAsync(Stream into, JsonElement state, long first, IReadOnlyList<ChildEmit> pending, CancellationToken ct)
     {

@@ -26,8 +26,8 @@ internal sealed record CommandSurroundings
     /// <summary>Time for <c>ready</c>; 30 s by default.</summary>
     public TimeSpan SetupTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Answers <c>call</c> with <c>api: llm</c>; null = such calls are refused.</summary>
-    public IChatClient? Models { get; init; }
+    /// <summary>Who answers <c>call</c> with <c>api: llm</c>, asked at the first call; null = such calls are refused.</summary>
+    public Func<IChatClient?> Models { get; init; } = static () => null;
 
     /// <summary>Values that are masked in what they write to stderr, by name.</summary>
     public IReadOnlyDictionary<string, string> Secrets { get; init; } = new Dictionary<string, string>();

@@ -217,6 +217,8 @@ internal sealed class DeadLetterDestination(ConsistentErrorHandler errors, DeadL
 {
     public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct) =>
         letters.TakeAsync(new DeadLetter(errors.Describe(failure), failure.Headers, failure.Payload), ct);
+
+    public ValueTask FlushAsync(CancellationToken ct) => letters.FlushAsync(ct);
 }
 
 /// <summary>What a retry did.</summary>

@@ -42,4 +42,8 @@ internal interface IErrorDestination
 {
     /// <summary>Keeps the failure; returns when it is as safe as the destination promises. Where it cannot be kept, it waits: the component reads nothing meanwhile.</summary>
     ValueTask TakeAsync(ItemFailure failure, CancellationToken ct);
+
+    /// <summary>Makes what was taken survive a power cut too; called before a checkpoint that counts those events as done.</summary>
+    /// <exception cref="IOException">That is not possible now; the checkpoint must wait.</exception>
+    ValueTask FlushAsync(CancellationToken ct) => default;
 }

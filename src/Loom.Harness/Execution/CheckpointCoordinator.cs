@@ -40,6 +40,9 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
 
     public CheckpointsSnapshot Snapshot => _snapshot;
 
+    /// <summary>Called before a checkpoint is stored: what it counts as done elsewhere, such as dead letters, becomes durable first.</summary>
+    public Func<CancellationToken, ValueTask> BeforeSave { get; init; } = static _ => default;
+
     public void Watch(IReadOnlyList<ComponentHost> hosts) => _hosts = hosts;
 
     /// <summary>Takes checkpoints until it is cancelled.</summary>
@@ -65,6 +68,7 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
             try
             {
                 var parts = await gathering.Parts.Task.WaitAsync(CheckpointTimes.Longest, time, ct).ConfigureAwait(false);
+                await BeforeSave(ct).ConfigureAwait(false);
                 var info = await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false);
                 _snapshot = _snapshot with { Taken = _snapshot.Taken + 1, Last = info, LastError = null, LastDuration = time.GetElapsedTime(start) };
                 foreach (var host in _hosts)
@@ -106,6 +110,7 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
             parts = [.. _ended.Values];
         }
 
+        await BeforeSave(ct).ConfigureAwait(false);
         var info = await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false);
         _snapshot = _snapshot with { Taken = _snapshot.Taken + 1, Last = info, LastError = null, LastDuration = time.GetElapsedTime(start) };
         return info;

@@ -16,6 +16,10 @@ internal sealed class HostSetupContext(ComponentHost host, RunSurroundings run, 
 
     public override IComponentMetrics Metrics => host.Loop.Metrics;
 
+    public override IAsk Ask(string port) => host.Loop.Outputs.FirstOrDefault(o => o.Plan.Name == port) is AskPort { IsBound: true } ask
+        ? ask
+        : throw new InvalidOperationException($"output \"{port}\" of \"{Name}\" is bound to nothing that answers; bind it to the input of a store");
+
     public override T Own<T>(T resource)
     {
         owned.Add(resource);

@@ -57,7 +57,7 @@ internal sealed class SystemAssembly : IDisposable
         var log = materials.Logs.CreateLogger("Loom.Harness");
         if (materials.State is { } state)
         {
-            Checkpoints = new CheckpointCoordinator(state, materials.GraphHash, materials.Checkpoints, materials.Time, log);
+            Checkpoints = new CheckpointCoordinator(state, materials.GraphHash, materials.Checkpoints, materials.Time, log) { BeforeSave = materials.DeadLetters.FlushAsync };
         }
 
         var schemas = new SchemaChecks(plan);

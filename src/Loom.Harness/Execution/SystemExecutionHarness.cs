@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using Loom.Components;
-using Loom.Core.Gpus;
 using Loom.Harness.Architecture;
 using Loom.Harness.Architecture.Graphs;
 using Loom.Harness.Architecture.Locking;
@@ -9,6 +8,7 @@ using Loom.Harness.Checkpoints;
 using Loom.Harness.Commands;
 using Loom.Harness.Components;
 using Loom.Harness.Errors;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -72,6 +72,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             Time = world.Time,
             Loggers = world.Logs,
             Environment = world.Environment,
+            Models = () => world.Services.GetService(typeof(IChatClient)) as IChatClient,
             SetupTimeout = plan.Policy.SetupTimeout ?? world.Options.SetupTimeout,
         };
         var assembly = new SystemAssembly(plan, new RunMaterials
@@ -80,7 +81,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             Random = world.Random,
             Logs = world.Logs,
             Times = TimesOf(plan.Policy, world.Options),
-            Create = c => c.Uses.Command is null ? factory.Create(c) : CommandOf(c, commands),
+            Create = c => c.Uses.Command is null ? factory.Create(c) : CommandFactory.Create(c, commands),
             CreateCapability = c => throw new NotSupportedException($"capability \"{c.Name}\" is not one of the harness"),
             DeadLetters = new DeadLetterDestination(errors, letters),
             Describe = f => JsonSerializer.SerializeToElement(errors.Describe(f), ErrorJson.Default.ErrorRecord),
@@ -138,16 +139,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             return null;
         }
 
-        var options = world.Options;
-        var settings = new StateSettings
-        {
-            Adapter = options.StateAdapter,
-            RedisUrl = options.RedisUrl?.Reveal(),
-            Required = options.StateRequired,
-            Keep = options.StateKeep,
-            TimeToLive = options.StateTtl,
-        };
-        var choice = StateChoice.Of(plan.State, plan.Components.ToDictionary(c => c.Name, c => c.State, StringComparer.Ordinal), settings);
+        var choice = StateChoice.Of(plan, world.Options);
         var from = request.From is { } text
             ? CheckpointId.TryParse(text, out var id) ? id : throw new StateRequiredException($"'{text}' names no checkpoint; loom harness checkpoints lists them")
             : (CheckpointId?)null;
@@ -181,7 +173,4 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
         var interval = asked.Select(s => s.CheckpointInterval).Where(i => i is not null).Min() ?? options.CheckpointInterval;
         return new CheckpointTimes(interval, asked.Select(s => s.CheckpointIntervalItems).Where(i => i is not null).Min());
     }
-
-    private static Component CommandOf(ComponentPlan plan, CommandSurroundings around) =>
-        plan.Type == ComponentType.Source ? new CommandSource(plan, around) : new CommandComponent(plan, around);
 }

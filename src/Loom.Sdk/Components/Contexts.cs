@@ -36,6 +36,10 @@ public abstract class SetupContext
 
     /// <summary>Whether a component may speak to this address: its host is one of <c>policy.security.allow_hosts</c>.</summary>
     public virtual bool MayCall(Uri address) => false;
+
+    /// <summary>An output port declared by <see cref="AsksAttribute"/>.</summary>
+    /// <exception cref="InvalidOperationException">There is no such port, or nothing is bound to it.</exception>
+    public virtual IAsk Ask(string port) => throw new InvalidOperationException($"there is no port \"{port}\" to ask by");
 }
 
 /// <summary>What a component with a loop of its own gets.</summary>
