@@ -25,7 +25,7 @@ internal static class CheckVerb
         return command;
     }
 
-    private static Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken stop)
+    private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken stop)
     {
         var session = HarnessSession.Open(context, parse, parse.GetValue(s_directory)!, parse.GetValue(s_deployment));
         if (parse.GetValue(s_fix))
@@ -33,7 +33,7 @@ internal static class CheckVerb
             Fix(context, session);
         }
 
-        var loaded = session.Load();
+        var loaded = await session.LoadAsync(stop).ConfigureAwait(false);
         var verdict = loaded.HasErrors ? null : SystemLock.Verify(loaded, DiskSystemFiles.Instance);
         var locked = verdict is { Findings: [{ Code: "LH601" }] } ? "missing" : verdict is null ? "unknown" : verdict.Plan is null ? "differs" : "fits";
         var findings = loaded.Findings.Concat(locked == "differs" ? verdict!.Findings : []).ToList();
@@ -48,7 +48,7 @@ internal static class CheckVerb
             CheckText.Write(context.Terminal, report);
         }
 
-        return Task.FromResult(loaded.HasErrors ? ExitCode.Usage : locked == "differs" ? HarnessExit.Lock : ExitCode.Ok);
+        return loaded.HasErrors ? ExitCode.Usage : locked == "differs" ? HarnessExit.Lock : ExitCode.Ok;
     }
 
     private static void Fix(VerbContext context, HarnessSession session)

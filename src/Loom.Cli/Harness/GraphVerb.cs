@@ -15,9 +15,10 @@ internal static class GraphVerb
     public static Command Create()
     {
         s_format.AcceptOnlyFromAmong("mermaid", "svg", "json");
-        var command = Verb.Create("graph", "Draw a system's graph", ["loom harness graph", "loom harness graph --format svg > graph.svg", "loom harness graph --json"], (context, parse, _) =>
+        var command = Verb.Create("graph", "Draw a system's graph", ["loom harness graph", "loom harness graph --format svg > graph.svg", "loom harness graph --json"], async (context, parse, stop) =>
         {
-            var plan = HarnessSession.Open(context, parse, parse.GetValue(s_directory)!, deployment: null).LoadStrict(context.Terminal).Plan!;
+            var session = HarnessSession.Open(context, parse, parse.GetValue(s_directory)!, deployment: null);
+            var plan = (await session.LoadStrictAsync(context.Terminal, stop).ConfigureAwait(false)).Plan!;
             var format = context.Terminal.Json ? "json" : parse.GetValue(s_format);
             context.Terminal.Out.Write(format switch
             {
@@ -25,7 +26,7 @@ internal static class GraphVerb
                 "svg" => GraphSvg.Write(plan),
                 _ => GraphMermaid.Write(plan),
             });
-            return Task.FromResult(Terminal.ExitCode.Ok);
+            return Terminal.ExitCode.Ok;
         });
         command.Arguments.Add(s_directory);
         command.Options.Add(s_format);

@@ -1,3 +1,5 @@
+using Loom.Agents.Project;
+using Loom.Cli.Composition;
 using Loom.Control;
 using Loom.Core.Settings;
 using Loom.Harness.Components.BuiltIns.Models;
@@ -13,15 +15,26 @@ namespace Loom.Cli.Harness;
 internal sealed class HarnessServices(SettingsSnapshot settings, TimeProvider time, ILoggerFactory loggers) : IServiceProvider, IDisposable
 {
     private readonly Random _random = new();
-    private readonly Lazy<HttpClient> _http = new(static () => new HttpClient { Timeout = Timeout.InfiniteTimeSpan });
+    // Redirects are answers: they could lead to a host that is not allowed.
+    private readonly Lazy<HttpClient> _http = new(static () => new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(5) })
+    {
+        Timeout = Timeout.InfiniteTimeSpan,
+    });
 
     private ModelClients Models => field ??= ModelClients.From(settings, Gateway, _http.Value, time);
 
-    // A wildcard listens on loopback too.
+    // The runtime of the project says where it listens; without one it is the address it would take. A wildcard listens on loopback too.
     private Uri Gateway
     {
         get
         {
+            var run = RunDirectory.Of(settings.ProjectFolder);
+            RunningApi.CheckOwner(run);
+            if (RunState.Read(run.State)?.Addresses.GetValueOrDefault("api") is { } running && Uri.TryCreate(running, UriKind.Absolute, out var address))
+            {
+                return address;
+            }
+
             var bind = settings.Get(ControlSettings.Bind);
             var host = bind.Host is "0.0.0.0" or "::" or "*" ? "127.0.0.1" : bind.Host;
             return new UriBuilder("http", host, bind.Port).Uri;

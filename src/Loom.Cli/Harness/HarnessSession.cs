@@ -1,9 +1,12 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using Loom.Cli.Config;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 using Loom.Core.Settings;
 using Loom.Harness.Architecture;
+using Loom.Harness.Components.Classes;
+using Loom.Processes;
 
 namespace Loom.Cli.Harness;
 
@@ -34,14 +37,27 @@ internal sealed record HarnessSession(string Directory, HarnessOptions Options, 
         return new HarnessSession(folder, HarnessOptions.From(loaded.Snapshot), loaded.Snapshot.Environment, file) { Settings = loaded.Snapshot };
     }
 
-    /// <summary>Loads the system.</summary>
-    public Loom.Harness.Architecture.LoadResult Load() => SystemLoader.Load(Directory, DeploymentFile, Environment, Options);
+    /// <summary>Loads the system; projects its classes stand in are built first where their sources have changed.</summary>
+    public async Task<Loom.Harness.Architecture.LoadResult> LoadAsync(CancellationToken stop)
+    {
+        if (SystemLoader.Projects(Directory).Count == 0)
+        {
+            return SystemLoader.Load(Directory, DeploymentFile, Environment, Options);
+        }
+
+        var supervisor = new Supervisor(new SupervisorOptions { RunId = "build-" + Guid.NewGuid().ToString("N"), AdoptStrays = false });
+        await using (supervisor.ConfigureAwait(false))
+        {
+            var builder = new ProjectBuilder(supervisor, Environment.ToImmutableDictionary(StringComparer.Ordinal), TimeProvider.System);
+            return await SystemLoader.LoadAsync(Directory, DeploymentFile, Environment, Options, builder, stop).ConfigureAwait(false);
+        }
+    }
 
     /// <summary>Loads the system; errors are told on stderr and end the verb.</summary>
     /// <exception cref="CliError">There are errors; they have been told, or stand in the error under <c>--json</c>.</exception>
-    public Loom.Harness.Architecture.LoadResult LoadStrict(Terminal.Terminal terminal)
+    public async Task<Loom.Harness.Architecture.LoadResult> LoadStrictAsync(Terminal.Terminal terminal, CancellationToken stop)
     {
-        var loaded = Load();
+        var loaded = await LoadAsync(stop).ConfigureAwait(false);
         if (!terminal.Json)
         {
             FindingText.Write(terminal, terminal.Err, loaded.Findings);

@@ -26,11 +26,11 @@ internal static class LockVerb
         return command;
     }
 
-    private static Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken stop)
+    private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken stop)
     {
         var session = HarnessSession.Open(context, parse, parse.GetValue(s_directory)!, parse.GetValue(s_deployment));
-        var loaded = session.LoadStrict(context.Terminal);
-        return Task.FromResult(parse.GetValue(s_check) ? Check(context.Terminal, loaded) : Write(context.Terminal, session, loaded));
+        var loaded = await session.LoadStrictAsync(context.Terminal, stop).ConfigureAwait(false);
+        return parse.GetValue(s_check) ? Check(context.Terminal, loaded) : Write(context.Terminal, session, loaded);
     }
 
     private static int Check(Terminal.Terminal terminal, LoadResult loaded)

@@ -45,7 +45,7 @@ internal static class NewSystemVerb
         var files = parse.GetValue(s_from) is { } example ? Example(example, name) : SystemScaffold.Files(name);
         var written = await NewFiles.WriteAsync(context, files.Select(f => (Path.Combine(folder, f.Path), f.Text)), stop).ConfigureAwait(false);
         var session = HarnessSession.Open(context, parse, folder, deployment: null);
-        var loaded = session.LoadStrict(context.Terminal);
+        var loaded = await session.LoadStrictAsync(context.Terminal, stop).ConfigureAwait(false);
         if (SystemLock.Compute(loaded, DiskSystemFiles.Instance, new FindingList()) is { } content)
         {
             SystemLock.Write(folder, content);

@@ -3,11 +3,12 @@ using Loom.Harness.Architecture.Deployments;
 using Loom.Harness.Architecture.Planning;
 using Loom.Harness.Architecture.Yaml;
 using Loom.Harness.Components;
+using Loom.Harness.Components.Classes;
 
 namespace Loom.Harness.Architecture;
 
 /// <summary>Reads a system's files and makes the plan of a run, or tells everything that is wrong with them at once.</summary>
-internal sealed class SystemLoader(ISystemFiles files, ComponentCatalog catalog)
+internal sealed class SystemLoader(ISystemFiles files, ComponentCatalog catalog, IClassSource? classes = null)
 {
     public const string ArchitectureFile = "architecture.yaml";
 
@@ -19,9 +20,71 @@ internal sealed class SystemLoader(ISystemFiles files, ComponentCatalog catalog)
     /// <param name="environment">Values of <c>${VAR}</c>.</param>
     /// <param name="settings">Where defaults come from.</param>
     public static LoadResult Load(string directory, string? deploymentFile, IReadOnlyDictionary<string, string> environment, HarnessOptions settings) =>
-        new SystemLoader(DiskSystemFiles.Instance, ComponentCatalog.BuiltIns).LoadFrom(Path.GetFullPath(directory), deploymentFile, environment, settings);
+        Load(directory, deploymentFile, environment, settings, new Dictionary<string, ProjectBuild>());
 
-    /// <inheritdoc cref="Load" />
+    /// <summary>The same for a system with classes in projects, which are built first.</summary>
+    /// <param name="directory">The system's folder.</param>
+    /// <param name="deploymentFile">Null: <c>deployment.yaml</c> where there is one.</param>
+    /// <param name="environment">Values of <c>${VAR}</c>.</param>
+    /// <param name="settings">Where defaults come from.</param>
+    /// <param name="builder">Builds projects whose sources have changed since they were built last.</param>
+    /// <param name="ct">Ends the building.</param>
+    public static async Task<LoadResult> LoadAsync(
+        string directory, string? deploymentFile, IReadOnlyDictionary<string, string> environment, HarnessOptions settings, ProjectBuilder builder, CancellationToken ct)
+    {
+        var folder = Path.GetFullPath(directory);
+        var builds = await builder.BuildAsync(folder, Projects(folder), ct).ConfigureAwait(false);
+        return Load(folder, deploymentFile, environment, settings, builds);
+    }
+
+    private static LoadResult Load(
+        string directory, string? deploymentFile, IReadOnlyDictionary<string, string> environment, HarnessOptions settings, IReadOnlyDictionary<string, ProjectBuild> builds)
+    {
+        var folder = Path.GetFullPath(directory);
+        return new SystemLoader(DiskSystemFiles.Instance, ComponentCatalog.BuiltIns, new DiskClasses(folder, builds)).LoadFrom(folder, deploymentFile, environment, settings);
+    }
+
+    /// <summary>The projects an architecture names, as it writes them; none where it cannot be read, which loading tells.</summary>
+    public static IReadOnlyList<string> Projects(string directory)
+    {
+        var content = DiskSystemFiles.Instance.Read(Path.Combine(directory, ArchitectureFile), YamlReader.MaxBytes).Content;
+        var root = content is null ? null : YamlReader.Read(ArchitectureFile, content, new FindingList());
+        var found = new List<string>();
+        Collect(root, found);
+        return found;
+    }
+
+    private static void Collect(YamlNode? node, List<string> found)
+    {
+        switch (node)
+        {
+            case YamlSequence list:
+                foreach (var item in list.Items)
+                {
+                    Collect(item, found);
+                }
+
+                break;
+            case YamlMapping map:
+                if (map.Find("class") is YamlScalar && map.Find("project") is YamlScalar project)
+                {
+                    found.Add(project.Text);
+                }
+
+                foreach (var entry in map.Entries)
+                {
+                    Collect(entry.Value, found);
+                }
+
+                break;
+        }
+    }
+
+    /// <summary>Loads a system from these files, with this catalog and these classes.</summary>
+    /// <param name="directory">The system's folder, absolute.</param>
+    /// <param name="deploymentFile">Null: <c>deployment.yaml</c> where there is one.</param>
+    /// <param name="environment">Values of <c>${VAR}</c>.</param>
+    /// <param name="settings">Where defaults come from.</param>
     public LoadResult LoadFrom(string directory, string? deploymentFile, IReadOnlyDictionary<string, string> environment, HarnessOptions settings)
     {
         var findings = new FindingList();
@@ -38,6 +101,7 @@ internal sealed class SystemLoader(ISystemFiles files, ComponentCatalog catalog)
             Deployment = deployment,
             Settings = settings,
             Catalog = catalog,
+            Classes = classes ?? new DiskClasses(directory, new Dictionary<string, ProjectBuild>()),
             Files = files,
             Directory = directory,
         };

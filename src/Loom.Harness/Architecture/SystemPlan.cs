@@ -240,6 +240,9 @@ internal sealed record CapabilityPlan(string Name, int Tier, bool Kernel, JsonEl
     /// <summary>Its settings bound to their record, such as <see cref="Chains.RetrySettings"/>; null where it takes none.</summary>
     public object? Options { get; init; }
 
+    /// <summary>The class of one's own capability; null for the ones of section 8.</summary>
+    public Type? Class { get; init; }
+
     /// <summary>Class and home of one's own capability; null for the ones of section 8.</summary>
     public UsesPlan? Uses { get; init; }
 }

@@ -8,6 +8,9 @@ namespace Loom.Harness.Benchmarks;
 /// <summary>The peer the source text names, in a Python of its own; it takes its own time, so that starting Python counts for nothing.</summary>
 internal static class AnyioPeer
 {
+    // Debian puts its packages beside its own Python, whatever else is first on the path.
+    private static readonly string Python = File.Exists("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
+
     private const string Script = """
         import sys, time, anyio
         items, hops = int(sys.argv[1]), int(sys.argv[2])
@@ -38,14 +41,14 @@ internal static class AnyioPeer
     /// <summary>Whether Python has anyio here.</summary>
     public static async Task<bool> IsThereAsync(string folder, ISupervisor supervisor, CancellationToken ct)
     {
-        var (end, _) = await supervisor.RunToEndAsync(Plan("anyio-there", folder, ["python3", "-c", "import anyio"]), ct).ConfigureAwait(false);
+        var (end, _) = await supervisor.RunToEndAsync(Plan("anyio-there", folder, [Python, "-c", "import anyio"]), ct).ConfigureAwait(false);
         return end.LastExit is { Code: 0 };
     }
 
     /// <exception cref="InvalidOperationException">It failed; the message holds what it said.</exception>
     public static async Task<TimeSpan> RunAsync(long items, int hops, string folder, ISupervisor supervisor, CancellationToken ct)
     {
-        var command = ImmutableArray.Create("python3", "-c", Script, items.ToString(CultureInfo.InvariantCulture), hops.ToString(CultureInfo.InvariantCulture));
+        var command = ImmutableArray.Create(Python, "-c", Script, items.ToString(CultureInfo.InvariantCulture), hops.ToString(CultureInfo.InvariantCulture));
         var (_, tail) = await supervisor.RunToEndAsync(Plan("anyio", folder, command), ct).ConfigureAwait(false);
         var took = tail.FirstOrDefault(l => l.StartsWith("took ", StringComparison.Ordinal));
         return took is not null && double.TryParse(took.AsSpan(5), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds)

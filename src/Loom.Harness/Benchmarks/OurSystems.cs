@@ -69,7 +69,7 @@ internal static class OurSystems
         ],
     };
 
-    public static ComponentPlan InBatches(ComponentPlan plan) => plan with { Mode = ProcessingMode.Hybrid, Batching = new BatchingPlan() };
+    public static ComponentPlan InBatches(ComponentPlan plan) => plan with { Mode = ProcessingMode.Batch, Batching = new BatchingPlan() };
 
     private sealed class CountingSource(long items) : Source<long>
     {

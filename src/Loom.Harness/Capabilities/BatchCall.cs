@@ -8,9 +8,9 @@ namespace Loom.Harness.Capabilities;
 /// One batch on its way through the chain. Under <c>per_item</c> members are refused or fail alone and the rest goes on; under <c>fail_fast</c> the
 /// first failure is the batch's.
 /// </summary>
-internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode errorMode) : Call<TIn>(component)
+internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode errorMode) : Call<TIn>(component), IBatchCall
 {
-    private readonly List<(int Index, Event<TOut> Event)> _results = [];
+    private readonly List<(int Index, Event<TOut> Event)> _kept = [];
     private readonly SortedDictionary<int, Exception> _errors = [];
     private Batch<TIn> _all = Batch<TIn>.Of();
 
@@ -26,8 +26,11 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
     /// <summary>The whole batch.</summary>
     public Batch<TIn> All => _all;
 
-    /// <summary>After the call: results in the order of their members.</summary>
-    public IReadOnlyList<(int Index, Event<TOut> Event)> Results => _results;
+    /// <summary>After a call in which one attempt did everything, in order and without a failure: the results lie in <see cref="Output"/>.</summary>
+    public bool IsPlain => _indexes is null && _kept.Count == 0 && _errors.Count == 0 && Output is { InOrder: true, HasFailures: false };
+
+    /// <summary>After any other call: results in the order of their members.</summary>
+    public IReadOnlyList<(int Index, Event<TOut> Event)> Results => _kept;
 
     /// <summary>After the call: members that failed, by index in the whole batch.</summary>
     public IReadOnlyDictionary<int, Exception> Failures => _errors;
@@ -45,7 +48,7 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
         _all = batch;
         Members = batch;
         _indexes = null;
-        _results.Clear();
+        _kept.Clear();
         _errors.Clear();
         Start();
     }
@@ -79,16 +82,21 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
     /// <summary>Takes over what the handler said in this attempt; under <c>fail_fast</c> its first failure is thrown.</summary>
     public void Settle()
     {
-        if (errorMode == BatchErrorMode.FailFast && Output.Failures.Count > 0)
+        if (IsPlain)
+        {
+            return;
+        }
+
+        if (errorMode == BatchErrorMode.FailFast && Output.HasFailures)
         {
             throw Output.Failures.MinBy(f => f.Key).Value;
         }
 
-        foreach (var (index, e) in Output.Sent)
+        for (var i = 0; i < Output.Count; i++)
         {
-            if (!Output.Failures.ContainsKey(index))
+            if (!Output.Failures.ContainsKey(Output.Members[i]))
             {
-                _results.Add((IndexOf(index), e));
+                _kept.Add((IndexOf(Output.Members[i]), Output.Sent[i]));
             }
         }
 
@@ -96,12 +104,15 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
         {
             _errors[IndexOf(index)] = error;
         }
+
+        Output.Clear();
     }
 
     /// <summary>Every member that has no verdict yet failed with the same error.</summary>
     public void FailAll(Exception error)
     {
-        _results.Clear();
+        _kept.Clear();
+        Output.Clear();
         for (var i = 0; i < _all.Count; i++)
         {
             if (errorMode == BatchErrorMode.FailFast)
@@ -118,13 +129,13 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
     /// <summary>Puts results of several attempts in the order of their members.</summary>
     public void Sort()
     {
-        for (var i = 1; i < _results.Count; i++)
+        for (var i = 1; i < _kept.Count; i++)
         {
-            if (_results[i].Index < _results[i - 1].Index)
+            if (_kept[i].Index < _kept[i - 1].Index)
             {
-                var sorted = _results.OrderBy(r => r.Index).ToList();
-                _results.Clear();
-                _results.AddRange(sorted);
+                var sorted = _kept.OrderBy(r => r.Index).ToList();
+                _kept.Clear();
+                _kept.AddRange(sorted);
                 return;
             }
         }
@@ -132,6 +143,11 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
 
     public override bool NarrowToTransient()
     {
+        if (_errors.Count == 0)
+        {
+            return false;
+        }
+
         var again = new List<int>();
         for (var i = 0; i < Members.Count; i++)
         {

@@ -73,6 +73,11 @@ internal abstract class Call(string component) : IDisposable
     protected abstract void Clear();
 }
 
+/// <summary>A call that stands for a batch.</summary>
+#pragma warning disable CA1040 // A mark that is asked for on the hot path.
+internal interface IBatchCall;
+#pragma warning restore CA1040
+
 /// <summary>A call that carries payloads of a known type.</summary>
 internal abstract class Call<TIn>(string component) : Call(component)
 {

@@ -47,7 +47,7 @@ internal sealed class HandlerLink<TIn, TOut>(ItemComponent<TIn, TOut> component)
                 await component.HandleAsync(0, batch.Members[i], emitter, batch.Token).ConfigureAwait(true);
                 foreach (var e in emitter.Held)
                 {
-                    batch.Output.Sent.Add((i, e));
+                    batch.Output.Send(i, e);
                 }
             }
             catch (Exception e) when (e is not OperationCanceledException)

@@ -3,15 +3,18 @@ namespace Loom.Harness.Capabilities;
 /// <summary>Metrics: counts every call and times one event in <paramref name="sample"/>, and every batch.</summary>
 internal sealed class MetricsLink(int sample, TimeProvider time, LinkCounters counters) : Link("Metrics")
 {
+    private int _untilTimed;
+
     public override ValueTask InvokeAsync(Call call)
     {
         counters.Called();
-        if (call.BatchId is not null || counters.Calls % sample == 0)
+        if (_untilTimed-- > 0 && call is not IBatchCall)
         {
-            return TimedAsync(call);
+            return Next.InvokeAsync(call);
         }
 
-        return Next.InvokeAsync(call);
+        _untilTimed = sample - 1;
+        return TimedAsync(call);
     }
 
     private async ValueTask TimedAsync(Call call)

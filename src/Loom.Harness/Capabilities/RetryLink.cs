@@ -16,7 +16,7 @@ internal sealed class RetryLink(RetrySettings options, TimeProvider time, Random
         }
         catch (Exception e) when (MayRepeat(call, e))
         {
-            return RepeatAsync(call);
+            return RepeatAsync(call, e);
         }
 
         if (!next.IsCompletedSuccessfully)
@@ -25,11 +25,12 @@ internal sealed class RetryLink(RetrySettings options, TimeProvider time, Random
         }
 
         next.GetAwaiter().GetResult();
-        return call.Attempt < options.MaxAttempts && call.NarrowToTransient() ? RepeatAsync(call) : default;
+        return call.Attempt < options.MaxAttempts && call.NarrowToTransient() ? RepeatAsync(call, null) : default;
     }
 
     private async ValueTask AwaitAsync(Call call, ValueTask next)
     {
+        Exception? failed = null;
         try
         {
             await next.ConfigureAwait(true);
@@ -40,12 +41,13 @@ internal sealed class RetryLink(RetrySettings options, TimeProvider time, Random
         }
         catch (Exception e) when (MayRepeat(call, e))
         {
+            failed = e;
         }
 
-        await RepeatAsync(call).ConfigureAwait(true);
+        await RepeatAsync(call, failed).ConfigureAwait(true);
     }
 
-    private async ValueTask RepeatAsync(Call call)
+    private async ValueTask RepeatAsync(Call call, Exception? failed)
     {
         while (true)
         {
@@ -53,8 +55,12 @@ internal sealed class RetryLink(RetrySettings options, TimeProvider time, Random
             var delay = options.Backoff * Math.Pow(options.Multiplier, call.Attempt - 1);
             delay = delay > options.MaxBackoff ? options.MaxBackoff : delay;
             counters.Waited();
-            await Task.Delay(delay * (1 + (options.Jitter * ((2 * NextRandom()) - 1))), time, call.Run).ConfigureAwait(true);
+            delay *= 1 + (options.Jitter * ((2 * NextRandom()) - 1));
+            // Whoever refused may have said how long to stay away.
+            var asked = (failed as Loom.Components.ItemException)?.RetryAfter ?? TimeSpan.Zero;
+            await Task.Delay(asked > delay ? asked : delay, time, call.Run).ConfigureAwait(true);
             call.StartAgain();
+            failed = null;
             try
             {
                 await Next.InvokeAsync(call).ConfigureAwait(true);
@@ -65,6 +71,7 @@ internal sealed class RetryLink(RetrySettings options, TimeProvider time, Random
             }
             catch (Exception e) when (MayRepeat(call, e))
             {
+                failed = e;
             }
         }
     }

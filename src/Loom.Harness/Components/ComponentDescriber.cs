@@ -45,8 +45,8 @@ internal static class ComponentDescriber
     public static ConstructorInfo ConstructorOf(Type type) =>
         type.GetConstructors(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic).OrderByDescending(c => c.GetParameters().Length).First();
 
-    // The options record comes first; a service is known by its namespace.
-    private static Type? OptionsOf(Type type) =>
+    /// <summary>The options record: the constructor's first parameter, unless that is a service.</summary>
+    public static Type? OptionsOf(Type type) =>
         ConstructorOf(type).GetParameters() is [var first, ..] && !ComponentFactory.IsService(first.ParameterType) ? first.ParameterType : null;
 
     // The attribute's type has no "not given": only what was written counts.
@@ -88,6 +88,12 @@ internal static class ComponentDescriber
             ports.Add(Output("out", shape.Output));
         }
 
+        if (type.GetCustomAttribute<AnswersAttribute>() is not null)
+        {
+            ports = [.. ports.Select(p => p with { Flow = FlowType.RequestResponse })];
+        }
+
+        ports.AddRange(type.GetCustomAttributes<AsksAttribute>().Select(a => Output(a.Port, typeof(JsonElement)) with { Flow = FlowType.RequestResponse, Required = true }));
         ports.AddRange(Implicit.Where(i => ports.All(p => p.Name != i.Name)));
         return [.. ports];
     }

@@ -32,19 +32,27 @@ internal sealed class ComponentFactory(IServiceProvider services)
     public Component Create(ComponentPlan plan)
     {
         var type = plan.Descriptor.Class ?? throw new InvalidOperationException($"component \"{plan.Name}\" is a command, which no constructor makes");
+        return (Component)Make(type, plan, plan.Descriptor.Options, plan.Options);
+    }
+
+    /// <summary>A new instance of a capability of the user's own.</summary>
+    /// <exception cref="InvalidOperationException">It asks for a service there is none of, or is one of the harness's own.</exception>
+    public Capability Create(CapabilityPlan capability, ComponentPlan plan)
+    {
+        var type = capability.Class ?? throw new InvalidOperationException($"capability {capability.Name} is the harness's own");
+        return (Capability)Make(type, plan, capability.Options?.GetType(), capability.Options);
+    }
+
+    private object Make(Type type, ComponentPlan plan, Type? optionsType, object? options)
+    {
         var constructor = ComponentDescriber.ConstructorOf(type);
-        var arguments = constructor.GetParameters().Select(p => Argument(p, plan)).ToArray();
-        return (Component)constructor.Invoke(BindingFlags.DoNotWrapExceptions, null, arguments, null);
+        var arguments = constructor.GetParameters().Select(p => p.ParameterType == optionsType ? options : Argument(p, plan)).ToArray();
+        return constructor.Invoke(BindingFlags.DoNotWrapExceptions, null, arguments, null);
     }
 
     private object? Argument(ParameterInfo parameter, ComponentPlan plan)
     {
         var type = parameter.ParameterType;
-        if (type == plan.Descriptor.Options)
-        {
-            return plan.Options;
-        }
-
         if (type == typeof(ComponentPlan))
         {
             return plan;

@@ -58,7 +58,9 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
                 timer.Change(left, Timeout.InfiniteTimeSpan);
             }
 
-            if (await NextAsync(ct).ConfigureAwait(true) == GateState.Ended)
+            // A batch that waits for its time is woken for what it lacks, not for every event; the first event starts its clock.
+            var wanted = _batch.Count > 0 && !_hybrid ? _plan.MaxItems - _batch.Count : 1;
+            if (await NextAsync(ct, wanted).ConfigureAwait(true) == GateState.Ended)
             {
                 return;
             }
@@ -70,33 +72,19 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
     private void Fill()
     {
-        while (!_batch.IsFull && !Context.Gate.HasInterrupt && TryTake(out var e))
+        for (var tried = 0; tried < Inputs.Length && !_batch.IsFull && !Context.Gate.HasInterrupt; tried++)
         {
-            if (_batch.Count == 0)
+            var first = _batch.Count == 0;
+            var taken = Inputs[NextPort].Read(_batch.Room);
+            NextPort = NextPort + 1 == Inputs.Length ? 0 : NextPort + 1;
+            _batch.Grow(taken);
+            Context.Counters.CountTaken(taken);
+            if (first && taken > 0)
             {
                 _firstAt = Context.Time.GetTimestamp();
                 _batch.FirstItem = Context.Time.GetUtcNow();
             }
-
-            _batch.Add(e);
-            Context.Counters.CountTaken();
         }
-    }
-
-    private bool TryTake(out Event<TIn> e)
-    {
-        for (var i = 0; i < Inputs.Length; i++)
-        {
-            var port = NextPort;
-            NextPort = port + 1 == Inputs.Length ? 0 : port + 1;
-            if (Inputs[port].TryRead(out e))
-            {
-                return true;
-            }
-        }
-
-        e = default;
-        return false;
     }
 
     private async ValueTask DispatchAsync(BatchReason reason, CancellationToken ct)
@@ -147,29 +135,20 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
     private async ValueTask SettleResultsAsync(CancellationToken ct)
     {
+        if (_call.IsPlain)
+        {
+            await SendPlainAsync(ct).ConfigureAwait(true);
+            return;
+        }
+
         Array.Clear(_emitted, 0, _batch.Count);
         foreach (var (index, e) in _call.Results)
         {
             _emitted[index]++;
-            if (Outputs.Length == 0)
-            {
-                continue;
-            }
-
-            if (!Outputs[0].TrySend(e))
+            if (Outputs.Length > 0 && !Outputs[0].TrySend(e))
             {
                 await Outputs[0].SendSlowAsync(e, ct).ConfigureAwait(true);
             }
-        }
-
-        if (_call.Failures.Count == 0)
-        {
-            for (var i = 0; i < _batch.Count; i++)
-            {
-                Context.Counters.CountDone(_emitted[i]);
-            }
-
-            return;
         }
 
         for (var i = 0; i < _batch.Count; i++)
@@ -192,6 +171,37 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
         }
     }
 
+    // Nothing failed and everything is in order: results go on as they lie.
+    private async ValueTask SendPlainAsync(CancellationToken ct)
+    {
+        var count = _call.Output.Count;
+        if (Outputs.Length > 0)
+        {
+            for (var sent = Outputs[0].Send(_call.Output.Sent); sent < count;)
+            {
+                await Outputs[0].SendSlowAsync(_call.Output.Sent[sent++], ct).ConfigureAwait(true);
+                sent += Outputs[0].Send(_call.Output.Sent[sent..]);
+            }
+        }
+
+        if (count == _batch.Count && _call.Output.Members[^1] == count - 1)
+        {
+            Context.Counters.CountDone(count, count);
+            return;
+        }
+
+        Array.Clear(_emitted, 0, _batch.Count);
+        foreach (var member in _call.Output.Members)
+        {
+            _emitted[member]++;
+        }
+
+        for (var i = 0; i < _batch.Count; i++)
+        {
+            Context.Counters.CountDone(_emitted[i]);
+        }
+    }
+
     private async ValueTask AgainAsync(int index, CancellationToken ct)
     {
         using var one = new BatchCall<TIn, TOut>(Context.Plan.Name, _plan.ErrorMode) { Run = ct };
@@ -209,12 +219,13 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
             if (one.Failures.Count == 0)
             {
-                foreach (var (_, e) in one.Results)
+                var results = one.IsPlain ? one.Output.Results : one.Results;
+                foreach (var (_, e) in results)
                 {
                     await Outputs[0].SendSlowAsync(e, ct).ConfigureAwait(true);
                 }
 
-                Context.Counters.CountDone(one.Results.Count);
+                Context.Counters.CountDone(results.Count);
                 return;
             }
 

@@ -21,7 +21,11 @@ internal enum HostEnd
 }
 
 /// <summary>What all components of a run share.</summary>
-internal sealed record RunSurroundings(SystemPlan Plan, TimeProvider Time, ILogger Log, LifecycleTimes Times, Func<ComponentPlan, Component> Create, PathGuard Paths);
+internal sealed record RunSurroundings(SystemPlan Plan, TimeProvider Time, ILogger Log, LifecycleTimes Times, Func<ComponentPlan, Component> Create, PathGuard Paths)
+{
+    /// <summary>Whether checkpoints are taken and a source reads again from them: only then is staging output worth its delay.</summary>
+    public bool CanReplay { get; init; }
+}
 
 /// <summary>
 /// Owns one component through setup, process and cleanup, and sets up a new instance when the process phase throws: same streams, state from memory,

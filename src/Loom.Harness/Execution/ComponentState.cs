@@ -54,6 +54,13 @@ internal sealed class ComponentCounters
         }
     }
 
+    /// <summary>Several events, each of which gave one.</summary>
+    public void CountDone(long events, long emitted)
+    {
+        _done += events;
+        _emitted += emitted;
+    }
+
     public void CountFailed() => _failed++;
 
     public void CountEmitted(int by) => _emitted += by;

@@ -19,6 +19,8 @@ internal sealed class HostProcessContext(ComponentHost host, RunSurroundings run
 
     internal override IComponentRunner Runner => host;
 
+    public override void Wake() => host.Loop.Ask(Attention.Wake);
+
     public override IInput<T> In<T>(string port = "in")
     {
         var input = host.Loop.OwnInput<T>(port);

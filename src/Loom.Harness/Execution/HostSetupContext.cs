@@ -16,9 +16,9 @@ internal sealed class HostSetupContext(ComponentHost host, RunSurroundings run, 
 
     public override IComponentMetrics Metrics => host.Loop.Metrics;
 
-    public override bool TakesCheckpoints => host.Loop.Checkpoints is not NoCheckpoints;
-
-    public override bool MayCall(Uri address) => AllowedHosts.Allows(run.Plan.Policy.AllowHosts, address);
+    public override IAsk Ask(string port) => host.Loop.Outputs.FirstOrDefault(o => o.Plan.Name == port) is AskPort { IsBound: true } ask
+        ? ask
+        : throw new InvalidOperationException($"output \"{port}\" of \"{Name}\" is bound to nothing that answers; bind it to the input of a store");
 
     public override T Own<T>(T resource)
     {
@@ -29,4 +29,8 @@ internal sealed class HostSetupContext(ComponentHost host, RunSurroundings run, 
     public override string ReadPath(string path) => run.Paths.Read(path);
 
     public override string WritePath(string path) => run.Paths.Write(path);
+
+    public override bool TakesCheckpoints => run.CanReplay;
+
+    public override bool MayCall(Uri address) => AllowedHosts.Allows(run.Plan.Policy.AllowHosts, address);
 }

@@ -44,12 +44,14 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     /// Waits for the next event and deals with barriers and requests on the way. Ready: there is one; Ended: there will be none; anything else: something
     /// was dealt with, look again.
     /// </summary>
-    protected async ValueTask<GateState> NextAsync(CancellationToken ct)
+    /// <param name="ct">Gives up.</param>
+    /// <param name="wanted">Events that are worth waking for.</param>
+    protected async ValueTask<GateState> NextAsync(CancellationToken ct, int wanted = 1)
     {
-        var state = context.Gate.Look();
+        var state = context.Gate.Look(wanted);
         if (state == GateState.Empty)
         {
-            state = await context.Gate.WaitAsync(ct).ConfigureAwait(true);
+            state = await context.Gate.WaitAsync(ct, wanted).ConfigureAwait(true);
         }
 
         switch (state)

@@ -185,6 +185,9 @@ internal enum Attention
 
     /// <summary>A batch has waited long enough.</summary>
     BatchDue = 32,
+
+    /// <summary>The component itself has work from elsewhere.</summary>
+    Wake = 64,
 }
 
 /// <summary>Takes each component's part in a checkpoint.</summary>

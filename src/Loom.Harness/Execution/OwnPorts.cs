@@ -22,6 +22,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
     private bool _hasInHand;
     private bool _again;
     private bool _ended;
+    private long _passed;
 
     /// <summary>The component, for snapshots; set when it is set up anew.</summary>
     public Component? Component { get; set; }
@@ -37,6 +38,12 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
             {
                 state = await loop.Gate.WaitAsync(ct).ConfigureAwait(true);
             }
+            else if (state == GateState.Ended && loop.Gate.IsUnbound && loop.Plan.Type == ComponentType.ApiEndpoint)
+            {
+                // Nothing will come by a port, but requests may.
+                await loop.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
+                state = GateState.Interrupted;
+            }
 
             switch (state)
             {
@@ -51,7 +58,12 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
                 case GateState.Interrupted:
                     loop.Gate.TakeInterrupt();
                     ct.ThrowIfCancellationRequested();
-                    await AttendAsync(loop.TakeAttention(), ct).ConfigureAwait(true);
+                    var attention = loop.TakeAttention();
+                    await AttendAsync(attention, ct).ConfigureAwait(true);
+                    if (attention.HasFlag(Attention.Wake))
+                    {
+                        return true;
+                    }
 
                     break;
             }
@@ -129,6 +141,13 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
     [SuppressMessage("Design", "CA1031", Justification = "A component that cannot take part abandons the checkpoint, never the run.")]
     private async ValueTask PassAsync(CheckpointBarrier barrier, CancellationToken ct)
     {
+        if (barrier.Number <= _passed)
+        {
+            // It went round a loop of bindings and is back where it began.
+            return;
+        }
+
+        _passed = barrier.Number;
         try
         {
             var state = await Component!.SnapshotAsync(ct).ConfigureAwait(true);

@@ -72,7 +72,10 @@ internal sealed class SystemAssembly : IDisposable
         }
 
         var stateFolder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
-        var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths));
+        var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths))
+        {
+            CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
+        };
         Links = links;
         Run = new SystemRun(
             surroundings, [.. plan.Components.Select(c => new ComponentHost(c, loops[c.Name], surroundings))], wiring.Streams, materials.State, Checkpoints, _stopping);

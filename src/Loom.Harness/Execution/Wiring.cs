@@ -52,8 +52,11 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             Distribution.Weighted => new WeightedRoute<T>(),
             _ => new BroadcastRoute<T>(),
         };
-        loop.Outputs.Add(new OutputPort<T>(port, route));
+        var output = new OutputPort<T>(port, route);
+        loop.Outputs.Add(port.Flow == FlowType.RequestResponse && output is OutputPort<JsonElement> requests && !Answers(loop.Plan) ? new AskPort(requests, loop.Plan.Name, time) : output);
     }
+
+    private static bool Answers(ComponentPlan component) => component.Ports.Any(p => p is { Class: SemanticClass.DataIn, Flow: FlowType.RequestResponse });
 
     private void Bind<TFrom, TTo>(BindingPlan binding, PortPlan from, PortPlan to)
     {
@@ -63,9 +66,24 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
         Streams.Add(stream);
         ((InputPort<TTo>)reader.Inputs[to.Name]).Add(stream);
         reader.Gate.Add(stream, binding);
-        var output = (OutputPort<TFrom>)writer.Outputs.Single(o => o.Plan.Name == from.Name);
+        var end = writer.Outputs.Single(o => o.Plan.Name == from.Name);
+        if (end is AskPort ask)
+        {
+            BindAsk(ask, binding, reader, stream as EventStream<JsonElement> ?? throw new InvalidOperationException($"{binding.Name}: requests are JSON"));
+            return;
+        }
+
+        var output = (OutputPort<TFrom>)end;
         var plain = from.Distribution == Distribution.Broadcast && binding.Overflow == OverflowRule.Block && binding.Transformation is null && !binding.Copy;
         output.Add(new Target<TFrom, TTo>(stream, Conversion<TFrom, TTo>(binding)), plain ? stream as EventStream<TFrom> : null);
+    }
+
+    // Requests go through the stream; answers come back by what the answering component sends.
+    private static void BindAsk(AskPort ask, BindingPlan binding, LoopContext reader, EventStream<JsonElement> stream)
+    {
+        ask.Bind(binding, new Target<JsonElement, JsonElement>(stream, static e => e), stream);
+        var answers = reader.Outputs.OfType<OutputPort<JsonElement>>().First(o => o.Plan.Flow == FlowType.RequestResponse);
+        answers.Add(new AnswerTarget(ask, binding), null);
     }
 
     private static Func<Event<TFrom>, Event<TTo>> Conversion<TFrom, TTo>(BindingPlan binding)
@@ -94,7 +112,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
     private static Func<Event<T>, string> Key<T>(string text)
     {
         var expression = Expression.Compile(text);
-        return e => expression.Key(AsJson(e));
+        return e => expression.CanonicalKey(AsJson(e));
     }
 
     private static Func<Event<T>, bool>? Condition<T>(string? text)

@@ -72,6 +72,15 @@ internal sealed class Expression : IEquatable<Expression>
         };
     }
 
+    /// <summary>The result as canonical JSON, a string in its quotes: what partitions are hashed by. Null is no key: <c>missing_field</c>.</summary>
+    public string CanonicalKey(in Event<JsonElement> e)
+    {
+        var value = Run(e);
+        return value.Kind == Kind.Null
+            ? throw new ItemException("missing_field", $"the key {Text} is null; give another one with has(...) ? ... : ...")
+            : CanonicalJson.Of(value);
+    }
+
     /// <summary>The result as it is; never an error.</summary>
     public Value Run(in Event<JsonElement> e)
     {

@@ -61,6 +61,9 @@ internal abstract class Scope
 
         public override bool HasData => true;
 
+        // The parser itself reads it: what stands between its brackets is not evaluated.
+        public override IReadOnlyList<string> Functions { get; } = ["has"];
+
         public override Node? Variable(string name) => name switch
         {
             "data" => new PathNode("data"),

@@ -13,7 +13,9 @@ internal interface IStreamHead
 
     bool TryTakeMark([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out CheckpointBarrier? barrier);
 
-    void BeforeWait();
+    bool CanRead(int wanted);
+
+    void BeforeWait(int wanted);
 
     void AfterWait();
 }
@@ -53,6 +55,9 @@ internal sealed class Gate(Signal signal)
 
     public void Add(IStreamHead head, BindingPlan plan) => _entries.Add(new Entry(head, plan.Feedback));
 
+    /// <summary>Whether nothing is bound.</summary>
+    public bool IsUnbound => _entries.Count == 0;
+
     /// <summary>Asks for the loop's attention at its next wait or item boundary.</summary>
     public void Interrupt()
     {
@@ -67,7 +72,8 @@ internal sealed class Gate(Signal signal)
     public bool TakeInterrupt() => Volatile.Read(ref _interrupted) != 0 && Interlocked.Exchange(ref _interrupted, 0) != 0;
 
     /// <summary>Looks at all inputs without waiting.</summary>
-    public GateState Look()
+    /// <param name="wanted">Events that make it worth while; fewer are offered too before a barrier and at the end.</param>
+    public GateState Look(int wanted = 1)
     {
         if (HasInterrupt)
         {
@@ -78,7 +84,7 @@ internal sealed class Gate(Signal signal)
         var marked = 0;
         foreach (var entry in _entries)
         {
-            if (entry.Head.CanRead())
+            if (wanted == 1 ? entry.Head.CanRead() : entry.Head.CanRead(wanted))
             {
                 return GateState.Ready;
             }
@@ -119,7 +125,9 @@ internal sealed class Gate(Signal signal)
     }
 
     /// <summary>Waits until there is something to do.</summary>
-    public async ValueTask<GateState> WaitAsync(CancellationToken ct)
+    /// <param name="ct">Gives up.</param>
+    /// <param name="wanted">Events that are worth waking for.</param>
+    public async ValueTask<GateState> WaitAsync(CancellationToken ct, int wanted = 1)
     {
         while (true)
         {
@@ -127,10 +135,10 @@ internal sealed class Gate(Signal signal)
             signal.Arm();
             foreach (var entry in _entries)
             {
-                entry.Head.BeforeWait();
+                entry.Head.BeforeWait(wanted);
             }
 
-            var state = Look();
+            var state = Look(wanted);
             if (state == GateState.Empty && !ct.IsCancellationRequested)
             {
                 await signal.WaitAsync().ConfigureAwait(true);

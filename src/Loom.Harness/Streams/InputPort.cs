@@ -38,6 +38,23 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryRead(out Event<T> e) => _streams.Length == 1 && firstWins is null ? _streams[0].TryRead(out e) : TryReadMany(out e);
 
+    /// <summary>Takes several events by the rule of the fan-in and says how many.</summary>
+    public int Read(Span<Event<T>> into)
+    {
+        if (_streams.Length == 1 && firstWins is null)
+        {
+            return _streams[0].Read(into);
+        }
+
+        var count = 0;
+        while (count < into.Length && TryReadMany(out into[count]))
+        {
+            count++;
+        }
+
+        return count;
+    }
+
     public ItemFailure? TryDivert(string component, Exception error) =>
         TryRead(out var e) ? new ItemFailure(component, plan.Name, e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, e.Attempt, e.Mock) : null;
 

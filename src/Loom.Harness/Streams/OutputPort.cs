@@ -48,6 +48,9 @@ internal sealed class OutputPort<T>(PortPlan plan, IRoute<T> route) : IOutputPor
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TrySend(in Event<T> e) => _only is { } only && only.TryWrite(e);
 
+    /// <summary>Sends events in order without waiting and says how many; the rest must be sent by <see cref="SendSlowAsync"/>.</summary>
+    public int Send(ReadOnlySpan<Event<T>> events) => _only?.Write(events) ?? 0;
+
     /// <summary>Sends one event to every stream it belongs to; waits for room.</summary>
     /// <exception cref="ItemException">A rule, conversion or transformation failed; nothing was written.</exception>
     public async ValueTask SendSlowAsync(Event<T> e, CancellationToken ct)

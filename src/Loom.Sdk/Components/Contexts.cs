@@ -36,6 +36,10 @@ public abstract class SetupContext
 
     /// <summary>Whether a component may speak to this address: its host is one of <c>policy.security.allow_hosts</c>.</summary>
     public virtual bool MayCall(Uri address) => false;
+
+    /// <summary>An output port declared by <see cref="AsksAttribute"/>.</summary>
+    /// <exception cref="InvalidOperationException">There is no such port, or nothing is bound to it.</exception>
+    public virtual IAsk Ask(string port) => throw new InvalidOperationException($"there is no port \"{port}\" to ask by");
 }
 
 /// <summary>What a component with a loop of its own gets.</summary>
@@ -52,6 +56,11 @@ public abstract class ProcessContext
 
     /// <summary>Asked to stop softly: a source ends, others go on until their inputs end. Distinct from the token of ProcessAsync.</summary>
     public abstract CancellationToken Stopping { get; }
+
+    /// <summary>Ends a wait for input, which then returns true without an event: for a component that is also given work from elsewhere. May be called by any thread.</summary>
+    public virtual void Wake()
+    {
+    }
 
     /// <summary>A declared input port.</summary>
     /// <exception cref="InvalidOperationException">There is no such port, or it carries another type.</exception>
@@ -76,7 +85,7 @@ public sealed record CleanupContext(Exception? Failure);
 /// <summary>An input port: the streams bound to it, merged by its fan-in.</summary>
 public interface IInput<T>
 {
-    /// <summary>Waits until an event can be read; false when every binding has ended. Checkpoints happen inside this call.</summary>
+    /// <summary>Waits until an event can be read or somebody calls <see cref="ProcessContext.Wake"/>; false when every binding has ended. Checkpoints happen inside this call.</summary>
     ValueTask<bool> WaitToReadAsync(CancellationToken ct);
 
     /// <summary>Takes the next event if there is one. Taking one says that the one before is done.</summary>

@@ -34,6 +34,12 @@ public readonly record struct Read<T>
     /// <summary>Whether a mock made it.</summary>
     public bool Mock { get; init; }
 
+    /// <summary>
+    /// Why this piece of the input cannot be read, where <see cref="Data"/> shows the piece as it stands: it goes to the error destination instead of the output, and reading goes on
+    /// behind it. Null: it is fine.
+    /// </summary>
+    public ItemException? Error { get; init; }
+
     /// <summary>One item of a source with a single partition.</summary>
     public static Read<T> Item(T data, long offset, long next) => new() { Data = data, Partition = "0", Offset = offset, Next = next };
 }

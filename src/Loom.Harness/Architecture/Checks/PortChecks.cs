@@ -11,6 +11,9 @@ internal static class PortChecks
     {
         var incoming = system.Bindings.ToLookup(b => (b.Plan.ToComponent, b.Plan.ToPort));
         var outgoing = system.Bindings.ToLookup(b => (b.Plan.FromComponent, b.Plan.FromPort));
+
+        // A binding to a misspelled port is told as that; its port would only be told a second time.
+        var misspelled = system.Bindings.Where(b => system.ByName.GetValueOrDefault(b.Plan.ToComponent)?.Port(b.Plan.ToPort) is not { IsInput: true }).Select(b => b.Plan.ToComponent).ToHashSet(StringComparer.Ordinal);
         foreach (var component in system.Components.Where(c => c.PortsKnown))
         {
             Role(component, findings);
@@ -19,7 +22,7 @@ internal static class PortChecks
                 var key = (component.Plan.Name, port.Name);
                 if (port.IsInput)
                 {
-                    Input(component, port, [.. incoming[key]], findings);
+                    Input(component, port, [.. incoming[key]], misspelled.Contains(component.Plan.Name), findings);
                 }
                 else
                 {
@@ -52,9 +55,9 @@ internal static class PortChecks
         }
     }
 
-    private static void Input(PlacedComponent component, PortPlan port, List<PlacedBinding> bindings, FindingList findings)
+    private static void Input(PlacedComponent component, PortPlan port, List<PlacedBinding> bindings, bool misspelled, FindingList findings)
     {
-        if (port.Required && bindings.Count == 0)
+        if (port.Required && bindings.Count == 0 && !misspelled)
         {
             findings.Error(Codes.Unbound, component.NameNode, $"input {component.Plan.Name}.{port.Name} is required and bound to nothing; add {{ from: component.port, to: {component.Plan.Name}.{port.Name} }}");
         }
@@ -70,7 +73,11 @@ internal static class PortChecks
     {
         if (bindings.Count == 0)
         {
-            if (port.Class == SemanticClass.DataOut && port.Flow != FlowType.RequestResponse)
+            if (port is { Flow: FlowType.RequestResponse, Required: true })
+            {
+                findings.Error(Codes.Unbound, component.NameNode, $"output {component.Plan.Name}.{port.Name} asks and is bound to nothing that answers; add {{ from: {component.Plan.Name}.{port.Name}, to: store.in }}");
+            }
+            else if (port.Class == SemanticClass.DataOut && port.Flow != FlowType.RequestResponse)
             {
                 findings.Warning(Codes.OutputUnbound, component.NameNode, $"output {component.Plan.Name}.{port.Name} is bound to nothing; its events are counted as unbound");
             }

@@ -4,6 +4,7 @@ using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Architecture.Graphs;
 using Loom.Harness.Architecture.Planning;
 using Loom.Harness.Architecture.Yaml;
+using Loom.Harness.Components.Classes;
 
 namespace Loom.Harness.Architecture.Locking;
 
@@ -11,10 +12,6 @@ namespace Loom.Harness.Architecture.Locking;
 internal sealed class LockBuilder(ISystemFiles files, FindingList findings)
 {
     private const long MaxInputBytes = 1L << 30;
-
-    // What a build of a C# project is made from. Data that lies beside it changes with every run.
-    private static readonly string[] s_sources = [".cs", ".csproj", ".props", ".targets", ".resx", "packages.lock.json", "global.json", "nuget.config"];
-    private static readonly string[] s_outputs = ["bin", "obj", "artifacts", ".git", ".loom", ".vs"];
 
     /// <summary>The lock; null when an input cannot be read.</summary>
     public LockContent? Build(PlannedSystem system, string? deploymentFile)
@@ -74,8 +71,13 @@ internal sealed class LockBuilder(ISystemFiles files, FindingList findings)
         if (uses.Project is { } project)
         {
             var folder = Path.GetDirectoryName(Path.GetFullPath(project, directory))!;
-            var sources = files.FilesBelow(folder, s_outputs).Where(f => s_sources.Any(s => f.EndsWith(s, StringComparison.OrdinalIgnoreCase)));
-            return Sum(sources.Select(f => f.Replace('\\', '/')).Order(StringComparer.Ordinal).Select(f => (f, FileHash(folder, f))));
+            if (ProjectSources.Hash(files, folder) is { } hash)
+            {
+                return hash;
+            }
+
+            findings.Error(Codes.HomeMissing, SystemLoader.ArchitectureFile, 0, 0, $"a source of project {project} cannot be read");
+            return "";
         }
 
         return uses.Command is { } command

@@ -1,14 +1,17 @@
+using System.Reflection;
 using Loom.Components;
 using Loom.Core.Settings;
 using Loom.Harness.Architecture.Chains;
 using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Architecture.Yaml;
+using Loom.Harness.Components;
+using Loom.Harness.Components.Classes;
 using Loom.Harness.Components.Options;
 
 namespace Loom.Harness.Architecture.Planning;
 
 /// <summary>Makes a component's chain: the kernel's capabilities and those that are asked for, in order of execution.</summary>
-internal sealed class ChainPlanner(FindingList findings)
+internal sealed class ChainPlanner(FindingList findings, IClassSource classes)
 {
     /// <summary>The chain.</summary>
     /// <param name="plan">The component, without its chain.</param>
@@ -19,19 +22,14 @@ internal sealed class ChainPlanner(FindingList findings)
         var chain = new Dictionary<string, CapabilityPlan>(StringComparer.Ordinal);
         foreach (var (name, config, at) in Entries(given, owner))
         {
-            if (StandardCapability.All.FirstOrDefault(c => c.Name == name) is not { } standard)
-            {
-                Unknown(name, at, owner);
-                continue;
-            }
-
             if (chain.ContainsKey(name))
             {
                 findings.Error(Codes.CapabilityTwice, at, $"{owner} has the capability {name} twice; remove one");
                 continue;
             }
 
-            if (Declared(standard, config, at, owner) is { } capability)
+            var capability = StandardCapability.All.FirstOrDefault(c => c.Name == name) is { } standard ? Declared(standard, config, at, owner) : Own(name, config, at, owner, plan);
+            if (capability is not null)
             {
                 chain.Add(name, capability);
             }
@@ -59,7 +57,7 @@ internal sealed class ChainPlanner(FindingList findings)
         var off = config?.Find("enabled") is YamlScalar { Type: ScalarType.Bool } enabled && !CoreSchema.Bool(enabled.Text) ? enabled : null;
         if (off is not null && standard.Kernel)
         {
-            var deployed = off.File != at.File;
+            var deployed = off.File != SystemLoader.ArchitectureFile;
             findings.Error(deployed ? Codes.DeploymentKernelOff : Codes.KernelOff, off, $"{owner}: {standard.Name} is a kernel tier; it can be configured, not switched off: remove enabled");
         }
 
@@ -71,6 +69,57 @@ internal sealed class ChainPlanner(FindingList findings)
         var settings = config is null ? null : new YamlMapping(config.File, config.Line, config.Column, [.. config.Entries.Where(e => e.Key.Text != "enabled")]);
         var options = new OptionsBinder($"capability {standard.Name} of {owner}", findings).Bind(standard.Options, settings, at);
         return options is null ? null : Make(standard, options, declared: true);
+    }
+
+    // Named in uses, or standing in the assembly of the component's own class.
+    private CapabilityPlan? Own(string name, YamlMapping? config, YamlNode at, string owner, ComponentPlan plan)
+    {
+        var uses = config?.Find("uses") is { } given ? UsesReader.Read(given, $"capability {Redaction.Plain(name)} of {owner}", findings) : null;
+        if (config?.Find("uses") is not null && uses?.Class is null)
+        {
+            return null;
+        }
+
+        var type = uses is not null
+            ? new ClassFinder(classes, findings).Capability(uses, at, owner)
+            : plan.Descriptor.Class?.Assembly.GetTypes().FirstOrDefault(t => t.GetCustomAttribute<CapabilityAttribute>()?.Name == name && t.IsSubclassOf(typeof(Capability)) && !t.IsAbstract);
+        if (type is null)
+        {
+            if (uses is null)
+            {
+                Unknown(name, at, owner);
+            }
+
+            return null;
+        }
+
+        var tier = type.GetCustomAttribute<CapabilityAttribute>()!.Tier;
+        if (tier is < 11 or > 89 || StandardCapability.All.Any(c => c.Kernel && c.Tier == tier))
+        {
+            findings.Error(Codes.Tier, at, $"{owner}: capability {name} has tier {tier}; allowed is 11 to 89 without those of the kernel (20, 25)");
+            return null;
+        }
+
+        if (config?.Find("enabled") is YamlScalar { Type: ScalarType.Bool } enabled && !CoreSchema.Bool(enabled.Text))
+        {
+            return null;
+        }
+
+        var settings = config is null ? null : new YamlMapping(config.File, config.Line, config.Column, [.. config.Entries.Where(e => e.Key.Text is not ("enabled" or "uses"))]);
+        var record = ComponentDescriber.OptionsOf(type);
+        if (record is null && settings is { Entries: [var first, ..] })
+        {
+            findings.Error(Codes.ConfigUnknownKey, first.Key, $"capability {name} of {owner} takes no settings; remove \"{first.Key.Text}\"");
+            return null;
+        }
+
+        var options = record is null ? null : new OptionsBinder($"capability {name} of {owner}", findings).Bind(record, settings, at);
+        return record is not null && options is null
+            ? null
+            : new CapabilityPlan(name, tier, false, OptionsJson.Element(options ?? new NoSettings()))
+            {
+                Declared = true, Options = options, Class = type, Uses = uses ?? plan.Uses with { Class = type.FullName },
+            };
     }
 
     private static CapabilityPlan Make(StandardCapability standard, object options, bool declared) =>

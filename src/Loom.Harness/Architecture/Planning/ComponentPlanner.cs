@@ -7,6 +7,7 @@ using Loom.Harness.Architecture.Deployments;
 using Loom.Harness.Architecture.Reading;
 using Loom.Harness.Architecture.Yaml;
 using Loom.Harness.Components;
+using Loom.Harness.Components.Classes;
 using Loom.Harness.Components.Options;
 
 namespace Loom.Harness.Architecture.Planning;
@@ -90,7 +91,7 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
             State = StateReader.Read(keys.Map("state"), $"state of {owner}", findings),
         };
         plan = Batching(plan, keys, map, owner);
-        plan = plan with { Capabilities = new ChainPlanner(findings).Plan(plan, keys.Node("capabilities"), owner) };
+        plan = plan with { Capabilities = new ChainPlanner(findings, context.Classes).Plan(plan, keys.Node("capabilities"), owner) };
         keys.Done();
         if (over is not null && portsKnown)
         {
@@ -100,8 +101,8 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
         return new PlacedComponent(plan, map, nameNode, portsKnown, Agreed(entry, over, plan, owner));
     }
 
-    private static AgreedComponent Agreed(YamlMapping entry, YamlMapping? over, ComponentPlan plan, string owner) =>
-        new(entry.Find("config"), over?.Find("capabilities") is null ? plan.Capabilities : new ChainPlanner(new FindingList()).Plan(plan, entry.Find("capabilities"), owner));
+    private AgreedComponent Agreed(YamlMapping entry, YamlMapping? over, ComponentPlan plan, string owner) =>
+        new(entry.Find("config"), over?.Find("capabilities") is null ? plan.Capabilities : new ChainPlanner(new FindingList(), context.Classes).Plan(plan, entry.Find("capabilities"), owner));
 
     // Where ports follow from the config, an override could change the graph.
     private void PortsStay(ComponentDescriptor descriptor, YamlMapping entry, YamlMapping over, PortPlan[] ports, string owner)
@@ -154,7 +155,13 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
             return null;
         }
 
-        return uses.Command is not null ? CommandDescriptor.Of(type ?? ComponentType.Transformer) : null;
+        if (uses.Command is { } command)
+        {
+            new CommandChecks(context).Run(command, at, owner);
+            return CommandDescriptor.Of(type ?? ComponentType.Transformer);
+        }
+
+        return new ClassFinder(context.Classes, context.Findings).Component(uses, at, owner);
     }
 
     private object? Options(ComponentDescriptor descriptor, YamlNode? config, YamlMapping map, string owner)

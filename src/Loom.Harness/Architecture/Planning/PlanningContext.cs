@@ -1,6 +1,7 @@
 using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Architecture.Deployments;
 using Loom.Harness.Components;
+using Loom.Harness.Components.Classes;
 
 namespace Loom.Harness.Architecture.Planning;
 
@@ -18,6 +19,9 @@ internal sealed record PlanningContext
     public required HarnessOptions Settings { get; init; }
 
     public required ComponentCatalog Catalog { get; init; }
+
+    /// <summary>Where classes of users come from.</summary>
+    public required IClassSource Classes { get; init; }
 
     public required ISystemFiles Files { get; init; }
 

@@ -45,6 +45,7 @@ internal sealed partial class SystemPlanner(PlanningContext context)
             Environment = context.Deployment.Variables,
             State = StateReader.Read(context.Deployment.State is { } state ? (YamlMapping)context.Variables.Expand(state, _findings) : null, "state", _findings),
         };
+        CommandChecks.Allowed(placed, _findings);
         EndpointChecks.Run(placed, _findings);
         PortChecks.Run(placed, _findings);
         ChainChecks.Run(placed, _findings);

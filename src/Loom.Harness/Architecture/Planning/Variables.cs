@@ -25,6 +25,9 @@ internal sealed class Variables(IReadOnlyDictionary<string, string> values, IRea
         }
     }
 
+    /// <summary>The value of a variable; null when it is unset.</summary>
+    public string? Value(string name) => values.GetValueOrDefault(name);
+
     public static bool HoldsReference(YamlNode node) => node switch
     {
         YamlScalar scalar => scalar.Text.Contains("${", StringComparison.Ordinal),
@@ -70,6 +73,8 @@ internal sealed class Variables(IReadOnlyDictionary<string, string> values, IRea
             findings.Error(Codes.Reference, scalar, $"{Redaction.Plain(fault.Written)}: {fault.Message}{(fault.Fix is null ? "" : $"; {fault.Fix}")}");
         }
 
-        return new YamlScalar(scalar.File, scalar.Line, scalar.Column, expansion.Text, scalar.Style) { Secret = expansion.Names.Any(secrets.Contains) };
+        // Inside { } a reference must be quoted, and "${PORT}" is a number all the same.
+        var style = scalar.Style == ScalarStyle.Quoted ? ScalarStyle.Plain : scalar.Style;
+        return new YamlScalar(scalar.File, scalar.Line, scalar.Column, expansion.Text, style) { IsExpanded = true, Secret = expansion.Names.Any(secrets.Contains) };
     }
 }

@@ -20,7 +20,11 @@ internal sealed class KeyReader(YamlMapping? map, string what, FindingList findi
     /// <summary>The value of a key, whatever it is; null when there is none.</summary>
     public YamlNode? Node(string key)
     {
-        _known.Add(key);
+        if (!_known.Contains(key, StringComparer.Ordinal))
+        {
+            _known.Add(key);
+        }
+
         return map?.Find(key);
     }
 

@@ -39,6 +39,9 @@ internal sealed class YamlScalar(string file, int line, int column, string text,
     /// <summary>Whether a secret went into it, so that it is never shown.</summary>
     public bool Secret { get; init; }
 
+    /// <summary>Whether references were replaced in it: then it is text wherever text is wanted.</summary>
+    public bool IsExpanded { get; init; }
+
     public override string Kind => Secret ? "a secret" : Type switch
     {
         ScalarType.Null => "nothing",

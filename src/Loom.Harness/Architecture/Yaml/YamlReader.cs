@@ -51,13 +51,19 @@ internal sealed class YamlReader
             return null;
         }
 
+        var reader = new YamlReader(file, text, findings);
         try
         {
-            return new YamlReader(file, text, findings).Document();
+            return reader.Document();
         }
         catch (YamlException e)
         {
-            Syntax(file, text, e, findings);
+            Syntax(file, text, e.Start is { Line: <= 1, Column: <= 1 } ? e.End : e.Start, e.Message, findings);
+        }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException or IndexOutOfRangeException or OverflowException)
+        {
+            // The scanner breaks in the middle of some wrong input, instead of telling it.
+            Syntax(file, text, reader._parser.Current?.End ?? Mark.Empty, "a bracket, a quote or a comma is missing", findings);
         }
         catch (StopReadingException)
         {
@@ -239,32 +245,32 @@ internal sealed class YamlReader
     }
 
     // What the parser says about a tab is about anything but the tab.
-    private static void Syntax(string file, string text, YamlException e, FindingList findings)
+    private static void Syntax(string file, string text, Mark at, string message, FindingList findings)
     {
-        var line = (int)Math.Max(1, e.Start.Line);
-        var tab = TabBefore(text, line);
+        var line = (int)Math.Max(1, at.Line);
+        var tab = message.Contains("tab", StringComparison.Ordinal) ? TabBetween(text, 1, int.MaxValue) : TabBetween(text, line - 1, line);
         if (tab is { } place)
         {
             findings.Error(Codes.Tab, file, place.Line, place.Column, "a tab stands in the indentation; indent with spaces");
             return;
         }
 
-        findings.Error(Codes.Syntax, file, line, (int)Math.Max(1, e.Start.Column), $"{Lower(e.Message)}; check indentation, quotes and brackets on this line and the one before");
+        findings.Error(Codes.Syntax, file, line, (int)Math.Max(1, at.Column), $"{Lower(message)}; check indentation, quotes and brackets on this line and the one before");
     }
 
-    private static (int Line, int Column)? TabBefore(string text, int line)
+    private static (int Line, int Column)? TabBetween(string text, int first, int last)
     {
         var number = 0;
         foreach (var each in text.AsSpan().EnumerateLines())
         {
-            if (++number > line)
+            if (++number > last)
             {
                 break;
             }
 
             var indentation = each.IndexOfAnyExcept(' ', '\t');
-            var tab = each[..(indentation < 0 ? each.Length : indentation)].IndexOf('\t');
-            if (number >= line - 1 && tab >= 0)
+            var tab = indentation < 0 ? -1 : each[..indentation].IndexOf('\t');
+            if (number >= first && tab >= 0)
             {
                 return (number, tab + 1);
             }

@@ -32,6 +32,11 @@ internal static class OptionValues
         type = Nullable.GetUnderlyingType(type) ?? type;
         if (type == typeof(string))
         {
+            if (scalar.IsExpanded)
+            {
+                return scalar.Text;
+            }
+
             wrong = scalar.Type == ScalarType.Bool ? "text is wanted; put it in quotes" : null;
             return scalar.Type is ScalarType.Text or ScalarType.Int or ScalarType.Float ? scalar.Text : null;
         }

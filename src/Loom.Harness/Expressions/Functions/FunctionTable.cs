@@ -59,7 +59,7 @@ internal static class FunctionTable
 
     private static IEnumerable<string> Named(Style style) =>
         s_byName.Values.Where(f => f[0].Style == style || f[0].Style == Style.Both).Select(f => f[0].Name)
-            .Concat(style == Style.Member ? s_special.Concat(LoopParser.Names) : ["has"]);
+            .Concat(style == Style.Member ? s_special.Concat(LoopParser.Names) : []);
 
     private static string Unknown(string name, Style style, IEnumerable<string> names)
     {

@@ -13,6 +13,10 @@ internal sealed class MemorySystem : ISystemFiles
 
     private readonly Dictionary<string, byte[]> _files = new(StringComparer.Ordinal);
 
+    public MemorySystem()
+    {
+    }
+
     public MemorySystem(string architecture) => With("architecture.yaml", architecture);
 
     public Dictionary<string, string> Environment { get; } = new(StringComparer.Ordinal);
@@ -20,6 +24,8 @@ internal sealed class MemorySystem : ISystemFiles
     public HashSet<string> Executables { get; } = new(StringComparer.Ordinal);
 
     public HarnessOptions Settings { get; set; } = new();
+
+    public ComponentCatalog Components { get; init; } = Catalog;
 
     public MemorySystem With(string path, string text) => With(path, Encoding.UTF8.GetBytes(text));
 
@@ -29,7 +35,7 @@ internal sealed class MemorySystem : ISystemFiles
         return this;
     }
 
-    public LoadResult Load(string? deployment = null) => new SystemLoader(this, Catalog).LoadFrom(Folder, deployment, Environment, Settings);
+    public LoadResult Load(string? deployment = null) => new SystemLoader(this, Components, new AcmeClasses()).LoadFrom(Folder, deployment, Environment, Settings);
 
     /// <summary>Every finding as its line.</summary>
     public string[] Lines(string? deployment = null) => [.. Load(deployment).Findings.Select(f => f.ToString())];

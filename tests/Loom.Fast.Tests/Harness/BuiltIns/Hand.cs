@@ -38,10 +38,10 @@ internal static class Hand
         return Shown(component, output);
     }
 
-    public static async Task<T> Ready<T>(this T component, TimeProvider? time = null)
+    public static async Task<T> Ready<T>(this T component, TimeProvider? time = null, ItemComponent<JsonElement, JsonElement>? answering = null)
         where T : Component
     {
-        await component.SetupAsync(new HandSetup(time ?? TimeProvider.System), CancellationToken.None);
+        await component.SetupAsync(new HandSetup(time ?? TimeProvider.System, answering), CancellationToken.None);
         return component;
     }
 
@@ -63,7 +63,7 @@ internal static class Hand
     private static string[] Shown(ItemComponent<JsonElement, JsonElement> component, Emitter<JsonElement> output) =>
         [.. output.Select((e, i) => $"{(component.Outputs.Count > 1 ? output.PortOf(i) + " " : "")}{e.Id} {e.Data.GetRawText()}")];
 
-    private sealed class HandSetup(TimeProvider time) : SetupContext
+    private sealed class HandSetup(TimeProvider time, ItemComponent<JsonElement, JsonElement>? answering) : SetupContext, IAsk
     {
         public override string Name => "c";
 
@@ -80,6 +80,15 @@ internal static class Hand
         public override string ReadPath(string path) => path;
 
         public override string WritePath(string path) => path;
+
+        public override IAsk Ask(string port) => answering is null ? base.Ask(port) : this;
+
+        public async ValueTask<JsonElement> AskAsync(Event<JsonElement> request, CancellationToken ct)
+        {
+            var output = new Emitter<JsonElement>(answering!.Outputs);
+            await answering.HandleAsync(0, request, output, ct);
+            return output.Single().Data;
+        }
     }
 
     private sealed class NoMetrics : IComponentMetrics

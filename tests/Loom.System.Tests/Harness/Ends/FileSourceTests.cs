@@ -48,25 +48,9 @@ public class FileSourceTests
         stage.Counters["bad_lines"].ShouldBe(3);
 
         var source = await stage.SetUpAsync(Jsonl(new JsonlOptions { Path = "in.jsonl" }));
-        var seen = new List<string>();
-        while (true)
-        {
-            try
-            {
-                var read = await source.ReadAsync(default, default);
-                if (read.IsEnd)
-                {
-                    break;
-                }
-
-                seen.Add(read.Data.GetRawText());
-            }
-            catch (ItemException e)
-            {
-                seen.Add(e.Code);
-            }
-        }
-
+        var all = await Stage.ReadAsync(source);
+        all.Where(r => r.Error is not null).Select(r => r.Data.GetString()).ShouldBe(["{bad", "\"\uFFFD\"", "[3"]);
+        var seen = all.Select(r => r.Error?.Code ?? r.Data.GetRawText());
         seen.ShouldBe(["1", "bad_line", "bad_line", "2", "bad_line", "4"]);
         var fails = await stage.SetUpAsync(Jsonl(new JsonlOptions { Path = "in.jsonl", OnBadLine = BadLine.Fail }));
         await Should.ThrowAsync<InvalidDataException>(() => Stage.ReadAsync(fails));

@@ -114,11 +114,8 @@ internal sealed class CsvSource(CsvOptions options, ILogger<CsvSource> log) : So
             {
                 case CsvOutcome.Record when TryMake(at, out var read):
                     return read;
-                case CsvOutcome.Bad:
-                    var fault = _record.Fault;
-                    Advance();
-                    _bad.Take(Where(at) + fault, null);
-                    break;
+                case CsvOutcome.Bad when TryRefuse(at, _record.Fault, null, out var refused):
+                    return refused;
                 case CsvOutcome.Incomplete:
                     _file!.Dispose();
                     _file = null;
@@ -266,12 +263,16 @@ internal sealed class CsvSource(CsvOptions options, ILogger<CsvSource> log) : So
         }
         catch (JsonException e)
         {
-            Advance();
-            _bad.Take(Where(at) + e.Message, e);
-            read = default;
-            return false;
+            return TryRefuse(at, e.Message, e, out read);
         }
     }
 
-    private string Where(long at) => $"{_name}, the record at byte {at}: ";
+    private bool TryRefuse(long at, string fault, JsonException? parsed, out Read<JsonElement> read)
+    {
+        var shown = BadLines.Shown(_buffer.AsSpan(_start, _consumed));
+        Advance();
+        var error = _bad.Judge($"{_name}, the record at byte {at}: {fault}", parsed);
+        read = new Read<JsonElement> { Data = shown, Partition = _name, Offset = at, Next = _position, Error = error };
+        return error is not null;
+    }
 }

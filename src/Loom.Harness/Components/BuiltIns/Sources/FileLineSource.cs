@@ -130,7 +130,12 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
         }
         catch (JsonException e)
         {
-            _bad.Take($"{file.Name}, the line at byte {lines.LineAt}: {e.Message}", e);
+            if (_bad.Judge($"{file.Name}, the line at byte {lines.LineAt}: {e.Message}", e) is { } error)
+            {
+                var shown = BadLines.Shown(lines.Line.Span);
+                read = new Read<JsonElement> { Data = shown, Partition = file.Fingerprint.Partition, Offset = lines.LineAt, Next = lines.Position, Error = error };
+                return true;
+            }
         }
 
         read = default;

@@ -10,6 +10,7 @@ namespace Loom.Harness.Components.BuiltIns.Sources;
 /// <summary>State of sources in a checkpoint.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(Fingerprint[]))]
+[JsonSerializable(typeof(string))]
 internal sealed partial class SourceJson : JsonSerializerContext;
 
 /// <summary>Writes payloads of a source, one after the other into one buffer; the payload is its own copy.</summary>
