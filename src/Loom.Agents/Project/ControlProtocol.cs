@@ -101,7 +101,7 @@ public enum WaitOutcome
 /// <summary>One line to a client. A request has one reply, <c>follow</c> one for each line.</summary>
 public sealed record ControlReply
 {
-    public bool Ok { get; init; } = true;
+    public bool Ok { get; set; } = true;
 
     /// <summary>What went wrong, for a person.</summary>
     public string? Error { get; init; }

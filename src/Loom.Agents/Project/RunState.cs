@@ -12,12 +12,12 @@ namespace Loom.Agents.Project;
 /// <summary>What <c>state.json</c> says of a running project. No environment values, ever.</summary>
 public sealed record RunState
 {
-    public int Schema { get; init; } = 1;
+    public int Schema { get; set; } = 1;
 
     public required string RunId { get; init; }
 
     /// <summary>Generation of the configuration; each <c>up --apply</c> raises it.</summary>
-    public int Generation { get; init; } = 1;
+    public int Generation { get; set; } = 1;
 
     /// <summary>Pids of another boot mean nothing.</summary>
     public required string BootId { get; init; }
@@ -33,7 +33,7 @@ public sealed record RunState
     public ProcessRef? Guardian { get; init; }
 
     /// <summary>Addresses really bound, by part: <c>api</c>, <c>node</c>, <c>bridge</c>, <c>dashboard</c>.</summary>
-    public ImmutableSortedDictionary<string, string> Addresses { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+    public ImmutableSortedDictionary<string, string> Addresses { get; init => field = value ?? ImmutableSortedDictionary<string, string>.Empty; } = ImmutableSortedDictionary<string, string>.Empty;
 
     public required string Socket { get; init; }
 
@@ -43,12 +43,12 @@ public sealed record RunState
     public string? ConfigSha256 { get; init; }
 
     /// <summary>The pools' replicas, also those that never got a process.</summary>
-    public ImmutableArray<PoolRecord> Pools { get; init; } = [];
+    public ImmutableArray<PoolRecord> Pools { get; init => field = value.IsDefault ? [] : value; } = [];
 
-    public ImmutableArray<ProcessRecord> Processes { get; init; } = [];
+    public ImmutableArray<ProcessRecord> Processes { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Processes that left their parents' sessions; without an own mark in their environment, only this leads to them.</summary>
-    public ImmutableArray<ProcessRef> Strays { get; init; } = [];
+    public ImmutableArray<ProcessRef> Strays { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Id of the present boot.</summary>
     public static string CurrentBoot() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();

@@ -42,7 +42,7 @@ internal sealed partial class CloudNode : IService
 
     public CancellationToken Broken => _broken.Token;
 
-    public Exception? Fault => _run.Fault ?? _link?.Faults.FirstOrDefault() ?? _showing.Fault ?? _part.Agent.Faults.FirstOrDefault();
+    public Exception? Fault => _run.Fault ?? _part.Faults.FirstOrDefault();
 
     /// <summary>Fires when somebody asks this run to stop over its control socket.</summary>
     public CancellationToken DownRequested => _run.DownRequested;
@@ -91,6 +91,7 @@ internal sealed partial class CloudNode : IService
         var link = options.ControlPlanes.IsEmpty ? null
             : new ControlPlaneLink(options, node.Listener.Address, node.Facts, new ServedNode(node.Agent), node.Runs, time, new Random(), loggers.CreateLogger("pool-managerd"));
         var showing = BackgroundLoop.Start("show pools", cancel => ShowAsync(run, node.Agent, cancel), loggers.CreateLogger("pool-managerd"));
+        node.CountFaults(() => [.. link?.Faults ?? [], .. new[] { showing.Fault }.OfType<Exception>()]);
         node.Start(node.Runs);
         link?.Start();
         run.SetReady();

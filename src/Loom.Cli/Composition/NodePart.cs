@@ -29,6 +29,7 @@ internal sealed partial class NodePart : IAsyncDisposable
     private readonly HttpMessageInvoker _transfers;
     private readonly Provisioner _provisioner;
     private string _address = "";
+    private Func<IEnumerable<Exception>> _others = static () => [];
 
     private NodePart(NodeOptions options, LinkOptions link, string instance, CpuFacts cpu, GpuInventory gpus, HttpMessageInvoker transfers, Provisioner provisioner, NodeAgent agent,
         NodeMetrics metrics, NodeHandoff handoff, ProxiedRuns runs, AgentListener listener)
@@ -49,6 +50,9 @@ internal sealed partial class NodePart : IAsyncDisposable
 
     /// <summary>The node.</summary>
     public NodeAgent Agent { get; }
+
+    /// <summary>What has failed for good, in the node and in what its owner runs for it; its health counts them.</summary>
+    public IEnumerable<Exception> Faults => Agent.Faults.Concat(_others());
 
     /// <summary>What it measures.</summary>
     public NodeMetrics Metrics { get; }
@@ -82,10 +86,11 @@ internal sealed partial class NodePart : IAsyncDisposable
         var metrics = new NodeMetrics(run.Supervisor, gpus, time);
         var agent = new NodeAgent(options, run.Supervisor, new WatchedProvisioner(provisioner, [progress, metrics], loggers.CreateLogger("pool-managerd")), machine, cpu, time, loggers, new GpuMemory(gpus));
         var runs = new ProxiedRuns(time);
-        var listener = new AgentListener(link with { RunToken = run.Token }, new ServedNode(agent), runs, () => agent.Faults.Count(), time, loggers);
+        NodePart? part = null;
+        var listener = new AgentListener(link with { RunToken = run.Token }, new ServedNode(agent), runs, () => part?.Faults.Count() ?? 0, time, loggers);
         metrics.Observe(agent, loggers.CreateLogger("pool-managerd"));
         var handoff = new NodeHandoff(options, agent, time, loggers, metrics.Handoff);
-        return new NodePart(options, link, run.RunId, cpu, gpus, transfers, provisioner, agent, metrics, handoff, runs, listener);
+        return part = new NodePart(options, link, run.RunId, cpu, gpus, transfers, provisioner, agent, metrics, handoff, runs, listener);
     }
 
     /// <summary>Opens the port and says where it is.</summary>
@@ -104,6 +109,9 @@ internal sealed partial class NodePart : IAsyncDisposable
         Agent.Start(traffic);
         Handoff.Start();
     }
+
+    /// <summary>Counts what fails for good outside the node as its failure, too.</summary>
+    public void CountFaults(Func<IEnumerable<Exception>> others) => _others = others;
 
     /// <summary>Stops every engine; returns when no process of them is left.</summary>
     public async Task StopAsync()

@@ -32,7 +32,7 @@ internal static class CheckpointsVerb
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, bool verify, CancellationToken stop)
     {
         var session = HarnessSession.Open(context, parse, parse.GetValue(s_directory)!, parse.GetValue(s_deployment));
-        var plan = session.LoadStrict(context.Terminal).Plan!;
+        var plan = (await session.LoadStrictAsync(context.Terminal, stop).ConfigureAwait(false)).Plan!;
         var choice = Choice(plan, session);
         var folder = Path.Combine(session.Directory, ".loom", "harness", plan.Name);
         await using var store = await StateHome.OpenToReadAsync(choice, plan.Name, folder, context.Time, NullLogger.Instance, stop).ConfigureAwait(false);

@@ -51,7 +51,7 @@ internal static class NodesVerb
         return rows;
     }
 
-    private static string Pools(NodeView node) => node.Pools.IsDefaultOrEmpty
+    private static string Pools(NodeView node) => node.Pools.IsEmpty
         ? "-"
         : string.Join(", ", node.Pools.GroupBy(p => p.PoolId, StringComparer.Ordinal).Select(p => p.Any(r => r.Ready) ? p.Key : p.Key + " (not ready)"));
 

@@ -24,14 +24,14 @@ internal sealed record CatalogEntry
 
     public string? SourceUrl { get; init; }
 
-    public ImmutableArray<string> Tags { get; init; } = [];
+    public ImmutableArray<string> Tags { get; init => field = value.IsDefault ? [] : value; } = [];
 
     public ModelOffer State { get; init; }
 
     public required long CreatedMs { get; init; }
 
     /// <summary>False for an entry that only remembers the state of a model the nodes know.</summary>
-    public bool Registered { get; init; } = true;
+    public bool Registered { get; set; } = true;
 }
 
 /// <summary>Content of the catalog's file.</summary>

@@ -55,7 +55,7 @@ internal static class BeatReplicas
         }
 
         var free = Math.Clamp(beat.SlotsFree, 0, total);
-        var models = beat.ModelsAvailable.IsDefaultOrEmpty ? ImmutableArray.Create(beat.Model ?? beat.PoolId) : beat.ModelsAvailable;
+        var models = beat.ModelsAvailable.IsEmpty ? ImmutableArray.Create(beat.Model ?? beat.PoolId) : beat.ModelsAvailable;
         return new ReplicaStatus
         {
             Id = id,

@@ -101,7 +101,7 @@ internal sealed class PoolRoutes(ReplicaTable replicas, OperationTable operation
         {
             PoolId = pool.PoolId,
             PurgeEngine = body.PurgeEngine,
-            PurgeModels = body.PurgeModels.IsDefault ? [] : body.PurgeModels,
+            PurgeModels = body.PurgeModels,
             DrainFirst = body.DrainFirst,
             DeleteCacheDirs = body.DeleteCacheDirs,
             Force = body.Force,

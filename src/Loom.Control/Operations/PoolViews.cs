@@ -171,7 +171,7 @@ internal sealed record PurgeRequest
 {
     public bool PurgeEngine { get; init; }
 
-    public ImmutableArray<string> PurgeModels { get; init; } = [];
+    public ImmutableArray<string> PurgeModels { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Null = true. A default of the property would be lost: to the serializer a field that is not there is false.</summary>
     public bool? DrainFirst { get; init; }

@@ -129,7 +129,7 @@ internal sealed record MetricsEvent
 
     public double? CostBudgetRemaining { get; init; }
 
-    public ImmutableDictionary<string, OperationStep> Prep { get; init; } = ImmutableDictionary<string, OperationStep>.Empty;
+    public ImmutableDictionary<string, OperationStep> Prep { get; init => field = value ?? ImmutableDictionary<string, OperationStep>.Empty; } = ImmutableDictionary<string, OperationStep>.Empty;
 
     public required string Human { get; init; }
 }

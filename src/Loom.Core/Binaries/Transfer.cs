@@ -128,7 +128,8 @@ public sealed partial class Transfer(HttpMessageInvoker http, ITransferDisk disk
         }
         catch (HttpRequestException e)
         {
-            throw new RetryException(e.Message, e);
+            // "See inner exception" is no help to who reads it.
+            throw new RetryException(e.GetBaseException().Message, e);
         }
     }
 

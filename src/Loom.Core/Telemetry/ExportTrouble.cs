@@ -38,7 +38,8 @@ internal sealed partial class ExportTrouble : EventListener
             return;
         }
 
-        LogTrouble(_logger, _endpoint!, string.Join(' ', eventData.Payload ?? []).ReplaceLineEndings(" "));
+        // Exceptions come with their stacks; what happened is in the first line.
+        LogTrouble(_logger, _endpoint!, string.Join(' ', (eventData.Payload ?? []).Select(part => part?.ToString()?.Split('\n')[0].TrimEnd())));
     }
 
     private bool IsNews(TimeProvider time)

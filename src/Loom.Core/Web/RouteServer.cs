@@ -56,6 +56,12 @@ public sealed partial class RouteServer(Func<RouteTable> routes, Gatekeeper gate
         {
             await RefuseAsync(http, e.Problem, id).ConfigureAwait(false);
         }
+        catch (BadHttpRequestException e) when (!http.Response.HasStarted)
+        {
+            // What follows on the connection cannot be told from what was not understood.
+            http.Response.Headers.Connection = "close";
+            await RefuseAsync(http, new Problem(ProblemCode.InvalidParams, $"the request body cannot be read: {e.Message}", Status: e.StatusCode), id).ConfigureAwait(false);
+        }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {
             // Nobody listens.

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Net;
+using System.Runtime.ExceptionServices;
 using Loom.Core.Web;
 using Loom.Node.Plans;
 using Loom.Wire;
@@ -99,6 +100,11 @@ internal sealed partial class ReplicaProxy : IDisposable
             {
                 throw new ProblemException(new Problem(ProblemCode.PoolUnready, $"pool '{status.Id.PoolId}' is being emptied, and the time its requests had is over", Backoff: new Backoff(1000)));
             }
+        }
+        catch (HttpRequestException e) when (e.InnerException is BadHttpRequestException unreadable)
+        {
+            // What was being passed on cannot be read: the sender's fault, not the engine's.
+            ExceptionDispatchInfo.Throw(unreadable);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {

@@ -73,7 +73,8 @@ public static class PoolMachine
         return status with
         {
             LoadMs = member.LoadMs,
-            FirstModel = state.Plan.ModelIds[0],
+            // What was handed another model, or is being given one, has that for its first.
+            FirstModel = shown.Plan.ModelIds.Contains(state.Plan.ModelIds[0]) ? state.Plan.ModelIds[0] : shown.Model,
             LastError = status.LastError ?? (status.State == ReplicaState.Stopped ? member.Rest : null),
         };
     }

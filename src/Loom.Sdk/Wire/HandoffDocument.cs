@@ -9,7 +9,7 @@ namespace Loom.Wire;
 public sealed record HandoffDocument
 {
     /// <summary>Version of this format.</summary>
-    public int Schema { get; init; } = 1;
+    public int Schema { get; set; } = 1;
 
     /// <summary><c>prepared</c>: the agent starts and supervises it. <c>running</c>: somebody else does. Null with an url = running.</summary>
     public string? State { get; init; }
@@ -36,10 +36,10 @@ public sealed record HandoffDocument
     public string? BinaryPath { get; init; }
 
     /// <summary>Arguments after Loom's own.</summary>
-    public ImmutableArray<string> Flags { get; init; } = [];
+    public ImmutableArray<string> Flags { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Variables added to its environment.</summary>
-    public ImmutableDictionary<string, string> Env { get; init; } = ImmutableDictionary<string, string>.Empty;
+    public ImmutableDictionary<string, string> Env { get; init => field = value ?? ImmutableDictionary<string, string>.Empty; } = ImmutableDictionary<string, string>.Empty;
 
     /// <summary>GPUs: indices, UUIDs, or <c>none</c>.</summary>
     public string? DeviceMask { get; init; }

@@ -37,19 +37,19 @@ public sealed record NodeView
     public long? ClockSkewMs { get; init; }
 
     /// <summary>Pools it registered.</summary>
-    public ImmutableArray<string> PoolIds { get; init; } = [];
+    public ImmutableArray<string> PoolIds { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Its replicas as last told.</summary>
-    public ImmutableArray<PoolBeat> Pools { get; init; } = [];
+    public ImmutableArray<PoolBeat> Pools { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Its GPUs as last told.</summary>
-    public ImmutableArray<GpuDevice> Gpus { get; init; } = [];
+    public ImmutableArray<GpuDevice> Gpus { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>What the machine has, as registered.</summary>
-    public NodeCapabilities Capabilities { get; init; } = new();
+    public NodeCapabilities Capabilities { get; init => field = value ?? new(); } = new();
 
     /// <summary>The last 16 things that went wrong with it, oldest first.</summary>
-    public ImmutableArray<NodeErrorView> RecentErrors { get; init; } = [];
+    public ImmutableArray<NodeErrorView> RecentErrors { get; init => field = value.IsDefault ? [] : value; } = [];
 }
 
 /// <summary>Something that went wrong with a node.</summary>

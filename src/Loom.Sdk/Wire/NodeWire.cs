@@ -19,10 +19,10 @@ public sealed record NodeRegistration
     public required string Address { get; init; }
 
     /// <summary>Pools the node offers.</summary>
-    public ImmutableArray<string> Pools { get; init; } = [];
+    public ImmutableArray<string> Pools { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>What the machine has.</summary>
-    public NodeCapabilities Capabilities { get; init; } = new();
+    public NodeCapabilities Capabilities { get; init => field = value ?? new(); } = new();
 
     /// <summary>Version of Loom on the node.</summary>
     public string? Version { get; init; }
@@ -35,7 +35,7 @@ public sealed record NodeRegistration
 public sealed record NodeCapabilities
 {
     /// <summary>GPUs in PCI bus order; empty on a machine without.</summary>
-    public ImmutableArray<GpuDevice> Gpus { get; init; } = [];
+    public ImmutableArray<GpuDevice> Gpus { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Who told of the GPUs: <c>nvml</c>, <c>nvidia-smi</c> or <c>mock</c>.</summary>
     public string? GpuSource { get; init; }
@@ -47,7 +47,7 @@ public sealed record NodeCapabilities
     public long RamTotalBytes { get; init; }
 
     /// <summary>Kinds of its engines, for example <c>llama-server</c>.</summary>
-    public ImmutableArray<string> EngineKinds { get; init; } = [];
+    public ImmutableArray<string> EngineKinds { get; init => field = value.IsDefault ? [] : value; } = [];
 }
 
 /// <summary>One GPU. What could not be read is null, never 0.</summary>
@@ -133,7 +133,7 @@ public sealed record PoolBeat
     public required int SlotsTotal { get; init; }
 
     /// <summary>Replica within the pool on that node.</summary>
-    public string ReplicaId { get; init; } = "r0";
+    public string ReplicaId { get; init => field = value ?? "r0"; } = "r0";
 
     /// <summary>Free memory of its GPUs, bytes; null = unknown or no GPU.</summary>
     public long? VramFreeBytes { get; init; }
@@ -148,7 +148,7 @@ public sealed record PoolBeat
     public string? Model { get; init; }
 
     /// <summary>All models the replica can serve.</summary>
-    public ImmutableArray<string> ModelsAvailable { get; init; } = [];
+    public ImmutableArray<string> ModelsAvailable { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Why it is not ready.</summary>
     public string? LastError { get; init; }

@@ -67,7 +67,7 @@ public abstract record PoolCommand
         public bool PurgeEngine { get; init; }
 
         /// <summary>Ids of models whose files are removed.</summary>
-        public ImmutableArray<string> PurgeModels { get; init; } = [];
+        public ImmutableArray<string> PurgeModels { get; init => field = value.IsDefault ? [] : value; } = [];
 
         /// <summary>Let running work finish first; null = yes.</summary>
         public bool? DrainFirst { get; init; }
@@ -146,7 +146,7 @@ public sealed record OperationStatus
     public required OperationState Status { get; init; }
 
     /// <summary>What it does, in order of beginning.</summary>
-    public ImmutableArray<OperationStep> Steps { get; init; } = [];
+    public ImmutableArray<OperationStep> Steps { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Why it did not succeed; null when it did.</summary>
     public string? Error { get; init; }

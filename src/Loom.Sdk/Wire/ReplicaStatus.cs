@@ -94,7 +94,7 @@ public sealed record ReplicaStatus
     public string MainModel => FirstModel ?? Model;
 
     /// <summary>Further names clients may use for this pool.</summary>
-    public ImmutableArray<string> Aliases { get; init; } = [];
+    public ImmutableArray<string> Aliases { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Name the engine itself expects in <c>model</c>; null = forward the client's bytes unchanged.</summary>
     public string? UpstreamModel { get; init; }
@@ -117,10 +117,10 @@ public sealed record ReplicaStatus
     public string? Description { get; init; }
 
     /// <summary>What the engine offers beyond chat, completions: for example <c>embeddings</c>, <c>logprobs:post_sampling</c>.</summary>
-    public ImmutableArray<string> Capabilities { get; init; } = [];
+    public ImmutableArray<string> Capabilities { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Whether the engine accepts <c>stream_options.include_usage</c>.</summary>
-    public bool StreamUsage { get; init; } = true;
+    public bool StreamUsage { get; set; } = true;
 
     /// <summary>Progress of loading in percent while provisioning or starting; null when unknown.</summary>
     public int? LoadPercent { get; init; }
@@ -147,7 +147,7 @@ public sealed record ReplicaStatus
     public int? LoadMs { get; init; }
 
     /// <summary>GPUs it may use: UUIDs or indices; empty = CPU.</summary>
-    public ImmutableArray<string> DeviceMask { get; init; } = [];
+    public ImmutableArray<string> DeviceMask { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Free memory of these GPUs, bytes; null = no GPU, or not known.</summary>
     public long? VramFreeBytes { get; init; }
@@ -160,5 +160,5 @@ public sealed record ReplicaStatus
     public long SinceMs { get; init; }
 
     /// <summary><c>config</c>, or <c>handoff</c> for an engine somebody else runs, be its pool configured or made for it.</summary>
-    public string Source { get; init; } = "config";
+    public string Source { get; init => field = value ?? "config"; } = "config";
 }

@@ -58,6 +58,16 @@ public sealed class PoolMachineTests
         shown.State.ShouldBe(ReplicaState.Reloading);
         shown.Url.ShouldBeNull();
         shown.Models.ShouldBe(["c"]);
+        shown.MainModel.ShouldBe("c", "a name that means the pool's first model must lead to one it lists");
+    }
+
+    [Fact]
+    public void Switched_ToAModelThePoolDoesNotList_ItsAliasesLeadThere()
+    {
+        var alone = s_plan with { Models = ["a"] };
+        var pool = Step(Ready(alone), new PoolEvent.Joined(0, new Seat(7, alone.Loading("c"), new EngineState.Ready(Run("c", 28081), EngineFacts.None))), new PoolEvent.Switched([0]));
+        PoolMachine.View(pool)[0].MainModel.ShouldBe("c");
+        PoolMachine.View(Step(Ready(), new PoolEvent.Joined(0, new Seat(7, s_plan.Loading("b"), new EngineState.Stopped(null))), new PoolEvent.Switched([0])))[0].MainModel.ShouldBe("a");
     }
 
     [Fact]

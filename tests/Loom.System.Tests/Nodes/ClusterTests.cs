@@ -44,6 +44,18 @@ public sealed class ClusterTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Node_BoundToAllAddresses_IsReachedAtTheOneThatReachedTheControlPlane()
+    {
+        await using var one = await _world.StartNodeAsync("one", bind: "0.0.0.0:0");
+        await _world.UntilAsync("one", "online", ready: true);
+
+        var port = new Uri(one.Addresses["node"]).Port;
+        (await _world.NodeAsync("one"))!.Address.ShouldBe($"http://127.0.0.1:{port}");
+        using var chat = await _world.ChatAsync(stream: false, 3);
+        chat.Headers.GetValues("x-loom-node").ShouldBe(["one"]);
+    }
+
+    [Fact]
     public async Task ControlPlane_KilledAndStarted_NodesComeBackWithTheirEngines()
     {
         var one = await _world.StartNodeAsync("one");

@@ -157,14 +157,14 @@ internal sealed class ClusterWorld : IAsyncDisposable
         _port = Api.Port; // a restart comes back at the same address
     }
 
-    public async Task<ClusterPart> StartNodeAsync(string id, string? toml = null, string token = Token)
+    public async Task<ClusterPart> StartNodeAsync(string id, string? toml = null, string token = Token, string bind = "127.0.0.1:0")
     {
         var folder = Folder(id);
         await File.WriteAllTextAsync(Path.Combine(folder, "loom.toml"), toml ?? Mock(2)).ConfigureAwait(false);
         var node = await ClusterPart.StartAsync(
             folder,
             ["pool-managerd"],
-            ("ORCHESTRATORD_URL", Api.GetLeftPart(UriPartial.Authority)), ("POOL_MANAGERD_NODE_ID", id), ("LLORCH_API_TOKEN", token), ("POOL_MANAGERD_BIND_ADDR", "127.0.0.1:0"),
+            ("ORCHESTRATORD_URL", Api.GetLeftPart(UriPartial.Authority)), ("POOL_MANAGERD_NODE_ID", id), ("LLORCH_API_TOKEN", token), ("POOL_MANAGERD_BIND_ADDR", bind),
             ("POOL_MANAGERD_HEARTBEAT_INTERVAL_SECS", "1"), ("POOL_MANAGERD_ENGINE_PORTS", $"{Ports()}")).ConfigureAwait(false);
         _parts.Add(node);
         return node;

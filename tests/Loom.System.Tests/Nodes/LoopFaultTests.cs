@@ -1,8 +1,12 @@
 using System.Net;
 using System.Runtime.CompilerServices;
+using Loom.Cli;
 using Loom.Cli.Composition;
+using Loom.Cli.Terminal;
+using Loom.Cli.Verbs;
 using Loom.Control;
 using Loom.Control.Nodes;
+using Loom.Core.Settings;
 using Loom.Node.Link;
 using Loom.Node.Plans;
 using Loom.SystemTests.Gateway;
@@ -49,6 +53,62 @@ public sealed class LoopFaultTests
 
         (await link.Broken.WaitAsync(TimeSpan.FromSeconds(60))).Message.ShouldBe("no facts");
         link.Faults.ShouldContain(f => f.Message == "no facts");
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task Service_CannotGoOn_IsStoppedInOrderAndTheProcessFailsWithTheReason()
+    {
+        using var folder = new Loom.Testing.TempFolder();
+        using var signals = new ProcessSignals();
+        var context = new VerbContext
+        {
+            Terminal = new Terminal { Out = TextWriter.Null, Err = TextWriter.Null, In = TextReader.Null },
+            Set = [],
+            Environment = new Dictionary<string, string> { ["ORCHESTRATORD_CLOUD_PROFILE"] = "true", ["LLORCH_API_TOKEN"] = ClusterWorld.Token },
+            WorkingDirectory = folder.Path,
+            Executable = "/bin/false",
+        };
+        var service = new FailingService();
+        var session = new ServiceSession(context, QueenRbeeVerb.Create(signals).Parse([]), signals, LoomPart.QueenRbee, "queen-rbee");
+
+        var running = session.RunAsync((_, _) => Task.FromResult<IService>(service));
+        await service.FailAsync("nobody looks any more");
+
+        var error = await Should.ThrowAsync<CliError>(() => running.WaitAsync(TimeSpan.FromSeconds(60)));
+        error.Exit.ShouldBe(ExitCode.Failed);
+        error.Message.ShouldBe("loom queen-rbee cannot go on: nobody looks any more");
+        service.Did.ShouldBe(["stop", "dispose"]);
+    }
+
+    private sealed class FailingService : IService
+    {
+        private readonly CancellationTokenSource _broken = new();
+
+        public List<string> Did { get; } = [];
+
+        public IReadOnlyDictionary<string, string> Addresses { get; } = new Dictionary<string, string>();
+
+        public CancellationToken Broken => _broken.Token;
+
+        public Exception? Fault { get; private set; }
+
+        public async Task FailAsync(string words)
+        {
+            Fault = new InvalidOperationException(words);
+            await _broken.CancelAsync();
+        }
+
+        public Task StopAsync(CancellationToken hurry)
+        {
+            Did.Add("stop");
+            return Task.CompletedTask;
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            Did.Add("dispose");
+            return ValueTask.CompletedTask;
+        }
     }
 
     // Tells no time once the periodic timer of one interval has been made. The timer itself must come to be: one that was made by halves ends the process

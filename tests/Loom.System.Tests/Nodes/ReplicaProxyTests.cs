@@ -69,6 +69,20 @@ public sealed class ReplicaProxyTests
         world.Connections.ShouldBe(2);
     }
 
+    [Theory]
+    [InlineData(Path)]
+    [InlineData("/v2/pools/default/drain")]
+    public async Task BodyThatIsNoBody_IsTheSendersFault(string path)
+    {
+        await using var world = await World.StartAsync(_ => true);
+
+        var answer = await world.SendAsync($"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ClusterWorld.Token}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\nno length\r\n");
+
+        answer.ShouldStartWith("HTTP/1.1 400 ");
+        answer.ShouldContain("INVALID_PARAMS");
+        world.Faults.ShouldBeEmpty();
+    }
+
     // An engine on bare sockets, so that a test can close one at the moment it wants to.
     private sealed class World : IServedNode, IAsyncDisposable
     {
@@ -119,6 +133,16 @@ public sealed class ReplicaProxyTests
             using var content = new StringContent(body, Encoding.UTF8, "application/json");
             using var answer = await _client.PostAsync(new Uri(_agent.Address, Path), content);
             return answer.StatusCode;
+        }
+
+        // Bytes as they are; the answer up to the end of the connection.
+        public async Task<string> SendAsync(string request)
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync(IPAddress.Loopback, _agent.Address.Port, TestContext.Current.CancellationToken);
+            await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(request), TestContext.Current.CancellationToken);
+            using var reader = new StreamReader(client.GetStream());
+            return await reader.ReadToEndAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         }
 
         public async IAsyncEnumerable<ImmutableArray<ReplicaStatus>> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)

@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using Loom.Node.Demo;
+using Loom.Node.Engines;
 using Loom.Node.Plans;
+using Loom.Node.Provisioning;
 using Loom.SystemTests.Node;
 using Loom.Testing;
 using Loom.Wire;
@@ -239,6 +241,49 @@ public sealed class PoolTests : IAsyncLifetime
         await stop.CancelAsync();
         (await loop)["demo"].ShouldBeGreaterThan(0);
         (await _callers.AskAsync(CancellationToken.None)).Model.ShouldBe("good");
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task PreparedThenPurged_EmbeddedEngine_TheHandedModelAnswersThenNothingOfItIsLeft()
+    {
+        var plan = new PoolPlan { Id = "chat", Engine = EnginePlan.Embedded, Slots = 2, Models = ["demo"], Aliases = ["talk"] };
+        var installed = await InstalledAsync(plan);
+        var good = Path.Combine(_world.Folder, "good.gguf");
+        DemoModelWriter.Write(good);
+        await StartAsync(plan, TimeSpan.FromMinutes(5));
+        var document = new HandoffDocument { PoolId = "chat", ReplicaId = "r0", Model = new HandoffModel("good", good), BinaryPath = installed.Program, Slots = 2 };
+
+        var other = await RunAsync(new PoolCommand.Preload { PoolId = "chat", Prepared = document with { BinaryPath = "/bin/sh" } });
+        other.Status.ShouldBe(OperationState.Failed);
+        other.Error!.ShouldContain("/bin/sh");
+        (await _callers!.AskAsync(CancellationToken.None)).Model.ShouldBe("demo");
+        var end = await RunAsync(new PoolCommand.Preload { PoolId = "chat", Prepared = document });
+        end.Status.ShouldBe(OperationState.Succeeded, end.Error);
+        (await _callers.AskAsync(CancellationToken.None)).Model.ShouldBe("good");
+        _world.Replica.MainModel.ShouldBe("good", "the pool's alias leads there");
+
+        var purge = await RunAsync(new PoolCommand.Purge { PoolId = "chat", PurgeEngine = true, DeleteCacheDirs = true, PurgeModels = ["demo"] });
+        purge.Status.ShouldBe(OperationState.Succeeded, purge.Error);
+        _world.Replica.State.ShouldBe(ReplicaState.Stopped);
+        Directory.EnumerateDirectories(Path.Combine(_world.Options.CacheDir, "engines")).ShouldBeEmpty();
+        Directory.EnumerateFiles(_world.Options.ModelsDir, "*.gguf", SearchOption.AllDirectories).ShouldBeEmpty();
+        File.Exists(good).ShouldBeTrue("a file of the user's is not Loom's to delete");
+    }
+
+    // The packages are large: installed once for all runs, and copied for a test that deletes them.
+    private async Task<PreparedEngine> InstalledAsync(PoolPlan plan)
+    {
+        using var provisioner = _world.NewProvisioner(o => o with { CacheDir = Path.Combine(Repository.Root, "artifacts", "embedded-tests", "node-cache") });
+        var engine = await provisioner.PrepareAsync(plan, new Progress<ProvisionProgress>(), CancellationToken.None);
+        var target = Path.Combine(_world.Options.CacheDir, "engines", Path.GetFileName(engine.Folder!));
+        foreach (var file in Directory.EnumerateFiles(engine.Folder!, "*", SearchOption.AllDirectories))
+        {
+            var to = Path.Combine(target, Path.GetRelativePath(engine.Folder!, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(to)!);
+            File.Copy(file, to);
+        }
+
+        return engine;
     }
 
     private static PoolPlan Mock(params string[] models) =>

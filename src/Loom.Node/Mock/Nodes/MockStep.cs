@@ -55,7 +55,7 @@ public sealed record MockStep
     public string? After { get; init; }
 
     /// <summary>Which nodes: <c>*</c>, a number from 0, or a range such as <c>0-99</c>.</summary>
-    public string Node { get; init; } = "*";
+    public string Node { get; init => field = value ?? "*"; } = "*";
 
     /// <summary>What.</summary>
     public required MockDeed Do { get; init; }
@@ -73,10 +73,10 @@ public sealed record MockStep
     public int Free { get; init; }
 
     /// <summary>See <see cref="MockDeed.Slots"/>.</summary>
-    public int Total { get; init; } = 4;
+    public int Total { get; set; } = 4;
 
     /// <summary>See <see cref="MockDeed.Readiness"/>.</summary>
-    public bool Ready { get; init; } = true;
+    public bool Ready { get; set; } = true;
 
     /// <summary>See <see cref="MockDeed.Silence"/>.</summary>
     public bool Down { get; init; }
