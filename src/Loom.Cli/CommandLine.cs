@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using Loom.Cli.Binaries;
 using Loom.Cli.Composition;
 using Loom.Cli.Config;
+using Loom.Cli.Harness;
 using Loom.Cli.Nodes;
 using Loom.Cli.Pools;
 using Loom.Cli.Terminal;
@@ -84,6 +85,7 @@ internal static class CommandLine
         BinariesVerb.Create(),
         ConfigCommand.Create(LoomRegistry.Instance),
         SystemdVerb.Create(),
+        HarnessVerb.Create(signals),
         VersionVerb.Create(),
         CompletionVerb.Create(),
         DevVerb.Create(crash: static () => Environment.FailFast("mock fault: crash")));

@@ -59,6 +59,12 @@ public sealed record ProcessPlan
     /// <summary>Where its streams lead.</summary>
     public ProcessConsole Console { get; init; }
 
+    /// <summary>
+    /// Called with stdin and stdout of each incarnation right after it was spawned, on the supervisor's loop: be short. What it is given is the callee's to dispose.
+    /// Null (the default): stdin is empty and stdout is captured like stderr.
+    /// </summary>
+    public Action<Piping.ProcessPipes>? Pipes { get; init; }
+
     /// <summary>Which copy of its agent it is, from 0.</summary>
     public int Replica { get; init; }
 

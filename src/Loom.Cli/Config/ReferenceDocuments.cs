@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text;
 using Loom.Core.Settings;
+using Loom.Harness.Components;
+using Loom.Harness.Components.Reference;
 
 namespace Loom.Cli.Config;
 
@@ -9,7 +11,10 @@ internal static class ReferenceDocuments
 {
     /// <summary>File name and text of each.</summary>
     public static (string File, string Text)[] All(SettingRegistry registry) =>
-        [("configuration.md", Page(registry)), ("settings.csv", ReferenceRows.Csv(registry)), ("loom.schema.json", SchemaDocument.Write(registry))];
+        [
+            ("configuration.md", Page(registry)), ("settings.csv", ReferenceRows.Csv(registry)), ("loom.schema.json", SchemaDocument.Write(registry)),
+            ("harness-components.md", ComponentPage.Write(ComponentCatalog.BuiltIns)),
+        ];
 
     private static string Page(SettingRegistry registry)
     {

@@ -62,6 +62,11 @@ public abstract partial class Setting
         string[]? variables = null, string source = "decision") =>
         new(SettingKind.String, key, description, new(variables, @default, cloud, min, max, allowed, "", source, true), SecretParser.Parse, v => v.ToString()!);
 
+    /// <summary>An absolute url with one of the <paramref name="schemes"/> that may hold a password, so that it is never shown.</summary>
+    public static Setting<Secret> SecretUrl(string key, string description, string schemes, string @default = "", string cloud = "", string[]? variables = null,
+        string source = "decision") =>
+        new(SettingKind.Url, key, description, new(variables, @default, cloud, "", "", schemes, "", source, true), SecretParser.ParseUrl, v => v.ToString()!);
+
     /// <summary>One of a closed list, any case. The names, in the order given, are the column <c>allowed</c>.</summary>
     public static Setting<T> Enum<T>(string key, string description, (string Name, T Value)[] names, string @default = "", string cloud = "",
         string[]? variables = null, string source = "decision")

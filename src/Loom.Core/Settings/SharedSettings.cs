@@ -52,10 +52,13 @@ public static class SharedSettings
     public static readonly Setting<long> DrainDeadline = Setting.Int("serving.drain_deadline_ms", "Default for drain, reload and shutdown.", "30000", min: "0",
         max: "3600000", unit: "ms");
 
+    /// <summary>Redis of all systems that use one.</summary>
+    public static readonly Setting<Secret> RedisUrl = Setting.SecretUrl("redis.url", "Redis shared by all systems; unset = none.", "redis;rediss", variables: ["LOOM_REDIS_URL"]);
+
     /// <summary>Every row of this room.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
-        Name, Version, Description, ProjectDir, Token, TokenFile, OtlpEndpoint, MetricsPort, Log, EnvFile, DataRoot, ModelsDir, CacheDir, TmpDir, GraceAgents, GraceEngines, DrainDeadline,
+        Name, Version, Description, ProjectDir, Token, TokenFile, OtlpEndpoint, MetricsPort, Log, EnvFile, DataRoot, ModelsDir, CacheDir, TmpDir, GraceAgents, GraceEngines, DrainDeadline, RedisUrl,
         .. ProviderSettings.All,
     ];
 }

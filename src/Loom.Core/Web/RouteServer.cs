@@ -7,11 +7,11 @@ using Microsoft.Extensions.Logging;
 namespace Loom.Core.Web;
 
 /// <summary>Serves a <see cref="RouteTable"/> behind a <see cref="Gatekeeper"/>: source, token, route, and every failure as an answer.</summary>
-/// <param name="routes">The routes.</param>
+/// <param name="routes">The routes as of now; asked for each request.</param>
 /// <param name="gatekeeper">Who may use them.</param>
 /// <param name="log">Where unexpected failures are told.</param>
 /// <param name="marks">Whether errors bear <see cref="OwnError"/>: for a server that also passes on what others answer.</param>
-public sealed partial class RouteServer(RouteTable routes, Gatekeeper gatekeeper, ILogger log, bool marks = false) : IHttpApplication<HttpContext>
+public sealed partial class RouteServer(Func<RouteTable> routes, Gatekeeper gatekeeper, ILogger log, bool marks = false) : IHttpApplication<HttpContext>
 {
     /// <summary>Header of an agent's own errors, which tells them from those of the engine behind it.</summary>
     public const string OwnError = "x-loom-agent";
@@ -20,6 +20,12 @@ public sealed partial class RouteServer(RouteTable routes, Gatekeeper gatekeeper
     public const string Unexpected = "the server failed on this request; its log names the cause under the request's id";
 
     private int _running;
+
+    /// <summary>Serves routes that stay as they are.</summary>
+    public RouteServer(RouteTable routes, Gatekeeper gatekeeper, ILogger log, bool marks = false)
+        : this(() => routes, gatekeeper, log, marks)
+    {
+    }
 
     /// <summary>Requests being served.</summary>
     public int Running => Volatile.Read(ref _running);
@@ -115,7 +121,7 @@ public sealed partial class RouteServer(RouteTable routes, Gatekeeper gatekeeper
 
     private async Task DispatchAsync(HttpContext http, Gatekeeper.Pass pass, string id)
     {
-        var match = routes.Find(http.Request.Method, http.Request.Path.Value ?? "");
+        var match = routes().Find(http.Request.Method, http.Request.Path.Value ?? "");
         // What is not there is told to those only who may ask what is.
         if (gatekeeper.CheckToken(http, match?.Scope ?? ScopeOfNothing(http.Request.Path), pass) is { } refused)
         {

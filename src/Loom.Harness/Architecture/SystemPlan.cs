@@ -237,6 +237,12 @@ internal sealed record CapabilityPlan(string Name, int Tier, bool Kernel, JsonEl
     /// <summary>Whether the user asked for it; kernel tiers are there unasked and may then cost nothing.</summary>
     public bool Declared { get; init; }
 
+    /// <summary>Its settings bound to their record, such as <see cref="Chains.RetrySettings"/>; null where it takes none.</summary>
+    public object? Options { get; init; }
+
+    /// <summary>The class of one's own capability; null for the ones of section 8.</summary>
+    public Type? Class { get; init; }
+
     /// <summary>Class and home of one's own capability; null for the ones of section 8.</summary>
     public UsesPlan? Uses { get; init; }
 }

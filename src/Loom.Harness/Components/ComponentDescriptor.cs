@@ -27,8 +27,14 @@ internal sealed record ComponentDescriptor
 
     public bool SideEffects { get; init; }
 
-    /// <summary>Declares <see cref="IUsesChain"/>, or leaves its loop to the harness, so capabilities around items can be executed.</summary>
+    /// <summary>Leaves its loop to the harness, so capabilities around items can be executed.</summary>
     public bool ExecutesChain { get; init; }
+
+    /// <summary>Items in work at once where the system does not say.</summary>
+    public int Concurrency { get; init; } = 1;
+
+    /// <summary>Events in a batch where the system says nothing of batching; 0 means one by one.</summary>
+    public int BatchItems { get; init; }
 
     /// <summary>The class; null for a command.</summary>
     public Type? Class { get; init; }

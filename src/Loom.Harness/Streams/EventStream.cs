@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Loom.Components;
 using Loom.Harness.Architecture;
 
@@ -16,7 +15,7 @@ internal interface IStreamEnd
     void Complete();
 
     /// <summary>Puts a barrier behind everything written so far.</summary>
-    void Mark(Barrier barrier);
+    void Mark(CheckpointBarrier barrier);
 
     /// <summary>Makes sure that a waiting reader sees what was written.</summary>
     void Flush();
@@ -30,7 +29,7 @@ internal interface IStreamEnd
 /// A write is visible at once. <see cref="TryWrite"/> wakes a reader it can see waiting; only <see cref="Flush"/> puts the fence that makes sure of it, so
 /// a writer flushes before it waits for anything else, and after its last event of a run.
 /// </remarks>
-internal sealed class EventStream<T> : IStreamEnd
+internal sealed class EventStream<T> : IStreamEnd, IStreamHead
 {
     private readonly TimeProvider _time;
     private readonly long _capacity;
@@ -38,7 +37,7 @@ internal sealed class EventStream<T> : IStreamEnd
     private readonly int _segmentSize;
     private readonly bool _sized = PayloadSize<T>.IsKnown;
     private readonly Lock _marksLock = new();
-    private readonly Queue<(long At, Barrier Barrier)> _marks = [];
+    private readonly Queue<(long At, CheckpointBarrier Barrier)> _marks = [];
 
     // What either side publishes lies on a cache line of its own.
     private Padded _published;
@@ -63,6 +62,7 @@ internal sealed class EventStream<T> : IStreamEnd
     private int _cleared;
     private long _read;
     private long _readable;
+    private long _wakeReaderAt;
     private long _starvedSince;
     private long _starvedTicks;
     private long _progressAt;
@@ -137,7 +137,7 @@ internal sealed class EventStream<T> : IStreamEnd
 
         tail.Slots[_tailIndex++] = e;
         Volatile.Write(ref _published.Value, ++_written);
-        if (Reader.IsArmed)
+        if (Reader.IsArmed && _written >= Volatile.Read(ref _wakeReaderAt))
         {
             Reader.Set();
         }
@@ -145,11 +145,93 @@ internal sealed class EventStream<T> : IStreamEnd
         return true;
     }
 
+    /// <summary>Writes as many events as there is room for, in order, and says how many.</summary>
+    public int Write(ReadOnlySpan<Event<T>> events)
+    {
+        if (_sized)
+        {
+            var count = 0;
+            while (count < events.Length && TryWrite(events[count]))
+            {
+                count++;
+            }
+
+            return count;
+        }
+
+        var room = _capacity - (_written - _consumedSeen);
+        if (room < events.Length)
+        {
+            IsFull();
+            room = _capacity - (_written - _consumedSeen);
+        }
+
+        var writable = (int)Math.Min(room, events.Length);
+        for (var done = 0; done < writable;)
+        {
+            var tail = _tail;
+            if (tail is null || _tailIndex == tail.Slots.Length)
+            {
+                tail = AddSegment();
+            }
+
+            var part = Math.Min(writable - done, tail.Slots.Length - _tailIndex);
+            events.Slice(done, part).CopyTo(tail.Slots.AsSpan(_tailIndex));
+            _tailIndex += part;
+            done += part;
+            Volatile.Write(ref _published.Value, _written += part);
+        }
+
+        if (writable > 0 && Reader.IsArmed && _written >= Volatile.Read(ref _wakeReaderAt))
+        {
+            Reader.Set();
+        }
+
+        return writable;
+    }
+
+    /// <summary>Takes as many events as there are before the next barrier and says how many.</summary>
+    public int Read(Span<Event<T>> into)
+    {
+        var count = 0;
+        if (_sized)
+        {
+            while (count < into.Length && TryRead(out into[count]))
+            {
+                count++;
+            }
+
+            return count;
+        }
+
+        while (count < into.Length && (_read != _readable || FindReadable()))
+        {
+            var head = _head;
+            if (head is null || _headIndex == head.Slots.Length)
+            {
+                head = NextSegment();
+            }
+
+            var part = (int)Math.Min(Math.Min(into.Length - count, head.Slots.Length - _headIndex), _readable - _read);
+            head.Slots.AsSpan(_headIndex, part).CopyTo(into[count..]);
+            _headIndex += part;
+            count += part;
+            Volatile.Write(ref _consumed.Value, _read += part);
+        }
+
+        if (count > 0 && Writer.IsArmed)
+        {
+            Writer.Set();
+        }
+
+        return count;
+    }
+
     /// <summary>Makes sure that a reader that is about to wait sees what was written.</summary>
     public void Flush()
     {
         Interlocked.MemoryBarrier();
-        if (Reader.IsArmed)
+        if (Reader.IsArmed && _written >= Volatile.Read(ref _wakeReaderAt))
         {
             Reader.Set();
         }
@@ -158,7 +240,8 @@ internal sealed class EventStream<T> : IStreamEnd
     /// <summary>For a writer that found the stream full: arm, look again, wait.</summary>
     public async ValueTask WaitForRoomAsync(Event<T> e, CancellationToken ct)
     {
-        Flush();
+        // Full: the reader gets what there is, however much it waits for.
+        Wake();
         var size = _sized ? PayloadSize<T>.Of(e.Data) : 0;
         Volatile.Write(ref _blockedSince, _time.GetTimestamp());
         try
@@ -223,7 +306,7 @@ internal sealed class EventStream<T> : IStreamEnd
     public bool CanRead() => _read != _readable || FindReadable();
 
     /// <summary>Takes the barrier the reader stands at.</summary>
-    public bool TryTakeMark([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Barrier? barrier)
+    public bool TryTakeMark([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out CheckpointBarrier? barrier)
     {
         barrier = null;
         if (!AtMark)
@@ -240,9 +323,18 @@ internal sealed class EventStream<T> : IStreamEnd
         return true;
     }
 
-    /// <summary>The reader is about to wait: gives back what it no longer needs and lets a waiting writer know of the room. The reader's signal is armed by now.</summary>
-    public void BeforeWait()
+    /// <summary>Whether there are at least so many events, or no more will come before a barrier or the end.</summary>
+    public bool CanRead(int wanted)
     {
+        FindReadable();
+        return _readable - _read >= Math.Min(wanted, _capacity) || (_readable > _read && (_completed || _readable == Volatile.Read(ref _markAt.Value)));
+    }
+
+    /// <summary>The reader is about to wait: gives back what it no longer needs and lets a waiting writer know of the room. The reader's signal is armed by now.</summary>
+    public void BeforeWait(int wanted)
+    {
+        // Fenced by the look that follows: a writer that does not see it yet wakes too early, never too late.
+        Volatile.Write(ref _wakeReaderAt, _read + Math.Min(wanted, _capacity));
         if (_head is not null && _headIndex > _cleared)
         {
             Array.Clear(_head.Slots, _cleared, _headIndex - _cleared);
@@ -273,10 +365,10 @@ internal sealed class EventStream<T> : IStreamEnd
     public void Complete()
     {
         _completed = true;
-        Flush();
+        Wake();
     }
 
-    public void Mark(Barrier barrier)
+    public void Mark(CheckpointBarrier barrier)
     {
         lock (_marksLock)
         {
@@ -287,7 +379,7 @@ internal sealed class EventStream<T> : IStreamEnd
             }
         }
 
-        Flush();
+        Wake();
     }
 
     /// <summary>Counts an event that never entered, because overflow said so.</summary>
@@ -317,6 +409,15 @@ internal sealed class EventStream<T> : IStreamEnd
     }
 
     private TimeSpan Span(long ticks, long since, long now) => _time.GetElapsedTime(0, ticks + (since == 0 ? 0 : Math.Max(0, now - since)));
+
+    private void Wake()
+    {
+        Interlocked.MemoryBarrier();
+        if (Reader.IsArmed)
+        {
+            Reader.Set();
+        }
+    }
 
     private bool IsFull()
     {
@@ -385,12 +486,5 @@ internal sealed class EventStream<T> : IStreamEnd
         var published = Volatile.Read(ref _published.Value);
         _readable = Math.Min(published, Volatile.Read(ref _markAt.Value));
         return _read < _readable;
-    }
-
-    [StructLayout(LayoutKind.Explicit, Size = 192)]
-    private struct Padded
-    {
-        [FieldOffset(64)]
-        public long Value;
     }
 }

@@ -230,6 +230,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
                 WorkingDirectory = plan.WorkingDirectory,
                 Environment = child.Environment,
                 OurTerminal = plan.Console == ProcessConsole.Terminal,
+                PipeInput = plan.Pipes is not null,
                 Cgroup = enters ? child.Group?.Folder : null,
                 OpenFiles = plan.Limits?.OpenFiles,
                 Nice = plan.Limits?.Nice,
@@ -251,7 +252,7 @@ internal sealed partial class ChildEffects : IAsyncDisposable
         var loan = plan.Console == ProcessConsole.Terminal ? TerminalLoan.To(spawned.Pid) : null;
         try
         {
-            child.Live = new Incarnation(incarnation, spawned, child.Log, _descriptors, _options.Time,
+            child.Live = new Incarnation(incarnation, spawned, child.Log, plan.Pipes, _descriptors, _options.Time,
                 (code, signal) =>
                 {
                     loan?.Return(restore: signal is not null);

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Loom.Processes.Cgroups;
 using Loom.Processes.Logs;
+using Loom.Processes.Piping;
 using Loom.Processes.Spawning;
 using Loom.Processes.Watching;
 
@@ -92,15 +93,27 @@ internal sealed class Incarnation : IReadable
     private volatile bool _ended;
     private ITimer? _drain;
 
-    internal Incarnation(int number, SpawnedChild child, ChildLog log, DescriptorLoop descriptors, TimeProvider time, Action<int?, int?> onExit)
+    internal Incarnation(
+        int number, SpawnedChild child, ChildLog log, Action<ProcessPipes>? onPipes, DescriptorLoop descriptors, TimeProvider time, Action<int?, int?> onExit)
     {
         Number = number;
         Identity = child.Identity;
         _descriptors = descriptors;
         _time = time;
         _onExit = onExit;
-        _pipes = child is { Output: { } output, Error: { } error } ? [Pipe(output, 0, log), Pipe(error, 1, log)] : [];
+        var piped = child.Input is not null && onPipes is not null;
+        _pipes = (child, piped) switch
+        {
+            ({ Error: { } error }, true) => [Pipe(error, 0, isError: true, log)],
+            ({ Output: { } output, Error: { } error }, _) => [Pipe(output, 0, isError: false, log), Pipe(error, 1, isError: true, log)],
+            _ => [],
+        };
+        var pipes = piped ? new ProcessPipes(number, descriptors, child.Input!, child.Output!) : null;
         descriptors.Add(child.Exit, this);
+        if (pipes is not null)
+        {
+            onPipes!(pipes);
+        }
     }
 
     internal int Number { get; }
@@ -145,9 +158,9 @@ internal sealed class Incarnation : IReadable
         }
     }
 
-    private (OutputReader Reader, int Descriptor, long Id) Pipe(Microsoft.Win32.SafeHandles.SafeFileHandle pipe, int index, ChildLog log)
+    private (OutputReader Reader, int Descriptor, long Id) Pipe(Microsoft.Win32.SafeHandles.SafeFileHandle pipe, int index, bool isError, ChildLog log)
     {
-        var reader = new OutputReader(log, isError: index == 1);
+        var reader = new OutputReader(log, isError);
         var descriptor = (int)pipe.DangerousGetHandle();
         return (reader, descriptor, _descriptors.Add(pipe, new Closing(reader, () => _open[index] = false)));
     }

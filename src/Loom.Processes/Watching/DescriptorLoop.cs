@@ -20,11 +20,25 @@ internal interface IReadable
     void OnClosed();
 }
 
+/// <summary>What a descriptor is watched for.</summary>
+internal enum Interest : uint
+{
+    /// <summary>Told as long as it is readable.</summary>
+    Readable = 0x1,
+
+    /// <summary>Told once, then silent until it is rearmed.</summary>
+    ReadableOnce = 0x1 | (1u << 30),
+
+    /// <summary>The same for room to write.</summary>
+    WritableOnce = 0x4 | (1u << 30),
+}
+
 /// <summary>One thread that waits for the exit of all children and for all their output: no thread per child, and no wait that outlives a child.</summary>
 internal sealed unsafe partial class DescriptorLoop : IDisposable
 {
     private const int Batch = 64;
-    private const uint Readable = 0x1;
+    private const int AddEntry = 1;
+    private const int ChangeEntry = 3;
 
     // The kernel packs this record on x86-64 only.
     private static readonly bool s_packed = RuntimeInformation.ProcessArchitecture == Architecture.X64;
@@ -33,7 +47,7 @@ internal sealed unsafe partial class DescriptorLoop : IDisposable
 
     private readonly SafeFileHandle _epoll = Libc.EpollCreate(Linux.Cloexec);
     private readonly SafeFileHandle _wake = Libc.EventDescriptor(0, Linux.Cloexec | Linux.NonBlock);
-    private readonly ConcurrentDictionary<long, (SafeFileHandle Handle, IReadable Sink)> _entries = new();
+    private readonly ConcurrentDictionary<long, (SafeFileHandle Handle, IReadable Sink, Interest Interest)> _entries = new();
     private readonly ConcurrentQueue<Action> _requests = new();
     private readonly ILogger _logger;
     private readonly Thread _thread;
@@ -48,7 +62,7 @@ internal sealed unsafe partial class DescriptorLoop : IDisposable
         }
 
         _logger = logger;
-        Control(1, _wake, 0);
+        Control(AddEntry, _wake, 0, Interest.Readable);
         _thread = new Thread(Run) { IsBackground = true, Name = "loom-children" };
         _thread.Start();
     }
@@ -59,13 +73,13 @@ internal sealed unsafe partial class DescriptorLoop : IDisposable
     /// <summary>Watches a descriptor; the loop owns it from here and closes it.</summary>
     /// <returns>Its number, for <see cref="Remove"/>.</returns>
     /// <exception cref="IOException">It cannot be watched; it stays the caller's.</exception>
-    internal long Add(SafeFileHandle handle, IReadable sink)
+    internal long Add(SafeFileHandle handle, IReadable sink, Interest interest = Interest.Readable)
     {
         var id = Interlocked.Increment(ref _lastId);
-        _entries[id] = (handle, sink);
+        _entries[id] = (handle, sink, interest);
         try
         {
-            Control(1, handle, id);
+            Control(AddEntry, handle, id, interest);
         }
         catch (IOException)
         {
@@ -81,6 +95,18 @@ internal sealed unsafe partial class DescriptorLoop : IDisposable
 
     /// <summary>The same at once, for one who is on the loop's thread.</summary>
     internal void RemoveHere(long id) => Close(id);
+
+    /// <summary>Watches again a descriptor that is told of once; nothing happens if it is already out.</summary>
+    internal void Rearm(long id) => Post(() => RearmHere(id));
+
+    /// <summary>The same at once, for one who is on the loop's thread.</summary>
+    internal void RearmHere(long id)
+    {
+        if (_entries.TryGetValue(id, out var entry))
+        {
+            Control(ChangeEntry, entry.Handle, id, entry.Interest);
+        }
+    }
 
     /// <summary>Runs <paramref name="action"/> on the loop's thread; after the loop's end nothing happens.</summary>
     internal void Post(Action action)
@@ -122,10 +148,10 @@ internal sealed unsafe partial class DescriptorLoop : IDisposable
         }
     }
 
-    private void Control(int operation, SafeFileHandle handle, long id)
+    private void Control(int operation, SafeFileHandle handle, long id, Interest interest)
     {
         var change = stackalloc byte[16];
-        *(uint*)change = Readable;
+        *(uint*)change = (uint)interest;
         BinaryPrimitives.WriteInt64LittleEndian(new Span<byte>(change + s_dataAt, 8), id);
         if (Libc.EpollControl(_epoll, operation, (int)handle.DangerousGetHandle(), change) != 0)
         {

@@ -63,6 +63,9 @@ public sealed class Batch<T> : IReadOnlyList<Event<T>>
 
     internal bool IsFull => Count == _events.Length;
 
+    // Where more members can be put, followed by Grow.
+    internal Span<Event<T>> Room => _events.AsSpan(Count);
+
     /// <summary>A batch made by hand, to test a component alone.</summary>
     public static Batch<T> Of(params ReadOnlySpan<Event<T>> events)
     {
@@ -86,7 +89,24 @@ public sealed class Batch<T> : IReadOnlyList<Event<T>>
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
+    // Some members of this batch under its own id and times.
+    internal Batch<T> Part(ReadOnlySpan<Event<T>> members)
+    {
+        var part = Of(members);
+        part.Component = Component;
+        part.Run = Run;
+        part.Sequence = Sequence;
+        part.Reason = Reason;
+        part.FirstItem = FirstItem;
+        part.LastItem = LastItem;
+        part.Formed = Formed;
+        part.Dispatched = Dispatched;
+        return part;
+    }
+
     internal void Add(in Event<T> e) => _events[Count++] = e;
+
+    internal void Grow(int by) => Count += by;
 
     internal void Clear()
     {
@@ -99,40 +119,62 @@ public sealed class Batch<T> : IReadOnlyList<Event<T>>
 /// <typeparam name="T">Payload of the output.</typeparam>
 public sealed class BatchEmitter<T>
 {
-    private readonly Dictionary<int, Exception> _failures = [];
-
-    /// <summary>Results in the order they were sent, each with the index of the member it came from.</summary>
-    internal List<(int Index, Event<T> Event)> Sent { get; } = [];
+    private Dictionary<int, Exception>? _failures;
+    private Event<T>[] _events = new Event<T>[64];
+    private int[] _members = new int[64];
 
     /// <summary>Members that failed, by index.</summary>
-    public IReadOnlyDictionary<int, Exception> Failures => _failures;
+    public IReadOnlyDictionary<int, Exception> Failures => _failures ?? (IReadOnlyDictionary<int, Exception>)System.Collections.Frozen.FrozenDictionary<int, Exception>.Empty;
 
-    /// <summary>The results, to test a component alone.</summary>
-    public IReadOnlyList<(int Index, Event<T> Event)> Results => Sent;
+    /// <summary>The results with the index of the member each came from, to test a component alone.</summary>
+    public IReadOnlyList<(int Index, Event<T> Event)> Results => [.. Enumerable.Range(0, Count).Select(i => (_members[i], _events[i]))];
+
+    // Results in the order they were sent; the member of each; whether that is the order of the members.
+    internal ReadOnlySpan<Event<T>> Sent => _events.AsSpan(0, Count);
+
+    internal ReadOnlySpan<int> Members => _members.AsSpan(0, Count);
+
+    internal int Count { get; private set; }
+
+    internal bool InOrder { get; private set; } = true;
+
+    internal bool HasFailures => _failures is { Count: > 0 };
 
     /// <summary>One result of the member at <paramref name="index"/>; all results are released in the order of their members.</summary>
     public void Send(int index, Event<T> e)
     {
-        var ordinal = 0;
-        if (e.AwaitsOrdinal)
+        if (Count == _events.Length)
         {
-            for (var i = Sent.Count - 1; i >= 0; i--)
-            {
-                ordinal += Sent[i].Index == index ? 1 : 0;
-            }
-
-            e = e.Numbered(ordinal);
+            Array.Resize(ref _events, Count * 2);
+            Array.Resize(ref _members, Count * 2);
         }
 
-        Sent.Add((index, e));
+        InOrder &= Count == 0 || _members[Count - 1] <= index;
+        _members[Count] = index;
+        _events[Count] = e.AwaitsOrdinal ? e.Numbered(SentOf(index)) : e;
+        Count++;
     }
 
     /// <summary>The member at <paramref name="index"/> failed; its results are not released.</summary>
-    public void Fail(int index, Exception error) => _failures[index] = error;
+    public void Fail(int index, Exception error) => (_failures ??= [])[index] = error;
 
     internal void Clear()
     {
-        Sent.Clear();
-        _failures.Clear();
+        Array.Clear(_events, 0, Count);
+        Count = 0;
+        InOrder = true;
+        _failures?.Clear();
+    }
+
+    // Siblings sent before; a component that goes through its members in order finds them at the end.
+    private int SentOf(int index)
+    {
+        var sent = 0;
+        for (var i = Count - 1; i >= 0 && (!InOrder || _members[i] == index); i--)
+        {
+            sent += _members[i] == index ? 1 : 0;
+        }
+
+        return sent;
     }
 }

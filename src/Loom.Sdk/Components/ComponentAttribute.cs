@@ -31,6 +31,12 @@ public sealed class ComponentAttribute(string name) : Attribute
 
     /// <summary>A component whose effect outside the system can repeat after a crash.</summary>
     public bool SideEffects { get; set; }
+
+    /// <summary>Items in work at once where the system does not say; 1 by default.</summary>
+    public int Concurrency { get; set; } = 1;
+
+    /// <summary>Events in a batch where the system says nothing of batching; 0, the default, means one by one.</summary>
+    public int BatchItems { get; set; }
 }
 
 /// <summary>Declares an input port of a class with a loop of its own.</summary>

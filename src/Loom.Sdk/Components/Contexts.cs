@@ -30,6 +30,16 @@ public abstract class SetupContext
     /// <summary>A path that may be written: inside the folders of <c>policy.write_paths</c>.</summary>
     /// <exception cref="ItemException">The path lies elsewhere: <c>path_refused</c>.</exception>
     public abstract string WritePath(string path);
+
+    /// <summary>Whether this run takes checkpoints: then output may be staged until <see cref="ItemComponent{TIn, TOut}.CommitAsync"/>; otherwise nothing will ever commit it.</summary>
+    public virtual bool TakesCheckpoints => false;
+
+    /// <summary>Whether a component may speak to this address: its host is one of <c>policy.security.allow_hosts</c>.</summary>
+    public virtual bool MayCall(Uri address) => false;
+
+    /// <summary>An output port declared by <see cref="AsksAttribute"/>.</summary>
+    /// <exception cref="InvalidOperationException">There is no such port, or nothing is bound to it.</exception>
+    public virtual IAsk Ask(string port) => throw new InvalidOperationException($"there is no port \"{port}\" to ask by");
 }
 
 /// <summary>What a component with a loop of its own gets.</summary>
@@ -47,6 +57,11 @@ public abstract class ProcessContext
     /// <summary>Asked to stop softly: a source ends, others go on until their inputs end. Distinct from the token of ProcessAsync.</summary>
     public abstract CancellationToken Stopping { get; }
 
+    /// <summary>Ends a wait for input, which then returns true without an event: for a component that is also given work from elsewhere. May be called by any thread.</summary>
+    public virtual void Wake()
+    {
+    }
+
     /// <summary>A declared input port.</summary>
     /// <exception cref="InvalidOperationException">There is no such port, or it carries another type.</exception>
     public abstract IInput<T> In<T>(string port = "in");
@@ -55,11 +70,8 @@ public abstract class ProcessContext
     /// <exception cref="InvalidOperationException">There is no such port, or it carries another type.</exception>
     public abstract IOutput<T> Out<T>(string port = "out");
 
-    /// <summary>Sends one event over a request_response binding and waits for its answer, at most the binding's timeout.</summary>
-    /// <exception cref="ItemException">No answer in time: <c>timeout</c>, transient.</exception>
-    public abstract ValueTask<TResponse> AskAsync<TRequest, TResponse>(string port, TRequest request, CancellationToken ct = default);
-
-    /// <summary>Runs one event through the component's capability chain; for classes that declare <see cref="IUsesChain"/>.</summary>
+    /// <summary>Runs one event through the component's capability chain around a handler; for classes that declare <see cref="IUsesChain"/>. One call at a time.</summary>
+    /// <exception cref="ItemException">A capability refused the event, or the handler failed in its last attempt.</exception>
     public abstract ValueTask ExecuteAsync<T>(Event<T> e, Func<Event<T>, CancellationToken, ValueTask> handler, CancellationToken ct);
 
     // Who runs the loops of the bases below.
@@ -73,7 +85,7 @@ public sealed record CleanupContext(Exception? Failure);
 /// <summary>An input port: the streams bound to it, merged by its fan-in.</summary>
 public interface IInput<T>
 {
-    /// <summary>Waits until an event can be read; false when every binding has ended. Checkpoints happen inside this call.</summary>
+    /// <summary>Waits until an event can be read or somebody calls <see cref="ProcessContext.Wake"/>; false when every binding has ended. Checkpoints happen inside this call.</summary>
     ValueTask<bool> WaitToReadAsync(CancellationToken ct);
 
     /// <summary>Takes the next event if there is one. Taking one says that the one before is done.</summary>

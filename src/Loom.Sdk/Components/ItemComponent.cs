@@ -6,7 +6,7 @@ namespace Loom.Components;
 /// </summary>
 /// <typeparam name="TIn">Payload of its data inputs.</typeparam>
 /// <typeparam name="TOut">Payload of its data outputs.</typeparam>
-public abstract class ItemComponent<TIn, TOut> : Component
+public abstract class ItemComponent<TIn, TOut> : Component, ICommits
 {
     /// <summary>Its data inputs; one named <c>in</c> by default.</summary>
     protected internal virtual IReadOnlyList<string> Inputs => ["in"];
@@ -38,6 +38,8 @@ public abstract class ItemComponent<TIn, TOut> : Component
         ArgumentNullException.ThrowIfNull(ctx);
         return ctx.Runner.RunAsync(this, ct);
     }
+
+    ValueTask ICommits.CommitAsync(CancellationToken ct) => CommitAsync(ct);
 
     // One event of one input port, by its index.
     internal abstract ValueTask HandleAsync(int port, Event<TIn> e, Emitter<TOut> output, CancellationToken ct);

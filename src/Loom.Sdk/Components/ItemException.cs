@@ -35,4 +35,7 @@ public sealed class ItemException : Exception
 
     /// <summary>What it means for the next attempt.</summary>
     public ErrorClass Class { get; }
+
+    /// <summary>How long the other side asked to be left alone before the next attempt; null when it did not say.</summary>
+    public TimeSpan? RetryAfter { get; init; }
 }

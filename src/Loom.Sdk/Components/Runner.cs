@@ -7,3 +7,15 @@ internal interface IComponentRunner
 
     Task RunAsync<TIn, TOut>(ItemComponent<TIn, TOut> component, CancellationToken ct);
 }
+
+/// <summary>A source, whatever it reads.</summary>
+internal interface ISeekable
+{
+    ValueTask SeekAsync(IReadOnlyDictionary<string, long> next, CancellationToken ct);
+}
+
+/// <summary>A component that makes staged output visible, whatever its types.</summary>
+internal interface ICommits
+{
+    ValueTask CommitAsync(CancellationToken ct);
+}

@@ -34,13 +34,19 @@ public readonly record struct Read<T>
     /// <summary>Whether a mock made it.</summary>
     public bool Mock { get; init; }
 
+    /// <summary>
+    /// Why this piece of the input cannot be read, where <see cref="Data"/> shows the piece as it stands: it goes to the error destination instead of the output, and reading goes on
+    /// behind it. Null: it is fine.
+    /// </summary>
+    public ItemException? Error { get; init; }
+
     /// <summary>One item of a source with a single partition.</summary>
     public static Read<T> Item(T data, long offset, long next) => new() { Data = data, Partition = "0", Offset = offset, Next = next };
 }
 
 /// <summary>Brings events in. The harness calls <see cref="ReadAsync"/> in a loop, gives ids, keeps offsets and takes checkpoints between reads.</summary>
 /// <typeparam name="T">Payload of the port <c>out</c>.</typeparam>
-public abstract class Source<T> : Component
+public abstract class Source<T> : Component, ISeekable
 {
     /// <summary>The next item or the end. Waits for one; ends early, by returning the end, when <paramref name="stopping"/> fires.</summary>
     /// <param name="stopping">A soft stop: what was read is still delivered.</param>
@@ -49,6 +55,8 @@ public abstract class Source<T> : Component
 
     /// <summary>Where to go on: the <see cref="Read{T}.Next"/> of each partition in the checkpoint that is resumed. Called after setup, before the first read.</summary>
     protected internal virtual ValueTask SeekAsync(IReadOnlyDictionary<string, long> next, CancellationToken ct) => default;
+
+    ValueTask ISeekable.SeekAsync(IReadOnlyDictionary<string, long> next, CancellationToken ct) => SeekAsync(next, ct);
 
     /// <inheritdoc />
     protected internal sealed override Task ProcessAsync(ProcessContext ctx, CancellationToken ct)

@@ -5,6 +5,7 @@ using Loom.Agents.Settings;
 using Loom.Cli.Composition;
 using Loom.Control;
 using Loom.Core.Settings;
+using Loom.Harness.Architecture;
 using Loom.Node;
 using Loom.Node.Link;
 using Loom.Testing.Settings;
@@ -68,6 +69,7 @@ public sealed class UnreadSettingsTests
         ControlOptions.From(result.Snapshot);
         NodeOptions.From(result.Snapshot, new NodeSurroundings("/loom", "/logs", null, ImmutableDictionary<string, string>.Empty));
         LinkOptions.From(result.Snapshot);
+        HarnessOptions.From(result.Snapshot);
         ProjectPlanner.Plan(result.Snapshot, load.Files, new PlanSurroundings { RunId = "run", FreePort = _ => 1, ApiBase = "http://127.0.0.1:8080/v1" }).Faults.ShouldBeEmpty();
 
         // A default such as {paths.models_dir} reads the setting it names.

@@ -48,7 +48,8 @@ public static class SpecRows
 
         return (row["type"], row["secret"]) switch
         {
-            ("string" or "url", "yes") => Setting.Hidden(key, text, standard, cloud, min, max, row["type"] == "url" ? "" : allowed, variables, source),
+            ("url", "yes") => Setting.SecretUrl(key, text, allowed, standard, cloud, variables, source),
+            ("string", "yes") => Setting.Hidden(key, text, standard, cloud, min, max, allowed, variables, source),
             ("bool", _) => Setting.Bool(key, text, standard, cloud, variables, source, inverted: key is "runtime.prefer_release"),
             ("int", _) => Setting.Int(key, text, standard, cloud, min, max, unit, variables, source),
             ("float", _) => Setting.Float(key, text, standard, cloud, min, max, unit, variables, source),

@@ -3,19 +3,19 @@ using System.Text;
 namespace Loom.Core.Settings;
 
 /// <summary>A reference that could not be followed.</summary>
-internal sealed record ReferenceFault(string Written, FaultSeverity Severity, FaultCode Code, string Message, string? Fix);
+public sealed record ReferenceFault(string Written, FaultSeverity Severity, FaultCode Code, string Message, string? Fix);
 
 /// <summary>A value with its references replaced.</summary>
 /// <param name="Text">The result; references at fault are left out.</param>
 /// <param name="Names">Variables it names.</param>
 /// <param name="Faults">What went wrong.</param>
 /// <param name="IsOnlyReferences">Whether nothing stands beside the references, so that the written value shows nothing secret.</param>
-internal sealed record Expansion(string Text, List<string> Names, List<ReferenceFault> Faults, bool IsOnlyReferences);
+public sealed record Expansion(string Text, List<string> Names, List<ReferenceFault> Faults, bool IsOnlyReferences);
 
 /// <summary>
 /// <c>${VAR}</c>, <c>${VAR:-text}</c>, <c>${VAR:?message}</c> and <c>$${</c>. Results are not expanded again; any other <c>$</c> is left alone.
 /// </summary>
-internal static class References
+public static class References
 {
     /// <summary>Expands a text; null when it holds no reference at all.</summary>
     /// <param name="text">Value of the file.</param>

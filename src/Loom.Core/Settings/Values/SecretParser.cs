@@ -28,6 +28,13 @@ internal static class SecretParser
         return setting.Key is "auth.token" ? Judgement.Good(Secret.Token(plain)) : Judgement.Good(Secret.Named(plain, Name(setting, context)));
     }
 
+    /// <summary>The same for a url; the fault tells the schemes, not the value.</summary>
+    public static Judgement ParseUrl(Setting setting, RawValue raw, in ParseContext context)
+    {
+        var url = ScalarParsers.Url(setting, raw, context);
+        return url.Ok && url.Value is Uri parsed ? Judgement.Good(Secret.Named(parsed.OriginalString, Name(setting, context))) : url;
+    }
+
     private static string Name(Setting setting, in ParseContext context) =>
         context.SecretName ?? (setting.Variables.Length > 0 ? setting.Variables[0] : setting.Key);
 }

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Loom.Core.Settings;
 
 /// <summary>Texts with units: durations in whole milliseconds, sizes in whole bytes. Decimal arithmetic, so that 0.1 s is 100 ms.</summary>
-internal static class Units
+public static class Units
 {
     private static readonly (string Name, decimal Factor)[] s_sizes =
     [

@@ -1,0 +1,108 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Loom.Cli.Terminal;
+using Loom.Cli.Verbs;
+using Loom.Harness.Benchmarks;
+using Loom.Processes;
+using Loom.Processes.Guarding;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Loom.Cli.Harness;
+
+/// <summary><c>loom harness bench</c>: streams and chains beside their peers on this machine, as ratios.</summary>
+internal static class BenchVerb
+{
+    private static readonly Option<int> s_rounds = new("--rounds") { Description = "Measured rounds; medians are shown", DefaultValueFactory = _ => 5 };
+    private static readonly Option<string[]> s_rows = new("--row") { Description = "Only these rows", AllowMultipleArgumentsPerToken = true };
+
+    public static Command Create()
+    {
+        var command = Verb.Create(
+            "bench",
+            "Measure streams and chains beside bounded channels, TPL Dataflow and anyio, interleaved in one run; nothing is judged by absolute speed alone",
+            ["loom harness bench", "loom harness bench --row hop chain --rounds 9", "loom harness bench --json > today.json"],
+            RunAsync);
+        command.Options.Add(s_rounds);
+        command.Options.Add(s_rows);
+        return command;
+    }
+
+    private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken ct)
+    {
+        var folder = Directory.CreateTempSubdirectory("loom-bench-").FullName;
+        try
+        {
+            await using var supervisor = new Supervisor(new SupervisorOptions
+            {
+                RunId = Guid.NewGuid().ToString("N")[..12],
+                GuardianCommand = Guardian.CommandLine(context.Executable, folder),
+                AdoptStrays = true,
+                Time = context.Time,
+                Random = new Random(),
+                Logger = NullLogger.Instance,
+            });
+            var anyio = await AnyioPeer.IsThereAsync(folder, supervisor, ct).ConfigureAwait(false);
+            if (!anyio)
+            {
+                context.Terminal.Note("anyio is left out: Python has none here (Debian: python3-anyio)");
+            }
+
+            var results = new List<BenchResult>();
+            var wanted = parse.GetValue(s_rows) ?? [];
+            var rows = BenchRows.All(context.Time, folder, anyio ? supervisor : null);
+            if (wanted.FirstOrDefault(w => rows.All(r => r.Name != w)) is { } unknown)
+            {
+                throw new CliError(ExitCode.Usage, "NO_SUCH_ROW", $"there is no row '{unknown}'; there are: {string.Join(", ", rows.Select(r => r.Name))}");
+            }
+
+            foreach (var row in rows.Where(r => wanted.Length == 0 || wanted.Contains(r.Name)))
+            {
+                var result = await BenchRunner.RunAsync(row, parse.GetValue(s_rounds), ct).ConfigureAwait(false);
+                results.Add(result);
+                if (!context.Terminal.Json)
+                {
+                    Show(context.Terminal, result);
+                }
+            }
+
+            await supervisor.StopAllAsync(CancellationToken.None).ConfigureAwait(false);
+            if (context.Terminal.Json)
+            {
+                context.Terminal.Out.WriteLine(JsonSerializer.Serialize(results, BenchJson.Default.ListBenchResult));
+            }
+
+            return ExitCode.Ok;
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static void Show(Terminal.Terminal terminal, BenchResult result)
+    {
+        terminal.Out.WriteLine();
+        terminal.Out.WriteLine(result.Title);
+        var ours = result.Contenders[0].PerSecond;
+        List<string[]> rows = [["CONTENDER", "ITEMS/S", "LOOM TO IT", "BYTES/ITEM"]];
+        rows.AddRange(result.Contenders.Select(c => new[]
+        {
+            c.Name, c.PerSecond.ToString("N0", CultureInfo.InvariantCulture), string.Create(CultureInfo.InvariantCulture, $"{ours / c.PerSecond:F2}x"),
+            c.BytesPerItem?.ToString("F2", CultureInfo.InvariantCulture) ?? "-",
+        }));
+        terminal.Table(rows);
+        foreach (var target in result.Targets)
+        {
+            var text = target.Against is { } peer
+                ? string.Create(CultureInfo.InvariantCulture, $"  {(target.Met ? "met" : "MISSED")}: {target.Measured:F2} of {peer}, wanted {target.AtLeast:0.##}")
+                : string.Create(CultureInfo.InvariantCulture, $"  {(target.Met ? "met" : "MISSED")}: {target.Measured:N0} items/s, wanted {target.AtLeast:N0}");
+            terminal.Out.WriteLine(terminal.Paint(target.Met ? Tone.Good : Tone.Bad, text));
+        }
+    }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(List<BenchResult>))]
+internal sealed partial class BenchJson : JsonSerializerContext;

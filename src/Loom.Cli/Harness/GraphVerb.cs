@@ -1,0 +1,35 @@
+using System.CommandLine;
+using System.Text;
+using Loom.Cli.Verbs;
+using Loom.Harness.Architecture.Graphs;
+using Loom.Harness.Architecture.Locking;
+
+namespace Loom.Cli.Harness;
+
+/// <summary><c>loom harness graph</c>: a system as a picture or as data. The same graph gives the same bytes.</summary>
+internal static class GraphVerb
+{
+    private static readonly Argument<string> s_directory = HarnessSession.DirectoryArgument();
+    private static readonly Option<string> s_format = new("--format") { Description = "mermaid (default), svg or json", HelpName = "FORMAT", DefaultValueFactory = _ => "mermaid" };
+
+    public static Command Create()
+    {
+        s_format.AcceptOnlyFromAmong("mermaid", "svg", "json");
+        var command = Verb.Create("graph", "Draw a system's graph", ["loom harness graph", "loom harness graph --format svg > graph.svg", "loom harness graph --json"], async (context, parse, stop) =>
+        {
+            var session = HarnessSession.Open(context, parse, parse.GetValue(s_directory)!, deployment: null);
+            var plan = (await session.LoadStrictAsync(context.Terminal, stop).ConfigureAwait(false)).Plan!;
+            var format = context.Terminal.Json ? "json" : parse.GetValue(s_format);
+            context.Terminal.Out.Write(format switch
+            {
+                "json" => Encoding.UTF8.GetString(CanonicalText.Of(GraphDocument.Of(plan))),
+                "svg" => GraphSvg.Write(plan),
+                _ => GraphMermaid.Write(plan),
+            });
+            return Terminal.ExitCode.Ok;
+        });
+        command.Arguments.Add(s_directory);
+        command.Options.Add(s_format);
+        return command;
+    }
+}

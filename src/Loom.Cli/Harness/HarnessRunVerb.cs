@@ -1,0 +1,203 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Loom.Cli.Composition;
+using Loom.Cli.Terminal;
+using Loom.Cli.Verbs;
+using Loom.Core.Gpus;
+using Loom.Harness.Checkpoints;
+using Loom.Harness.Execution;
+using Loom.Processes;
+using Loom.Processes.Guarding;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Cli.Harness;
+
+/// <summary><c>loom harness run</c>: a system in the foreground, to its end or to a stop.</summary>
+internal static class HarnessRunVerb
+{
+    private const int NoState = 6;
+
+    private static readonly Argument<string> s_directory = HarnessSession.DirectoryArgument();
+    private static readonly Option<string?> s_deployment = HarnessSession.DeploymentOption();
+    private static readonly Option<bool> s_fresh = new("--fresh") { Description = "Begin anew: earlier checkpoints are kept and not used" };
+    private static readonly Option<bool> s_unlocked = new("--unlocked") { Description = "Run what the files say now, without build.lock; shown in health and in every record" };
+    private static readonly Option<bool> s_strict = new("--strict") { Description = "Dead letters at the end are a failure (exit 4)" };
+    private static readonly Option<TimeSpan?> s_duration = DurationOption.Create("--duration", "Drain after this time");
+
+    /// <param name="signals">Who asks it to stop.</param>
+    public static Command Run(ProcessSignals signals)
+    {
+        var command = Verb.Create(
+            "run",
+            "Run a system until its data ends or it is stopped; a first Ctrl+C drains, a second cancels, a third ends at once",
+            ["loom harness run samples/pipeline/log_stats", "loom harness run --unlocked --duration 1m", "loom harness run --fresh --strict"],
+            (context, parse, stop) => RunAsync(context, parse, signals, null, stop));
+        Add(command, s_directory, s_deployment, s_fresh, s_unlocked, s_strict, s_duration);
+        return command;
+    }
+
+    /// <summary><c>loom harness resume</c>: a run from a checkpoint that is named.</summary>
+    /// <param name="signals">Who asks it to stop.</param>
+    public static Command Resume(ProcessSignals signals)
+    {
+        Option<string?> checkpoint = new("--checkpoint") { Description = "The checkpoint to go on from (default: the newest that is whole)", HelpName = "ID" };
+        var command = Verb.Create(
+            "resume",
+            "Run a system from one of its checkpoints",
+            ["loom harness resume samples/pipeline/enrich", "loom harness resume --checkpoint 1.42"],
+            (context, parse, stop) => RunAsync(context, parse, signals, parse.GetValue(checkpoint), stop));
+        Add(command, s_directory, s_deployment, s_unlocked, s_strict, s_duration, checkpoint);
+        return command;
+    }
+
+    private static void Add(Command command, params Symbol[] symbols)
+    {
+        foreach (var symbol in symbols)
+        {
+            if (symbol is Argument argument)
+            {
+                command.Arguments.Add(argument);
+            }
+            else if (symbol is Option option)
+            {
+                command.Options.Add(option);
+            }
+        }
+    }
+
+    private static async Task<int> RunAsync(VerbContext context, ParseResult parse, ProcessSignals signals, string? checkpoint, CancellationToken ct)
+    {
+        var session = HarnessSession.Open(context, parse, parse.GetValue(s_directory)!, parse.GetValue(s_deployment));
+        signals.VerbOwnsStop = true;
+        var instance = Guid.NewGuid().ToString("N")[..12];
+        using var logging = new LoomLogging(null, _ => LogLevel.Warning, json: false, watch: null) { Stream = context.Terminal.Err };
+        using var loggers = new LoggerFactory([logging], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
+        var state = Directory.CreateDirectory(Path.Combine(session.Directory, ".loom", "harness")).FullName;
+        await using var supervisor = new Supervisor(new SupervisorOptions
+        {
+            RunId = instance,
+            GuardianCommand = Guardian.CommandLine(context.Executable, state),
+            AdoptStrays = true,
+            Time = context.Time,
+            Random = new Random(),
+            Logger = loggers.CreateLogger("supervisor"),
+        });
+        using var services = new HarnessServices(session.Settings, context.Time, loggers);
+        var world = new HarnessWorld
+        {
+            Time = context.Time,
+            Random = new Random(),
+            Logs = loggers,
+            Services = services,
+            Options = session.Options,
+            Environment = session.Environment,
+            Supervisor = supervisor,
+            Gpus = FixedGpus.None,
+            Instance = instance,
+        };
+        var request = new HarnessRequest
+        {
+            Directory = session.Directory,
+            Deployment = session.DeploymentFile,
+            Fresh = parse.GetValue(s_fresh),
+            Unlocked = parse.GetValue(s_unlocked),
+            Strict = parse.GetValue(s_strict),
+            From = checkpoint,
+        };
+        try
+        {
+            await using var harness = await SystemExecutionHarness.LoadAsync(request, world, ct).ConfigureAwait(false);
+            return await RunAsync(context, harness, signals, parse.GetValue(s_duration)).ConfigureAwait(false);
+        }
+        catch (SystemFilesException e)
+        {
+            FindingText.Write(context.Terminal, context.Terminal.Err, context.Terminal.Json ? [] : e.Findings);
+            throw FindingText.Error(context.Terminal, e.Findings, e.IsLock ? HarnessExit.Lock : ExitCode.Usage, e.IsLock ? "loom harness lock, or --unlocked" : "loom harness check shows them all");
+        }
+        catch (StateRequiredException e)
+        {
+            throw new CliError(NoState, "NO_STATE", e.Message, "loom harness checkpoints verify");
+        }
+        finally
+        {
+            await supervisor.StopAllAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<int> RunAsync(VerbContext context, SystemExecutionHarness harness, ProcessSignals signals, TimeSpan? duration)
+    {
+        foreach (var notice in harness.Notices)
+        {
+            context.Terminal.Note(notice);
+        }
+
+        if (harness.Unlocked)
+        {
+            context.Terminal.Note("unlocked: this run is not bound to build.lock");
+        }
+
+        using var over = duration is { } time ? new CancellationTokenSource(time, context.Time) : new CancellationTokenSource();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(signals.Stop, over.Token);
+        using var done = new CancellationTokenSource();
+        var lines = new RunLine(context, harness.Assembly).ShowAsync(done.Token);
+        var result = await harness.RunAsync(new RunTokens(stop.Token, signals.Kill)).ConfigureAwait(false);
+        await done.CancelAsync().ConfigureAwait(false);
+        await lines.ConfigureAwait(false);
+        Tell(context, harness, result);
+        return signals.Kill.IsCancellationRequested ? signals.First == PosixSignal.SIGINT ? ExitCode.Interrupted : ExitCode.Terminated
+            : result.ExitCode;
+    }
+
+    private static void Tell(VerbContext context, SystemExecutionHarness harness, RunResult result)
+    {
+        var snapshot = RunSnapshot.Of(harness.Assembly);
+        if (context.Terminal.Json)
+        {
+            context.Terminal.Out.WriteLine(Json(harness, result, snapshot).ToJsonString());
+            return;
+        }
+
+        foreach (var error in result.Errors)
+        {
+            context.Terminal.Err.WriteLine(context.Terminal.Paint(Tone.Bad, $"error: {error.Message}"));
+        }
+
+        context.Terminal.Note($"{harness.Assembly.Plan.Name} {result.Reason}: {Sum(snapshot, harness)}");
+        foreach (var (stream, left) in result.Left)
+        {
+            context.Terminal.Note(string.Create(CultureInfo.InvariantCulture, $"  left in {stream}: {left}"));
+        }
+    }
+
+    private static string Sum(RunSnapshot snapshot, SystemExecutionHarness harness)
+    {
+        var failed = snapshot.Components.Sum(c => c.Failed);
+        var text = string.Create(CultureInfo.InvariantCulture, $"{snapshot.Read(harness.Assembly)} read, {failed} dead-lettered");
+        return snapshot.Checkpoints is { Last: { } last } ? $"{text}, checkpoint {last.Id}" : text;
+    }
+
+    private static JsonObject Json(SystemExecutionHarness harness, RunResult result, RunSnapshot snapshot) => new()
+    {
+        ["system"] = harness.Assembly.Plan.Name,
+        ["version"] = harness.Assembly.Plan.Version,
+        ["exit"] = result.ExitCode,
+        ["reason"] = result.Reason,
+        ["unlocked"] = harness.Unlocked,
+        ["errors"] = new JsonArray([.. result.Errors.Select(e => (JsonNode)e.Message)]),
+        ["left"] = new JsonObject(result.Left.Select(l => KeyValuePair.Create(l.Key, (JsonNode?)l.Value))),
+        ["components"] = new JsonArray([.. snapshot.Components.Select(c => new JsonObject
+        {
+            ["name"] = c.Name, ["state"] = JsonNamingPolicy.SnakeCaseLower.ConvertName(c.State.ToString()), ["taken"] = c.Taken, ["done"] = c.Done, ["filtered"] = c.Filtered,
+            ["dead_lettered"] = c.Failed, ["emitted"] = c.Emitted, ["unbound"] = c.Unbound, ["restarts"] = c.Restarts,
+        })]),
+        ["streams"] = new JsonArray([.. snapshot.Streams.Select(s => new JsonObject
+        {
+            ["name"] = s.Name, ["in"] = s.In, ["out"] = s.Out, ["depth"] = s.Depth, ["dropped"] = s.Dropped,
+            ["blocked_ms"] = (long)s.Blocked.TotalMilliseconds, ["starved_ms"] = (long)s.Starved.TotalMilliseconds,
+        })]),
+        ["checkpoint"] = snapshot.Checkpoints?.Last?.Id.ToString(),
+    };
+}

@@ -1,0 +1,134 @@
+using Loom.Harness.Architecture.Checks;
+using Loom.Harness.Architecture.Reading;
+using Loom.Harness.Architecture.Yaml;
+
+namespace Loom.Harness.Architecture.Planning;
+
+/// <summary>Reads <c>policy</c>.</summary>
+internal static class PolicyReader
+{
+    public static PolicyPlan Read(YamlMapping? map, FindingList findings)
+    {
+        var keys = new KeyReader(map, "policy", findings);
+        var policy = new PolicyPlan { Delivery = Delivery(keys) };
+        policy = Lifecycle(policy, new KeyReader(keys.Map("lifecycle"), "policy.lifecycle", findings));
+        policy = Limits(policy, new KeyReader(keys.Map("resource_limits"), "policy.resource_limits", findings));
+        policy = Security(policy, new KeyReader(keys.Map("security"), "policy.security", findings));
+        policy = Observability(policy, keys.Map("observability"), findings);
+        keys.Done();
+        return policy;
+    }
+
+    private static Delivery Delivery(KeyReader keys) => keys.Choice<Promise>("delivery") switch
+    {
+        Promise.AtMostOnce => Architecture.Delivery.AtMostOnce,
+        Promise.AtLeastOnce => Architecture.Delivery.AtLeastOnce,
+        Promise.EffectivelyOnce => Architecture.Delivery.EffectivelyOnce,
+        _ => Architecture.Delivery.Unset,
+    };
+
+    private static PolicyPlan Lifecycle(PolicyPlan policy, KeyReader keys)
+    {
+        policy = policy with
+        {
+            SetupTimeout = keys.Time("setup_timeout_s", 0.1, 3600),
+            DrainTimeout = keys.Time("drain_timeout_s", 0, 3600),
+            CancelTimeout = keys.Time("cancel_timeout_s", 0, 3600),
+            CleanupTimeout = keys.Time("cleanup_timeout_s", 0.1, 3600),
+        };
+        keys.Done();
+        return policy;
+    }
+
+    private static PolicyPlan Limits(PolicyPlan policy, KeyReader keys)
+    {
+        policy = policy with
+        {
+            MaxMemoryMb = keys.Int("max_memory_mb", 16, int.MaxValue, "MB"),
+            MaxItemBytes = keys.Long("max_item_bytes", 1024, 1L << 31, "bytes") ?? policy.MaxItemBytes,
+        };
+        keys.Done();
+        return policy;
+    }
+
+    private static PolicyPlan Security(PolicyPlan policy, KeyReader keys)
+    {
+        policy = policy with
+        {
+            AllowExec = keys.Bool("allow_exec", fallback: true),
+            AllowHosts = keys.Texts("allow_hosts"),
+            WritePaths = keys.Texts("write_paths"),
+            LockDeployment = keys.Bool("lock_deployment"),
+        };
+        keys.Done();
+        return policy;
+    }
+
+    private static PolicyPlan Observability(PolicyPlan policy, YamlMapping? map, FindingList findings)
+    {
+        var keys = new KeyReader(map, "policy.observability", findings);
+        var alerts = keys.List("alerts").Select(a => Alert(a, findings)).OfType<AlertPlan>().ToList();
+        var webhooks = keys.List("webhooks").Select(w => Webhook(w, findings)).OfType<WebhookPlan>().ToList();
+        policy = policy with { Alerts = alerts, Webhooks = webhooks, TraceSample = keys.Int("sample", 1, int.MaxValue, "events") ?? policy.TraceSample };
+        foreach (var alert in alerts.Where(a => a.Webhook is not null && webhooks.All(w => w.Name != a.Webhook)))
+        {
+            findings.Error(Codes.BadValue, keys.At("alerts", map!), $"alert \"{alert.Name}\" names the webhook \"{alert.Webhook}\", which is none of policy.observability.webhooks");
+        }
+
+        keys.Done();
+        return policy;
+    }
+
+    private static AlertPlan? Alert(YamlNode node, FindingList findings)
+    {
+        if (node is not YamlMapping map)
+        {
+            findings.Error(Codes.WrongType, node, $"an alert is {node.Kind}; write {{ name, expr }}");
+            return null;
+        }
+
+        var keys = new KeyReader(map, "alert", findings);
+        var name = keys.Required("name", map);
+        var expression = keys.Required("expr", map);
+        var hold = keys.Time("for", 0, 86_400) ?? TimeSpan.Zero;
+        var severity = keys.Choice<AlertSeverity>("severity") ?? AlertSeverity.Warning;
+        var webhook = keys.Text("webhook");
+        keys.Done();
+        return name is null || expression is null ? null : new AlertPlan(name, expression, hold, severity == AlertSeverity.Warning ? "warning" : "critical", webhook);
+    }
+
+    private static WebhookPlan? Webhook(YamlNode node, FindingList findings)
+    {
+        if (node is not YamlMapping map)
+        {
+            findings.Error(Codes.WrongType, node, $"a webhook is {node.Kind}; write {{ name, url, secret }}");
+            return null;
+        }
+
+        var keys = new KeyReader(map, "webhook", findings);
+        var name = keys.Required("name", map);
+        var text = keys.Required("url", map);
+        var secret = keys.Text("secret");
+        keys.Done();
+        if (text is not null && (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https")))
+        {
+            findings.Error(Codes.BadValue, keys.At("url", map), "webhook: url is no http or https URL");
+            return null;
+        }
+
+        return name is null || text is null ? null : new WebhookPlan(name, new Uri(text), secret);
+    }
+
+    private enum Promise
+    {
+        AtMostOnce,
+        AtLeastOnce,
+        EffectivelyOnce,
+    }
+
+    private enum AlertSeverity
+    {
+        Warning,
+        Critical,
+    }
+}

@@ -1,0 +1,50 @@
+using System.Runtime.ExceptionServices;
+using Loom.Components;
+
+namespace Loom.Harness.Capabilities;
+
+/// <summary>A capability of the user's own: its hooks around the rest of the chain. After runs for each whose Before ran, also when a later one failed.</summary>
+internal sealed class OwnLink(string name, Capability capability) : Link(name)
+{
+    public override async ValueTask InvokeAsync(Call call)
+    {
+        var contexts = call.Contexts;
+        var batch = call.BatchId is { } id ? new BatchContext(call.Component, id, contexts) : null;
+        if (batch is not null)
+        {
+            await capability.BeforeReceiveBatchAsync(batch, call.Token).ConfigureAwait(true);
+        }
+        else
+        {
+            await capability.BeforeProcessAsync(contexts[0], call.Token).ConfigureAwait(true);
+        }
+
+        ExceptionDispatchInfo? failure = null;
+        try
+        {
+            if (batch is not null)
+            {
+                await Next.InvokeAsync(call).ConfigureAwait(true);
+            }
+            else
+            {
+                await capability.AroundProcessAsync(contexts[0], _ => Next.InvokeAsync(call), call.Token).ConfigureAwait(true);
+            }
+        }
+        catch (Exception e)
+        {
+            failure = ExceptionDispatchInfo.Capture(e);
+        }
+
+        if (batch is not null)
+        {
+            await capability.AfterSendBatchAsync(batch, failure?.SourceException, call.Token).ConfigureAwait(true);
+        }
+        else
+        {
+            await capability.AfterProcessAsync(contexts[0], failure?.SourceException, call.Token).ConfigureAwait(true);
+        }
+
+        failure?.Throw();
+    }
+}

@@ -1,0 +1,169 @@
+using System.Globalization;
+using Loom.Components;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Harness.Errors;
+
+/// <summary>Who tells of errors.</summary>
+/// <param name="System">The system's name.</param>
+/// <param name="Version">The system's version.</param>
+/// <param name="Instance">This process, among others that run the same system.</param>
+/// <param name="Unlocked">The run is not bound to a lock.</param>
+internal sealed record ErrorOrigin(string System, string Version, string Instance, bool Unlocked)
+{
+    /// <summary>Values that never appear in a record, by name; they become <c>[redacted:NAME]</c>.</summary>
+    public IReadOnlyDictionary<string, string> Secrets { get; init; } = new Dictionary<string, string>();
+}
+
+/// <summary>
+/// Makes one record of every failed item, with the state of the machine beside it, and tells the log: equal errors once in ten seconds with their count. Safe for
+/// any number of threads.
+/// </summary>
+internal sealed partial class ConsistentErrorHandler : IDisposable
+{
+    private const int LongestMessage = 4096;
+    private const int DeepestChain = 8;
+
+    private readonly Lock _gate = new();
+    private readonly ErrorOrigin _origin;
+    private readonly ResourceSampler _resources;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly string _run;
+    private readonly ErrorTally _tally = new();
+    private readonly ITimer _timer;
+    private long _count;
+
+    /// <param name="origin">Who tells.</param>
+    /// <param name="probe">Looks at the machine.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="random">Tells the ids of this run from those of others.</param>
+    /// <param name="log">Where errors are said.</param>
+    public ConsistentErrorHandler(ErrorOrigin origin, IResourceProbe probe, TimeProvider time, Random random, ILogger log)
+    {
+        (_origin, _time, _log) = (origin, time, log);
+        _resources = new ResourceSampler(probe, time);
+        _run = random.Next(0, 1 << 24).ToString("x6", CultureInfo.InvariantCulture);
+        _timer = time.CreateTimer(static self => ((ConsistentErrorHandler)self!).SayRepeated(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Records made so far.</summary>
+    public long Count => Interlocked.Read(ref _count);
+
+    /// <summary>Looks at the machine made so far; at most one a second.</summary>
+    public long Samples => _resources.Samples;
+
+    /// <summary>What the machine is like, at most a second old.</summary>
+    public ResourceSample Resources => _resources.Current();
+
+    /// <summary>Makes the record of a failed item and tells the log.</summary>
+    public ErrorRecord Describe(ItemFailure failure)
+    {
+        var verdict = ErrorVerdict.Of(failure.Error);
+        var now = _time.GetUtcNow();
+        var number = Interlocked.Increment(ref _count);
+        var record = new ErrorRecord
+        {
+            ErrorId = string.Create(CultureInfo.InvariantCulture, $"{now.ToUnixTimeMilliseconds():x}-{_run}-{number:x}"),
+            Time = now,
+            System = _origin.System,
+            Version = _origin.Version,
+            Component = failure.Component,
+            Instance = _origin.Instance,
+            Capability = failure.Capability,
+            Port = failure.Port,
+            Event = new ErrorEvent(failure.Id.ToString(), failure.Key, failure.Time),
+            Attempt = failure.Attempt,
+            Index = failure.Index,
+            Code = verdict.Code,
+            Message = Clean(failure.Error.Message),
+            Exceptions = Chain(failure.Error),
+            Retryable = verdict.Class == ErrorClass.Transient,
+            TraceId = failure.TraceId,
+            Mock = failure.Mock,
+            Unlocked = _origin.Unlocked,
+            Resources = _resources.Current(),
+        };
+        Say(record, verdict.Class, failure.Error, now);
+        return record;
+    }
+
+    public void Dispose()
+    {
+        _timer.Dispose();
+        SayRepeated(last: true);
+    }
+
+    private void Say(ErrorRecord record, ErrorClass errorClass, Exception error, DateTimeOffset now)
+    {
+        var kind = new ErrorKind(record.Component, record.Capability, record.Code);
+        lock (_gate)
+        {
+            var wasEmpty = _tally.IsEmpty;
+            if (!_tally.Add(kind, now))
+            {
+                return;
+            }
+
+            if (wasEmpty)
+            {
+                _timer.Change(ErrorTally.Window, ErrorTally.Window);
+            }
+        }
+
+        // An item's own refusal needs no stack; what nobody expected does.
+        var unexpected = error is ItemException ? null : error;
+        LogError(
+            _log, errorClass == ErrorClass.Configuration ? LogLevel.Error : LogLevel.Warning, unexpected, record.Component, record.Code, record.Message, record.ErrorId,
+            record.Event.Id, record.Attempt);
+    }
+
+    private void SayRepeated(bool last = false)
+    {
+        IReadOnlyList<(ErrorKind Kind, long More)> said;
+        lock (_gate)
+        {
+            said = _tally.Take(last ? DateTimeOffset.MaxValue - ErrorTally.Window : _time.GetUtcNow());
+            if (_tally.IsEmpty && !last)
+            {
+                _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            }
+        }
+
+        foreach (var (kind, more) in said)
+        {
+            LogRepeated(_log, kind.Component, kind.Code, more);
+        }
+    }
+
+    private List<ErrorCause> Chain(Exception error)
+    {
+        var chain = new List<ErrorCause>(2);
+        for (var at = error; at is not null && chain.Count < DeepestChain; at = at.InnerException)
+        {
+            chain.Add(new ErrorCause(at.GetType().FullName ?? at.GetType().Name, Clean(at.Message)));
+        }
+
+        return chain;
+    }
+
+    private string Clean(string message)
+    {
+        foreach (var (name, value) in _origin.Secrets)
+        {
+            if (value.Length > 0)
+            {
+                message = message.Replace(value, $"[redacted:{name}]", StringComparison.Ordinal);
+            }
+        }
+
+        return message.Length <= LongestMessage ? message : string.Concat(message.AsSpan(0, LongestMessage), " …");
+    }
+
+    [LoggerMessage(EventId = 4200, Message = "{Component}: {Code}: {Error} (error {ErrorId}, event {Event}, attempt {Attempt})")]
+    private static partial void LogError(
+        ILogger logger, LogLevel level, Exception? exception, string component, string code, string error, string errorId, string @event, int attempt);
+
+    [LoggerMessage(EventId = 4201, Level = LogLevel.Warning, Message = "{Component}: {Code}: {More} more like it in 10 s")]
+    private static partial void LogRepeated(ILogger logger, string component, string code, long more);
+}

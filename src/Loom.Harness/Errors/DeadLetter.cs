@@ -1,0 +1,15 @@
+using System.Text.Json;
+
+namespace Loom.Harness.Errors;
+
+/// <summary>An event that could not be processed, kept whole: the record of its error and what is needed to send it again.</summary>
+/// <param name="Record">What went wrong.</param>
+/// <param name="Headers">The event's headers.</param>
+/// <param name="Payload">The event's payload as JSON.</param>
+internal sealed record DeadLetter(ErrorRecord Record, IReadOnlyDictionary<string, string> Headers, JsonElement Payload);
+
+/// <summary>A line that is no whole dead letter.</summary>
+/// <param name="File">Name of the file.</param>
+/// <param name="Line">From 1.</param>
+/// <param name="Reason">What is wrong with it.</param>
+internal sealed record DamagedLine(string File, long Line, string Reason);

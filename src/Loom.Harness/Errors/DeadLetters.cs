@@ -1,0 +1,227 @@
+using System.Buffers;
+using Loom.Core.Loops;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Harness.Errors;
+
+/// <summary>
+/// Where events go that could not be processed and whose component has no error port. A letter survives <c>kill -9</c> once it is taken, and a power cut within a
+/// second or with the next checkpoint, whichever comes first. Nothing is dropped: where it cannot be written, taking it waits, and <see cref="Trouble"/> says why.
+/// </summary>
+internal sealed partial class DeadLetters : IAsyncDisposable
+{
+    private static readonly TimeSpan s_flushEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_tryAgain = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _gate = new();
+    private readonly HashSet<string> _unflushed = new(StringComparer.Ordinal);
+    private readonly DeadLetterFiles _files;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly BackgroundLoop _loop;
+    private readonly Dictionary<string, string> _trouble = new(StringComparer.Ordinal);
+    private long _taken;
+
+    /// <param name="files">Where.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="log">Told when letters cannot be written, and when they can again.</param>
+    public DeadLetters(DeadLetterFiles files, TimeProvider time, ILogger log)
+    {
+        (_files, _time, _log) = (files, time, log);
+        _loop = BackgroundLoop.Start("dead letters", FlushLoopAsync, log);
+    }
+
+    /// <summary>Letters taken by this run.</summary>
+    public long Taken => Interlocked.Read(ref _taken);
+
+    /// <summary>Why letters cannot be written now; null = they can. Health is unhealthy meanwhile, and the components that have one wait.</summary>
+    public string? Trouble
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _trouble.Count == 0 ? null : _trouble.First().Value;
+            }
+        }
+    }
+
+    /// <summary>Takes a letter; returns once it is written. While that is impossible it waits and tries again every second, and its component reads nothing.</summary>
+    public async ValueTask TakeAsync(DeadLetter letter, CancellationToken ct)
+    {
+        var line = new ArrayBufferWriter<byte>(1024);
+        DeadLetterLine.Write(letter, line);
+        var component = letter.Record.Component;
+        while (true)
+        {
+            try
+            {
+                await _files.AppendAsync(component, line.WrittenMemory, ct).ConfigureAwait(false);
+                Interlocked.Increment(ref _taken);
+                Done(component);
+                return;
+            }
+            catch (IOException e)
+            {
+                Failed(component, e.Message);
+            }
+
+            await Task.Delay(s_tryAgain, _time, ct).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Brings all letters taken so far to the disk; called before a checkpoint's manifest is written, since the checkpoint says that their events are done.</summary>
+    /// <exception cref="IOException">The disk refuses.</exception>
+    public async ValueTask FlushAsync(CancellationToken ct)
+    {
+        string[] components;
+        lock (_gate)
+        {
+            components = [.. _unflushed];
+            _unflushed.Clear();
+        }
+
+        if (components.Length == 0)
+        {
+            return;
+        }
+
+        try
+        {
+            await _files.FlushAsync(components, ct).ConfigureAwait(false);
+        }
+        catch
+        {
+            lock (_gate)
+            {
+                _unflushed.UnionWith(components);
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Sends letters again, each to the port it failed on, and takes back those that were sent.</summary>
+    /// <param name="component">Only of this one; null = all.</param>
+    /// <param name="errorId">Only this one; null = all.</param>
+    /// <param name="send">Puts the event into its component's input; false when that is not possible, for example because the component is gone.</param>
+    /// <param name="ct">Stops after the letter in hand.</param>
+    public async Task<RetryReport> RetryAsync(
+        string? component, string? errorId, Func<DeadLetter, CancellationToken, ValueTask<bool>> send, CancellationToken ct)
+    {
+        var (sent, refused) = (0L, 0L);
+        foreach (var name in component is null ? _files.Components() : [component])
+        {
+            // A letter that fails again is a new letter at the end; this pass ends with those that were there when it began.
+            var reader = new DeadLetterReader(_files, name);
+            foreach (var letter in reader.Read().Where(l => errorId is null || l.Record.ErrorId == errorId))
+            {
+                ct.ThrowIfCancellationRequested();
+                if (!await send(letter, ct).ConfigureAwait(false))
+                {
+                    refused++;
+                    continue;
+                }
+
+                var mark = new ArrayBufferWriter<byte>(128);
+                DeadLetterLine.WriteRetried(letter.Record.ErrorId, _time.GetUtcNow(), mark);
+                await _files.AppendAsync(name, mark.WrittenMemory, CancellationToken.None).ConfigureAwait(false);
+                Done(name);
+                sent++;
+            }
+
+            // A damaged line may be a letter: its file stays until it is purged.
+            await _files.RemoveAsync([name], c => HoldsAny(c), ct).ConfigureAwait(false);
+        }
+
+        return new RetryReport(sent, refused);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _loop.DisposeAsync().ConfigureAwait(false);
+        try
+        {
+            await FlushAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (IOException e)
+        {
+            LogNotFlushed(_log, e.Message);
+        }
+    }
+
+    private bool HoldsAny(string component)
+    {
+        var reader = new DeadLetterReader(_files, component);
+        return reader.Read().Any() || reader.Damaged.Count > 0;
+    }
+
+    private void Done(string component)
+    {
+        bool healed;
+        lock (_gate)
+        {
+            _unflushed.Add(component);
+            healed = _trouble.Remove(component);
+        }
+
+        if (healed)
+        {
+            LogHealed(_log, component);
+        }
+    }
+
+    private void Failed(string component, string why)
+    {
+        bool isNew;
+        lock (_gate)
+        {
+            isNew = !_trouble.TryGetValue(component, out var before) || before != why;
+            _trouble[component] = why;
+        }
+
+        if (isNew)
+        {
+            LogTrouble(_log, component, why);
+        }
+    }
+
+    private async Task FlushLoopAsync(CancellationToken stop)
+    {
+        using var timer = new PeriodicTimer(s_flushEvery, _time);
+        while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false))
+        {
+            try
+            {
+                await FlushAsync(stop).ConfigureAwait(false);
+            }
+            catch (IOException e)
+            {
+                LogNotFlushed(_log, e.Message);
+            }
+        }
+    }
+
+    [LoggerMessage(EventId = 4210, Level = LogLevel.Error, Message = "a dead letter of {Component} cannot be written, so it reads nothing until it can: {Why}")]
+    private static partial void LogTrouble(ILogger logger, string component, string why);
+
+    [LoggerMessage(EventId = 4211, Level = LogLevel.Information, Message = "dead letters of {Component} can be written again")]
+    private static partial void LogHealed(ILogger logger, string component);
+
+    [LoggerMessage(EventId = 4212, Level = LogLevel.Warning, Message = "dead letters could not be flushed to disk; the next second tries again: {Why}")]
+    private static partial void LogNotFlushed(ILogger logger, string why);
+}
+
+/// <summary>The system's own error destination: every failure becomes a record and a dead letter.</summary>
+internal sealed class DeadLetterDestination(ConsistentErrorHandler errors, DeadLetters letters) : IErrorDestination
+{
+    public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct) =>
+        letters.TakeAsync(new DeadLetter(errors.Describe(failure), failure.Headers, failure.Payload), ct);
+
+    public ValueTask FlushAsync(CancellationToken ct) => letters.FlushAsync(ct);
+}
+
+/// <summary>What a retry did.</summary>
+/// <param name="Sent">Letters sent again.</param>
+/// <param name="Refused">Letters that could not be sent; they are still there.</param>
+internal sealed record RetryReport(long Sent, long Refused);

@@ -1,0 +1,25 @@
+using System.Text.Json;
+
+namespace Loom.Harness.Errors;
+
+/// <summary>A payload as JSON, for records of errors and for people.</summary>
+internal static class PayloadJson
+{
+    public static JsonElement Of<T>(T data)
+    {
+        if (data is JsonElement element)
+        {
+            return element.ValueKind == JsonValueKind.Undefined ? JsonSerializer.SerializeToElement<object?>(null) : element;
+        }
+
+        try
+        {
+            return JsonSerializer.SerializeToElement(data);
+        }
+        catch (Exception e) when (e is NotSupportedException or JsonException or InvalidOperationException)
+        {
+            // The failure is about to be recorded: a payload that has no JSON form is named, not lost with its error.
+            return JsonSerializer.SerializeToElement(data?.ToString());
+        }
+    }
+}

@@ -1,0 +1,160 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Loom.Components;
+using Loom.Harness.Architecture;
+using Loom.Harness.Streams;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>
+/// An output port that asks. Requests travel in the binding's stream like any events, so barriers and the end follow them; never more are under way
+/// than the stream holds, so asking never waits inside the stream and several handlers may ask at once.
+/// </summary>
+#pragma warning disable CA1001 // A semaphore whose wait handle nobody asks for holds nothing to give back.
+internal sealed class AskPort(OutputPort<JsonElement> requests, string component, TimeProvider time) : IOutputPort, IAsk
+#pragma warning restore CA1001
+{
+    private readonly Lock _lock = new();
+    private readonly ConcurrentDictionary<EventId, TaskCompletionSource<JsonElement>> _waiting = new();
+    private readonly string _origin = $"{component}.{requests.Plan.Name}";
+    private SemaphoreSlim? _room;
+    private BindingPlan? _binding;
+    private long _next;
+
+    public PortPlan Plan => requests.Plan;
+
+    public long Unbound => requests.Unbound;
+
+    public bool IsBound => _binding is not null;
+
+    /// <summary>Joins the port to the one who answers.</summary>
+    public void Bind(BindingPlan binding, Target<JsonElement> target, EventStream<JsonElement> stream)
+    {
+        _binding = binding;
+        _room = new SemaphoreSlim(binding.Buffer);
+        requests.Add(target, stream);
+    }
+
+    public async ValueTask<JsonElement> AskAsync(Event<JsonElement> request, CancellationToken ct)
+    {
+        await _room!.WaitAsync(ct).ConfigureAwait(false);
+        var id = EventId.Root(_origin, Interlocked.Increment(ref _next));
+        var answer = new TaskCompletionSource<JsonElement>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _waiting[id] = answer;
+        try
+        {
+            Send(request.WithId(id));
+            return await answer.Task.WaitAsync(_binding!.Timeout, time, ct).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new ItemException("timeout", $"{_binding!.ToComponent} did not answer {_origin} within {_binding.Timeout.TotalMilliseconds:F0} ms", ErrorClass.Transient);
+        }
+        finally
+        {
+            _waiting.TryRemove(id, out _);
+            _room.Release();
+        }
+    }
+
+    /// <summary>Whether someone here waits for the answer to this request.</summary>
+    public bool IsAwaited(EventId request) => _waiting.ContainsKey(request);
+
+    public void Answer(EventId request, JsonElement answer)
+    {
+        if (_waiting.TryGetValue(request, out var waiting))
+        {
+            waiting.TrySetResult(answer);
+        }
+    }
+
+    /// <summary>The one who answers has ended.</summary>
+    public void Abandon()
+    {
+        foreach (var waiting in _waiting.Values)
+        {
+            waiting.TrySetException(new ItemException("unanswered", $"{_binding?.ToComponent} has ended before it answered {_origin}", ErrorClass.Transient));
+        }
+    }
+
+    public void Flush()
+    {
+        lock (_lock)
+        {
+            requests.Flush();
+        }
+    }
+
+    public void Complete()
+    {
+        lock (_lock)
+        {
+            requests.Complete();
+        }
+    }
+
+    public void Mark(CheckpointBarrier barrier)
+    {
+        lock (_lock)
+        {
+            requests.Mark(barrier);
+        }
+    }
+
+    private void Send(in Event<JsonElement> request)
+    {
+        lock (_lock)
+        {
+            // Full only of requests whose askers have given up.
+            if (!requests.TrySend(request))
+            {
+                throw new ItemException("timeout", $"{_binding!.ToComponent} has not taken the {_binding.Buffer} requests before this one", ErrorClass.Transient);
+            }
+
+            requests.Flush();
+        }
+    }
+}
+
+/// <summary>Takes answers back to the port that asked.</summary>
+internal sealed class AnswerTarget(AskPort ask, BindingPlan binding) : Target<JsonElement>, IStreamEnd
+{
+    private readonly Queue<Event<JsonElement>> _answers = [];
+
+    public override BindingPlan Plan => binding;
+
+    public override IStreamEnd End => this;
+
+    public override bool HasPrepared => _answers.Count > 0;
+
+    public override void Prepare(in Event<JsonElement> e)
+    {
+        if (ask.IsAwaited(e.Id))
+        {
+            _answers.Enqueue(e);
+        }
+    }
+
+    public override bool TryWrite()
+    {
+        var answer = _answers.Dequeue();
+        ask.Answer(answer.Id, answer.Data);
+        return true;
+    }
+
+    public override ValueTask WaitForRoomAsync(CancellationToken ct) => default;
+
+    public override void Discard() => _answers.Clear();
+
+    void IStreamEnd.Complete() => ask.Abandon();
+
+    void IStreamEnd.Flush()
+    {
+    }
+
+    void IStreamEnd.Mark(CheckpointBarrier barrier)
+    {
+    }
+
+    StreamSnapshot IStreamEnd.Snapshot() => throw new NotSupportedException("answers are in no stream");
+}

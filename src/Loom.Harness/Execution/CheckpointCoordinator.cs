@@ -1,0 +1,248 @@
+using Loom.Components;
+using Loom.Harness.Checkpoints;
+using Loom.Harness.Streams;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>When checkpoints are taken.</summary>
+/// <param name="Interval">Between two; 60 s by default.</param>
+/// <param name="Items">Also after so many events of the sources; null: off.</param>
+internal sealed record CheckpointTimes(TimeSpan Interval, long? Items)
+{
+    /// <summary>A checkpoint that takes longer is abandoned.</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromSeconds(30);
+}
+
+/// <summary>How checkpoints are going.</summary>
+/// <param name="Taken">Complete ones in this run.</param>
+/// <param name="Failed">Abandoned ones in this run.</param>
+/// <param name="Last">The newest complete one; null when none.</param>
+/// <param name="LastError">Why the newest attempt failed; null when it did not.</param>
+/// <param name="LastDuration">From the barrier to durable.</param>
+internal sealed record CheckpointsSnapshot(long Taken, long Failed, CheckpointInfo? Last, string? LastError, TimeSpan LastDuration);
+
+/// <summary>
+/// Takes consistent snapshots: asks every source for a barrier, gathers each component's part as the barrier passes it, stores the whole, and only then lets
+/// sources acknowledge and sinks make visible. One at a time; a part that fails or is late abandons that checkpoint, and processing goes on.
+/// </summary>
+internal sealed partial class CheckpointCoordinator(StateHome home, string graphHash, CheckpointTimes times, TimeProvider time, ILogger log) : ICheckpointParts, IDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, CheckpointPart> _ended = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _one = new(1, 1);
+    private TaskCompletionSource _wanted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private IReadOnlyList<ComponentHost> _hosts = [];
+    private Gathering? _gathering;
+    private long _number;
+    private long _sent;
+    private volatile CheckpointsSnapshot _snapshot = new(0, 0, null, null, TimeSpan.Zero);
+
+    public CheckpointsSnapshot Snapshot => _snapshot;
+
+    /// <summary>Called before a checkpoint is stored: what it counts as done elsewhere, such as dead letters, becomes durable first.</summary>
+    public Func<CancellationToken, ValueTask> BeforeSave { get; init; } = static _ => default;
+
+    public void Watch(IReadOnlyList<ComponentHost> hosts) => _hosts = hosts;
+
+    /// <summary>Takes checkpoints until it is cancelled.</summary>
+    public async Task RunAsync(CancellationToken ct)
+    {
+        home.WhenReturned(Want);
+        while (true)
+        {
+            await PauseAsync(ct).ConfigureAwait(false);
+            await TakeAsync(ct).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Takes one now; null when it had to be abandoned, which <see cref="Snapshot"/> explains.</summary>
+    public async Task<CheckpointInfo?> TakeAsync(CancellationToken ct)
+    {
+        await _one.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            var start = time.GetTimestamp();
+            Interlocked.Exchange(ref _sent, 0);
+            var gathering = Begin();
+            try
+            {
+                var parts = await gathering.Parts.Task.WaitAsync(CheckpointTimes.Longest, time, ct).ConfigureAwait(false);
+                await BeforeSave(ct).ConfigureAwait(false);
+                var info = await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false);
+                _snapshot = _snapshot with { Taken = _snapshot.Taken + 1, Last = info, LastError = null, LastDuration = time.GetElapsedTime(start) };
+                foreach (var host in _hosts)
+                {
+                    host.Loop.Commit(gathering.Barrier);
+                }
+
+                return info;
+            }
+            catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
+            {
+                var why = e is TimeoutException ? $"no part within {CheckpointTimes.Longest.TotalSeconds:0} s from {string.Join(", ", gathering.Missing)}" : e.Message;
+                _snapshot = _snapshot with { Failed = _snapshot.Failed + 1, LastError = why };
+                LogAbandoned(log, gathering.Barrier.Number, why);
+                return null;
+            }
+            finally
+            {
+                lock (_lock)
+                {
+                    _gathering = null;
+                }
+            }
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    /// <summary>The checkpoint at the end of an orderly run: every component has ended.</summary>
+    /// <exception cref="IOException">It could not be stored.</exception>
+    public async Task<CheckpointInfo> TakeFinalAsync(CancellationToken ct)
+    {
+        var start = time.GetTimestamp();
+        CheckpointPart[] parts;
+        lock (_lock)
+        {
+            parts = [.. _ended.Values];
+        }
+
+        await BeforeSave(ct).ConfigureAwait(false);
+        var info = await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false);
+        _snapshot = _snapshot with { Taken = _snapshot.Taken + 1, Last = info, LastError = null, LastDuration = time.GetElapsedTime(start) };
+        return info;
+    }
+
+    public void Dispose() => _one.Dispose();
+
+    public void Passed(string component, CheckpointBarrier barrier, IReadOnlyDictionary<string, long> offsets, StateWriter? state)
+    {
+        lock (_lock)
+        {
+            _gathering?.Add(barrier, PartOf(component, offsets, state));
+        }
+    }
+
+    public void Failed(string component, CheckpointBarrier barrier, Exception error)
+    {
+        lock (_lock)
+        {
+            _gathering?.Fail(barrier, new IOException($"{component} could not take part: {error.Message}", error));
+        }
+    }
+
+    public void Ended(string component, IReadOnlyDictionary<string, long> offsets, StateWriter? state)
+    {
+        lock (_lock)
+        {
+            var part = PartOf(component, offsets, state);
+            _ended[component] = part;
+            if (_gathering is { } gathering)
+            {
+                gathering.Add(gathering.Barrier, part);
+            }
+        }
+    }
+
+    public void CountSent()
+    {
+        if (times.Items is { } items && Interlocked.Increment(ref _sent) == items)
+        {
+            Want();
+        }
+    }
+
+    private void Want()
+    {
+        lock (_lock)
+        {
+            _wanted.TrySetResult();
+        }
+    }
+
+    // Until the interval is over or somebody wants one earlier.
+    private async Task PauseAsync(CancellationToken ct)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var wanted = _wanted.Task;
+        await Task.WhenAny(wanted, Task.Delay(times.Interval, time, over.Token)).ConfigureAwait(false);
+        await over.CancelAsync().ConfigureAwait(false);
+        ct.ThrowIfCancellationRequested();
+        lock (_lock)
+        {
+            if (_wanted.Task.IsCompleted)
+            {
+                _wanted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
+        }
+    }
+
+    private Gathering Begin()
+    {
+        lock (_lock)
+        {
+            var barrier = new CheckpointBarrier(++_number);
+            _gathering = new Gathering(barrier, _hosts.Where(h => h.IsData).Select(h => h.Plan.Name), _ended.Values);
+            foreach (var host in _hosts.Where(h => h.Plan.Type is ComponentType.Source or ComponentType.ApiEndpoint && !_ended.ContainsKey(h.Plan.Name)))
+            {
+                host.Loop.Want(barrier);
+            }
+
+            return _gathering;
+        }
+    }
+
+    private CheckpointPart PartOf(string component, IReadOnlyDictionary<string, long> offsets, StateWriter? state)
+    {
+        var descriptor = _hosts.First(h => h.Plan.Name == component).Plan.Descriptor;
+        return new CheckpointPart(component, descriptor.Version, descriptor.StateVersion, offsets, state);
+    }
+
+    [LoggerMessage(EventId = 4020, Level = LogLevel.Warning, Message = "checkpoint {Number} was abandoned, processing goes on: {Why}")]
+    private static partial void LogAbandoned(ILogger logger, long number, string why);
+
+    private sealed class Gathering
+    {
+        private readonly Dictionary<string, CheckpointPart> _parts = new(StringComparer.Ordinal);
+        private readonly HashSet<string> _missing;
+
+        public Gathering(CheckpointBarrier barrier, IEnumerable<string> components, IEnumerable<CheckpointPart> ended)
+        {
+            Barrier = barrier;
+            _missing = [.. components];
+            foreach (var part in ended)
+            {
+                Add(barrier, part);
+            }
+        }
+
+        public CheckpointBarrier Barrier { get; }
+
+        public IReadOnlyCollection<string> Missing => _missing;
+
+        public TaskCompletionSource<IReadOnlyList<CheckpointPart>> Parts { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void Add(CheckpointBarrier barrier, CheckpointPart part)
+        {
+            if (barrier.Number == Barrier.Number && _missing.Remove(part.Component))
+            {
+                _parts[part.Component] = part;
+                if (_missing.Count == 0)
+                {
+                    Parts.TrySetResult([.. _parts.Values]);
+                }
+            }
+        }
+
+        public void Fail(CheckpointBarrier barrier, Exception error)
+        {
+            if (barrier.Number == Barrier.Number)
+            {
+                Parts.TrySetException(error);
+            }
+        }
+    }
+}

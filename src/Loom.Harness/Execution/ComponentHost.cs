@@ -1,0 +1,306 @@
+using Loom.Components;
+using Loom.Harness.Architecture;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>How a component ended.</summary>
+internal enum HostEnd
+{
+    /// <summary>Its data ended, or it drained.</summary>
+    Finished,
+
+    /// <summary>The run was cancelled.</summary>
+    Cancelled,
+
+    /// <summary>It threw more often than its restarts allow, and the system goes on without it.</summary>
+    Isolated,
+
+    /// <summary>It threw more often than its restarts allow.</summary>
+    Failed,
+}
+
+/// <summary>What all components of a run share.</summary>
+internal sealed record RunSurroundings(SystemPlan Plan, TimeProvider Time, ILogger Log, LifecycleTimes Times, Func<ComponentPlan, Component> Create, PathGuard Paths)
+{
+    /// <summary>Whether checkpoints are taken and a source reads again from them: only then is staging output worth its delay.</summary>
+    public bool CanReplay { get; init; }
+}
+
+/// <summary>
+/// Owns one component through setup, process and cleanup, and sets up a new instance when the process phase throws: same streams, state from memory,
+/// events in hand delivered again.
+/// </summary>
+internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop, RunSurroundings run) : IComponentRunner
+{
+    private readonly List<object> _owned = [];
+    private readonly Queue<long> _restarts = [];
+    private volatile ComponentState _state = ComponentState.Created;
+    private Component? _component;
+    private Func<ValueTask>? _acknowledgeAll;
+
+    public ComponentPlan Plan => plan;
+
+    public LoopContext Loop => loop;
+
+    /// <summary>Paused is told by the switch, which also knows why.</summary>
+    public ComponentState State => _state == ComponentState.Running && loop.Pause.Reason is not null ? ComponentState.Paused : _state;
+
+    /// <summary>Why it failed or is being set up again; null when it is well.</summary>
+    public Exception? LastFailure { get; private set; }
+
+    /// <summary>When it was last set up again, as a timestamp of the run's clock; null when never.</summary>
+    public long? LastRestart { get; private set; }
+
+    public int Restarts { get; private set; }
+
+    /// <summary>Whether the run waits for it: controllers end when nothing else runs.</summary>
+    public bool IsData => plan.Type != ComponentType.Controller;
+
+    /// <summary>Makes the component and opens what it needs; what it registered is disposed when that fails.</summary>
+    public async Task SetupAsync(CancellationToken ct)
+    {
+        try
+        {
+            await WithinAsync(
+                async token =>
+                {
+                    _component = run.Create(plan);
+                    await _component.SetupAsync(new HostSetupContext(this, run, _owned), token).ConfigureAwait(true);
+                },
+                run.Times.Setup,
+                $"setup of \"{plan.Name}\"",
+                ct).ConfigureAwait(true);
+            _state = ComponentState.Initialized;
+        }
+        catch (Exception e)
+        {
+            LastFailure = e;
+            _state = ComponentState.Failed;
+            await DisposeOwnedAsync().ConfigureAwait(true);
+            throw;
+        }
+    }
+
+    /// <summary>Takes over what a checkpoint holds.</summary>
+    public async Task RestoreAsync(IReadOnlyDictionary<string, long> offsets, RestoredState? state, CancellationToken ct)
+    {
+        foreach (var (partition, next) in offsets)
+        {
+            loop.Offsets[partition] = next;
+        }
+
+        await WithinAsync(
+            async token =>
+            {
+                if (state is not null)
+                {
+                    await _component!.RestoreAsync(state, token).ConfigureAwait(true);
+                }
+
+                if (offsets.Count > 0 && _component is ISeekable seekable)
+                {
+                    await seekable.SeekAsync(offsets, token).ConfigureAwait(true);
+                }
+            },
+            run.Times.Setup,
+            $"restore of \"{plan.Name}\"",
+            ct).ConfigureAwait(true);
+    }
+
+    /// <summary>The process phase, with its restarts. Completes its outputs unless the run was cancelled.</summary>
+    public async Task<HostEnd> ProcessAsync(CancellationToken ct)
+    {
+        while (true)
+        {
+            try
+            {
+                _state = ComponentState.Running;
+                using var context = new HostProcessContext(this, run, _component!);
+                await _component!.ProcessAsync(context, ct).ConfigureAwait(true);
+                _state = ComponentState.Stopping;
+                loop.CompleteOutputs();
+                return HostEnd.Finished;
+            }
+            catch (OperationCanceledException) when (ct.IsCancellationRequested)
+            {
+                _state = ComponentState.Stopping;
+                return HostEnd.Cancelled;
+            }
+            catch (Exception e)
+            {
+                LastFailure = e;
+                LogThrew(run.Log, plan.Name, e);
+                if (e is Commands.ComponentFailedException || !await TryRestartAsync(ct).ConfigureAwait(true))
+                {
+                    _state = ct.IsCancellationRequested ? ComponentState.Stopping : ComponentState.Failed;
+                    return ct.IsCancellationRequested ? HostEnd.Cancelled
+                        : plan.Restart.OnExhausted == OnExhausted.Isolate ? await IsolateAsync(ct).ConfigureAwait(true) : HostEnd.Failed;
+                }
+            }
+        }
+    }
+
+    /// <summary>Closes what the component holds.</summary>
+    public async Task CleanupAsync(TimeSpan most)
+    {
+        try
+        {
+            if (_component is not null)
+            {
+                await WithinAsync(
+                    token => _component.CleanupAsync(new CleanupContext(LastFailure), token).AsTask(), most, $"cleanup of \"{plan.Name}\"", CancellationToken.None).ConfigureAwait(true);
+            }
+        }
+        finally
+        {
+            await DisposeOwnedAsync().ConfigureAwait(true);
+            _state = _state == ComponentState.Failed ? ComponentState.Failed : ComponentState.Stopped;
+        }
+    }
+
+    /// <summary>For a source: the outside may let go of everything.</summary>
+    public ValueTask AcknowledgeAllAsync() => _acknowledgeAll?.Invoke() ?? default;
+
+    /// <summary>For a sink: what it staged becomes visible, after its loop has ended.</summary>
+    public ValueTask CommitAsync(CancellationToken ct) => (_component as ICommits)?.CommitAsync(ct) ?? default;
+
+    Task IComponentRunner.RunAsync<T>(Source<T> source, CancellationToken ct)
+    {
+        var sourceLoop = new SourceLoop<T>(loop, source);
+        _acknowledgeAll = () => sourceLoop.AcknowledgeAsync(null);
+        return sourceLoop.RunAsync(ct);
+    }
+
+    async Task IComponentRunner.RunAsync<TIn, TOut>(ItemComponent<TIn, TOut> component, CancellationToken ct)
+    {
+        using LoopBase<TIn, TOut> itemLoop = plan switch
+        {
+            { Batching: { } batching } => new BatchLoop<TIn, TOut>(loop, component, batching),
+            _ when component is IPipelined { InFlight: > 1 } => new ConcurrentLoop<TIn, TOut>(loop, component),
+            { Concurrency: > 1 } => new ConcurrentLoop<TIn, TOut>(loop, component),
+            _ => new ItemLoop<TIn, TOut>(loop, component),
+        };
+        await itemLoop.RunAsync(ct).ConfigureAwait(true);
+    }
+
+    private async Task<bool> TryRestartAsync(CancellationToken ct)
+    {
+        var now = run.Time.GetTimestamp();
+        while (_restarts.TryPeek(out var oldest) && run.Time.GetElapsedTime(oldest, now) > plan.Restart.Within)
+        {
+            _restarts.Dequeue();
+        }
+
+        if (_restarts.Count >= plan.Restart.Attempts)
+        {
+            return false;
+        }
+
+        _restarts.Enqueue(now);
+        _state = ComponentState.Restarting;
+        var delay = plan.Restart.Backoff * Math.Pow(2, _restarts.Count - 1);
+        try
+        {
+            await Task.Delay(delay > LifecycleTimes.LongestRestart ? LifecycleTimes.LongestRestart : delay, run.Time, ct).ConfigureAwait(true);
+            await ReplaceAsync(ct).ConfigureAwait(true);
+            Restarts++;
+            LastRestart = run.Time.GetTimestamp();
+            return true;
+        }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        {
+            return false;
+        }
+        catch (Exception e)
+        {
+            LastFailure = e;
+            LogThrew(run.Log, plan.Name, e);
+            return await TryRestartAsync(ct).ConfigureAwait(true);
+        }
+    }
+
+    // The state of the instance that failed is taken over from memory.
+    private async Task ReplaceAsync(CancellationToken ct)
+    {
+        var state = await MemoryOfAsync(_component!, ct).ConfigureAwait(true);
+        await loop.RedeliverAsync(LastFailure!, ct).ConfigureAwait(true);
+        try
+        {
+            await CleanupAsync(run.Times.Cleanup).ConfigureAwait(true);
+        }
+        catch (Exception e)
+        {
+            LogCleanup(run.Log, plan.Name, e);
+        }
+
+        await SetupAsync(ct).ConfigureAwait(true);
+        await RestoreAsync(new Dictionary<string, long>(loop.Offsets, StringComparer.Ordinal), state, ct).ConfigureAwait(true);
+    }
+
+    private async Task<RestoredState?> MemoryOfAsync(Component component, CancellationToken ct)
+    {
+        if (plan.Descriptor.StateVersion == 0 || await component.SnapshotAsync(ct).ConfigureAwait(true) is not { } write)
+        {
+            return null;
+        }
+
+        var memory = new MemoryStream();
+        await write(memory, ct).ConfigureAwait(true);
+        memory.Position = 0;
+        return new RestoredState(plan.Descriptor.StateVersion, memory);
+    }
+
+    // Downstream ends as if this component had; what still arrives goes to its error destination.
+    private async Task<HostEnd> IsolateAsync(CancellationToken ct)
+    {
+        loop.CompleteOutputs();
+        await loop.DivertAsync(LastFailure!, ct).ConfigureAwait(true);
+        return HostEnd.Isolated;
+    }
+
+    private async Task WithinAsync(Func<CancellationToken, Task> work, TimeSpan most, string what, CancellationToken ct)
+    {
+        using var limit = new CancellationTokenSource(most, run.Time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
+        var running = work(both.Token);
+        try
+        {
+            await running.WaitAsync(both.Token).ConfigureAwait(true);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !ct.IsCancellationRequested)
+        {
+            throw new TimeoutException($"{what} took longer than {most.TotalSeconds:0.#} s");
+        }
+    }
+
+    private async Task DisposeOwnedAsync()
+    {
+        for (var i = _owned.Count - 1; i >= 0; i--)
+        {
+            var resource = _owned[i];
+            try
+            {
+                await (resource is IAsyncDisposable asynchronous ? asynchronous.DisposeAsync().AsTask() : Disposed(resource)).ConfigureAwait(true);
+            }
+            catch (Exception e)
+            {
+                LogCleanup(run.Log, plan.Name, e);
+            }
+        }
+
+        _owned.Clear();
+    }
+
+    private static Task Disposed(object resource)
+    {
+        (resource as IDisposable)?.Dispose();
+        return Task.CompletedTask;
+    }
+
+    [LoggerMessage(EventId = 4000, Level = LogLevel.Error, Message = "component {Component} threw")]
+    private static partial void LogThrew(ILogger logger, string component, Exception error);
+
+    [LoggerMessage(EventId = 4001, Level = LogLevel.Warning, Message = "component {Component} could not be cleaned up")]
+    private static partial void LogCleanup(ILogger logger, string component, Exception error);
+}

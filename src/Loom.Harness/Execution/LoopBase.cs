@@ -1,0 +1,187 @@
+using Loom.Components;
+using Loom.Harness.Errors;
+using Loom.Harness.Streams;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>What the loops of item components share: waiting for input, barriers, ticks, commits, pauses, outputs and errors.</summary>
+internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<TIn, TOut> component) : IDisposable
+{
+    protected LoopContext Context => context;
+
+    protected ItemComponent<TIn, TOut> Component => component;
+
+    protected InputPort<TIn>[] Inputs { get; } = context.DataInputs<TIn>(component.Inputs);
+
+    protected OutputPort<TOut>[] Outputs { get; } = context.DataOutputs<TOut>(component.Outputs);
+
+    /// <summary>The port whose turn it is.</summary>
+    protected int NextPort { get; set; }
+
+    public async Task RunAsync(CancellationToken ct)
+    {
+        await using var cancel = ct.UnsafeRegister(static c => WakeAll((LoopContext)c!), context);
+        using var ticks = component.Tick is { } every
+            ? context.Time.CreateTimer(static c => ((LoopContext)c!).Ask(Attention.Tick), context, every, every)
+            : null;
+        await ProcessAsync(ct).ConfigureAwait(true);
+        await FlushAsync(end: true, ct).ConfigureAwait(true);
+        var state = await component.SnapshotAsync(ct).ConfigureAwait(true);
+        context.Checkpoints.Ended(context.Plan.Name, context.Offsets, state);
+    }
+
+    public abstract void Dispose();
+
+    /// <summary>Handles events until the inputs have ended.</summary>
+    protected abstract Task ProcessAsync(CancellationToken ct);
+
+    /// <summary>Everything taken is handled and its outputs are sent.</summary>
+    protected virtual ValueTask SettleAsync(BatchReason reason, CancellationToken ct) => default;
+
+    protected Emitter<TOut> NewEmitter() => new(component.Outputs) { Release = ReleaseEarlyAsync };
+
+    /// <summary>
+    /// Waits for the next event and deals with barriers and requests on the way. Ready: there is one; Ended: there will be none; anything else: something
+    /// was dealt with, look again.
+    /// </summary>
+    /// <param name="ct">Gives up.</param>
+    /// <param name="wanted">Events that are worth waking for.</param>
+    protected async ValueTask<GateState> NextAsync(CancellationToken ct, int wanted = 1)
+    {
+        var state = context.Gate.Look(wanted);
+        if (state == GateState.Empty)
+        {
+            state = await context.Gate.WaitAsync(ct, wanted).ConfigureAwait(true);
+        }
+
+        switch (state)
+        {
+            case GateState.Ended:
+                await SettleAsync(BatchReason.End, ct).ConfigureAwait(true);
+                break;
+            case GateState.Barrier:
+                await PassAsync(context.Gate.Barrier!, ct).ConfigureAwait(true);
+                break;
+            case GateState.Interrupted:
+                await AttendAsync(ct).ConfigureAwait(true);
+                break;
+        }
+
+        return state;
+    }
+
+    /// <summary>Deals with what the loop was asked to look up for.</summary>
+    protected async ValueTask AttendAsync(CancellationToken ct)
+    {
+        context.Gate.TakeInterrupt();
+        ct.ThrowIfCancellationRequested();
+        var attention = context.TakeAttention();
+        if (attention.HasFlag(Attention.Tick))
+        {
+            var output = NewEmitter();
+            await component.OnTickAsync(context.Time.GetUtcNow(), output, ct).ConfigureAwait(true);
+            await SendAsync(output, ct).ConfigureAwait(true);
+        }
+
+        await AttendAsync(attention, ct).ConfigureAwait(true);
+        if (attention.HasFlag(Attention.Commit))
+        {
+            await component.CommitAsync(ct).ConfigureAwait(true);
+        }
+
+        if (attention.HasFlag(Attention.Pause))
+        {
+            await context.Pause.WaitAsync(ct).ConfigureAwait(true);
+        }
+    }
+
+    /// <summary>Requests only one kind of loop knows.</summary>
+    protected virtual ValueTask AttendAsync(Attention attention, CancellationToken ct) => default;
+
+    /// <summary>Sends what an emitter holds from an index on; waits for room.</summary>
+    protected async ValueTask ReleaseAsync(Emitter<TOut> output, int from, CancellationToken ct)
+    {
+        for (var i = from; i < output.Count; i++)
+        {
+            var port = Outputs[output.PortIndexOf(i)];
+            if (!port.TrySend(output[i]))
+            {
+                await port.SendSlowAsync(output[i], ct).ConfigureAwait(true);
+            }
+        }
+
+        context.FlushOutputs();
+    }
+
+    /// <summary>
+    /// Hands a failed event to its error destination. A failure of configuration holds the component instead, with the event in hand: true when it
+    /// was let go on and the event is to be tried again.
+    /// </summary>
+    protected async ValueTask<bool> RefuseAsync(Event<TIn> e, int port, Exception error, int attempt, int? index, CancellationToken ct)
+    {
+        if (error is Commands.ComponentFailedException)
+        {
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(error); // not the event's fault
+        }
+
+        if (ErrorClasses.Of(error) == ErrorClass.Configuration)
+        {
+            context.Pause.Hold($"{ErrorClasses.CodeOf(error)}: {error.Message}");
+            await context.Pause.WaitAsync(ct).ConfigureAwait(true);
+            return true;
+        }
+
+        var failure = new ItemFailure(context.Plan.Name, component.Inputs[port], e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, attempt, e.Mock)
+        {
+            Headers = e.Headers,
+            Index = index,
+            TraceId = e.Trace.TraceId == default ? null : e.Trace.TraceId.ToHexString(),
+        };
+        await context.Errors.TakeAsync(failure, ct).ConfigureAwait(true);
+        return false;
+    }
+
+    private static void WakeAll(LoopContext context)
+    {
+        context.Gate.Interrupt();
+        context.Outbox.Set();
+    }
+
+    private async ValueTask PassAsync(CheckpointBarrier barrier, CancellationToken ct)
+    {
+        await SettleAsync(BatchReason.Barrier, ct).ConfigureAwait(true);
+        try
+        {
+            await FlushAsync(end: false, ct).ConfigureAwait(true);
+            var state = await component.SnapshotAsync(ct).ConfigureAwait(true);
+            context.MarkOutputs(barrier);
+            context.Checkpoints.Passed(context.Plan.Name, barrier, context.Offsets, state);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            context.MarkOutputs(barrier);
+            context.Checkpoints.Failed(context.Plan.Name, barrier, e);
+        }
+    }
+
+    private async ValueTask FlushAsync(bool end, CancellationToken ct)
+    {
+        var output = NewEmitter();
+        await component.FlushAsync(end, output, ct).ConfigureAwait(true);
+        await SendAsync(output, ct).ConfigureAwait(true);
+    }
+
+    private async ValueTask SendAsync(Emitter<TOut> output, CancellationToken ct)
+    {
+        context.Counters.CountEmitted(output.Count);
+        await ReleaseAsync(output, 0, ct).ConfigureAwait(true);
+    }
+
+    private async ValueTask ReleaseEarlyAsync(Emitter<TOut> output, CancellationToken ct)
+    {
+        context.Counters.CountEmitted(output.Count);
+        output.ReleasedEarly = true;
+        await ReleaseAsync(output, 0, ct).ConfigureAwait(true);
+        output.Passed();
+    }
+}

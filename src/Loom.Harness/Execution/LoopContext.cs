@@ -1,0 +1,207 @@
+using Loom.Components;
+using Loom.Harness.Architecture;
+using Loom.Harness.Capabilities;
+using Loom.Harness.Errors;
+using Loom.Harness.Streams;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>What the loop of a component needs besides the component: made once by the wiring and kept across restarts.</summary>
+internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
+{
+    private readonly Dictionary<string, IRedelivers> _own = new(StringComparer.Ordinal);
+    private int _attention;
+
+    public ComponentPlan Plan => plan;
+
+    public TimeProvider Time => time;
+
+    /// <summary>Where the loop waits.</summary>
+    public Gate Gate { get; } = new(new Signal());
+
+    /// <summary>Where the loop waits for room in its outputs.</summary>
+    public Signal Outbox { get; } = new();
+
+    public ComponentCounters Counters { get; } = new();
+
+    /// <summary>What the component counts of its own accord.</summary>
+    public ComponentMetrics Metrics { get; } = new();
+
+    /// <summary>All outputs, the data outputs in the order of the component's own list first.</summary>
+    public List<IOutputPort> Outputs { get; } = [];
+
+    /// <summary>Typed input ports by name, each an InputPort of its payload.</summary>
+    public Dictionary<string, object> Inputs { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Where failed items go.</summary>
+    public required IErrorDestination Errors { get; set; }
+
+    /// <summary>Takes the component's part in a checkpoint.</summary>
+    public required ICheckpointParts Checkpoints { get; init; }
+
+    /// <summary>Asked to stop softly.</summary>
+    public required CancellationToken Stopping { get; init; }
+
+    /// <summary>The run, for batch ids.</summary>
+    public required string Run { get; init; }
+
+    /// <summary>Makes the links of the chain that ends in the component.</summary>
+    public required ChainBuilder Chain { get; init; }
+
+    /// <summary>Resumes a component that waits for a person.</summary>
+    public PauseSwitch Pause { get; } = new();
+
+    /// <summary>For a source: where reading goes on in each partition, after the last event it sent.</summary>
+    public Dictionary<string, long> Offsets { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>A barrier a source has been asked to send; taken by its loop between two reads.</summary>
+    public CheckpointBarrier? WantedBarrier { get; private set; }
+
+    /// <summary>The newest checkpoint that is durable.</summary>
+    public CheckpointBarrier? CommittedBarrier { get; private set; }
+
+    /// <summary>Says that a checkpoint is durable: sources acknowledge, sinks make visible.</summary>
+    public void Commit(CheckpointBarrier barrier)
+    {
+        CommittedBarrier = barrier;
+        Ask(Attention.Commit);
+    }
+
+    /// <summary>Asks a source for a barrier.</summary>
+    public void Want(CheckpointBarrier barrier)
+    {
+        WantedBarrier = barrier;
+        Ask(Attention.Barrier);
+    }
+
+    /// <summary>Asks the loop to look up at its next item boundary.</summary>
+    public void Ask(Attention what)
+    {
+        Interlocked.Or(ref _attention, (int)what);
+        Gate.Interrupt();
+    }
+
+    public Attention TakeAttention() => (Attention)Interlocked.Exchange(ref _attention, 0);
+
+    public OutputPort<T>[] DataOutputs<T>(IReadOnlyList<string> names) =>
+        [.. names.Select(n => (OutputPort<T>)Outputs.Single(o => o.Plan.Name == n))];
+
+    public InputPort<T>[] DataInputs<T>(IReadOnlyList<string> names) => [.. names.Select(n => (InputPort<T>)Inputs[n])];
+
+    /// <summary>An input of a class with a loop of its own; the same one across restarts, so that an event in hand comes again.</summary>
+    public OwnInput<T> OwnInput<T>(string port)
+    {
+        if (_own.TryGetValue(port, out var own))
+        {
+            return (OwnInput<T>)own;
+        }
+
+        var input = Inputs.GetValueOrDefault(port) switch
+        {
+            InputPort<T> typed => new OwnInput<T>(this, typed),
+            null => throw new InvalidOperationException($"component \"{plan.Name}\" has no input port \"{port}\""),
+            var other => throw new InvalidOperationException($"input port \"{port}\" of \"{plan.Name}\" is {other.GetType().GenericTypeArguments[0].Name}, not {typeof(T).Name}"),
+        };
+        _own[port] = input;
+        return input;
+    }
+
+    /// <summary>After a failure: events in hand of a class with a loop of its own come again.</summary>
+    public async ValueTask RedeliverAsync(Exception error, CancellationToken ct)
+    {
+        foreach (var own in _own.Values)
+        {
+            await own.RedeliverAsync(error, ct).ConfigureAwait(true);
+        }
+    }
+
+    /// <summary>Reads the inputs to their end and hands every event to the error destination, in place of a component that failed for good.</summary>
+    public async Task DivertAsync(Exception error, CancellationToken ct)
+    {
+        while (true)
+        {
+            foreach (var input in Inputs.Values.Cast<IDiverted>())
+            {
+                while (input.TryDivert(plan.Name, error) is { } failure)
+                {
+                    Counters.CountTaken();
+                    await Errors.TakeAsync(failure, ct).ConfigureAwait(true);
+                    Counters.CountFailed();
+                }
+            }
+
+            switch (await Gate.WaitAsync(ct).ConfigureAwait(true))
+            {
+                case GateState.Ended:
+                    Checkpoints.Ended(plan.Name, Offsets, null);
+                    return;
+                case GateState.Barrier:
+                    Checkpoints.Passed(plan.Name, Gate.Barrier!, Offsets, null);
+                    break;
+                case GateState.Interrupted:
+                    Gate.TakeInterrupt();
+                    break;
+            }
+        }
+    }
+
+    public void FlushOutputs()
+    {
+        foreach (var output in Outputs)
+        {
+            output.Flush();
+        }
+    }
+
+    public void MarkOutputs(CheckpointBarrier barrier)
+    {
+        foreach (var output in Outputs)
+        {
+            output.Mark(barrier);
+        }
+    }
+
+    public void CompleteOutputs()
+    {
+        foreach (var output in Outputs)
+        {
+            output.Complete();
+        }
+    }
+}
+
+/// <summary>Why a loop is asked to look up.</summary>
+[Flags]
+internal enum Attention
+{
+    None = 0,
+    Tick = 1,
+    Barrier = 2,
+    Commit = 4,
+    Pause = 8,
+
+    /// <summary>An item in work has finished.</summary>
+    Finished = 16,
+
+    /// <summary>A batch has waited long enough.</summary>
+    BatchDue = 32,
+
+    /// <summary>The component itself has work from elsewhere.</summary>
+    Wake = 64,
+}
+
+/// <summary>Takes each component's part in a checkpoint.</summary>
+internal interface ICheckpointParts
+{
+    /// <summary>The component has passed the barrier; its state as of then.</summary>
+    void Passed(string component, CheckpointBarrier barrier, IReadOnlyDictionary<string, long> offsets, StateWriter? state);
+
+    /// <summary>The component could not take part; the checkpoint is abandoned and processing goes on.</summary>
+    void Failed(string component, CheckpointBarrier barrier, Exception error);
+
+    /// <summary>A source has sent another event; whoever counts may ask for a checkpoint.</summary>
+    void CountSent();
+
+    /// <summary>The component has ended; its last state stands for every later checkpoint.</summary>
+    void Ended(string component, IReadOnlyDictionary<string, long> offsets, StateWriter? state);
+}

@@ -1,0 +1,188 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using Loom.Components;
+using Loom.Harness.Errors;
+using Loom.Harness.Streams;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>An input whose event in hand can be delivered once more.</summary>
+internal interface IRedelivers
+{
+    /// <summary>The component failed with an event in hand: it comes again, or goes to the error destination after its third delivery.</summary>
+    ValueTask RedeliverAsync(Exception error, CancellationToken ct);
+}
+
+/// <summary>An input port of a class with a loop of its own. Barriers and requests are dealt with inside its waits.</summary>
+internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<T>, IRedelivers
+{
+    private const int MostDeliveries = 3;
+
+    private Event<T> _inHand;
+    private bool _hasInHand;
+    private bool _again;
+    private bool _ended;
+    private long _passed;
+
+    /// <summary>The component, for snapshots; set when it is set up anew.</summary>
+    public Component? Component { get; set; }
+
+    public async ValueTask<bool> WaitToReadAsync(CancellationToken ct)
+    {
+        Done();
+        while (!_again && !_ended)
+        {
+            loop.FlushOutputs();
+            var state = loop.Gate.Look();
+            if (state == GateState.Empty)
+            {
+                state = await loop.Gate.WaitAsync(ct).ConfigureAwait(true);
+            }
+            else if (state == GateState.Ended && loop.Gate.IsUnbound && loop.Plan.Type == ComponentType.ApiEndpoint)
+            {
+                // Nothing will come by a port, but requests may.
+                await loop.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
+                state = GateState.Interrupted;
+            }
+
+            switch (state)
+            {
+                case GateState.Ready:
+                    return true;
+                case GateState.Ended:
+                    _ended = true;
+                    break;
+                case GateState.Barrier:
+                    await PassAsync(loop.Gate.Barrier!, ct).ConfigureAwait(true);
+                    break;
+                case GateState.Interrupted:
+                    loop.Gate.TakeInterrupt();
+                    ct.ThrowIfCancellationRequested();
+                    var attention = loop.TakeAttention();
+                    await AttendAsync(attention, ct).ConfigureAwait(true);
+                    if (attention.HasFlag(Attention.Wake))
+                    {
+                        return true;
+                    }
+
+                    break;
+            }
+        }
+
+        return _again;
+    }
+
+    public bool TryRead(out Event<T> e)
+    {
+        if (_again)
+        {
+            _again = false;
+            e = _inHand;
+            return true;
+        }
+
+        Done();
+        if (loop.Gate.HasInterrupt || !port.TryRead(out e))
+        {
+            Unsafe.SkipInit(out e);
+            return false;
+        }
+
+        _inHand = e;
+        _hasInHand = true;
+        loop.Counters.CountTaken();
+        return true;
+    }
+
+    public async ValueTask RedeliverAsync(Exception error, CancellationToken ct)
+    {
+        if (!_hasInHand)
+        {
+            return;
+        }
+
+        if (_inHand.Attempt < MostDeliveries)
+        {
+            _inHand = _inHand.WithAttempt(_inHand.Attempt + 1);
+            _again = true;
+            return;
+        }
+
+        await loop.Errors.TakeAsync(
+            new ItemFailure(loop.Plan.Name, port.Plan.Name, _inHand.Id, _inHand.Key, _inHand.Time, PayloadJson.Of(_inHand.Data), error, _inHand.Attempt, _inHand.Mock), ct).ConfigureAwait(true);
+        loop.Counters.CountFailed();
+        _hasInHand = false;
+    }
+
+    private async ValueTask AttendAsync(Attention attention, CancellationToken ct)
+    {
+        if (attention.HasFlag(Attention.Barrier) && loop.WantedBarrier is { } barrier)
+        {
+            await PassAsync(barrier, ct).ConfigureAwait(true);
+        }
+
+        if (attention.HasFlag(Attention.Pause))
+        {
+            await loop.Pause.WaitAsync(ct).ConfigureAwait(true);
+        }
+    }
+
+    // Asking for the next event says that the one before is done.
+    private void Done()
+    {
+        if (_hasInHand && !_again)
+        {
+            loop.Counters.CountDone(0);
+            _hasInHand = false;
+            _inHand = default;
+        }
+    }
+
+    [SuppressMessage("Design", "CA1031", Justification = "A component that cannot take part abandons the checkpoint, never the run.")]
+    private async ValueTask PassAsync(CheckpointBarrier barrier, CancellationToken ct)
+    {
+        if (barrier.Number <= _passed)
+        {
+            // It went round a loop of bindings and is back where it began.
+            return;
+        }
+
+        _passed = barrier.Number;
+        try
+        {
+            var state = await Component!.SnapshotAsync(ct).ConfigureAwait(true);
+            loop.MarkOutputs(barrier);
+            loop.Checkpoints.Passed(loop.Plan.Name, barrier, loop.Offsets, state);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            loop.MarkOutputs(barrier);
+            loop.Checkpoints.Failed(loop.Plan.Name, barrier, e);
+        }
+    }
+}
+
+/// <summary>An output port of a class with a loop of its own: every event is visible when the call returns.</summary>
+internal sealed class OwnOutput<T>(LoopContext loop, OutputPort<T> port) : IOutput<T>
+{
+    private EventId _parent;
+    private int _ordinal;
+
+    public async ValueTask SendAsync(Event<T> e, CancellationToken ct)
+    {
+        if (e.AwaitsOrdinal)
+        {
+            _ordinal = e.Id == _parent ? _ordinal + 1 : 0;
+            _parent = e.Id;
+            e = e.Numbered(_ordinal);
+        }
+
+        if (!port.TrySend(e))
+        {
+            await port.SendSlowAsync(e, ct).ConfigureAwait(true);
+        }
+
+        loop.Counters.CountEmitted(1);
+        port.Flush();
+    }
+}

@@ -1,0 +1,80 @@
+using Loom.Components;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>
+/// Where a system's components may read and write. Paths are relative to the system's folder; links are resolved before anything is judged. Writing is allowed in
+/// the folders of <c>policy.security.write_paths</c>, or, where none are named, in the system's folder and its state folder.
+/// </summary>
+internal sealed class PathGuard
+{
+    // Nothing a system's files name is read or written there, whoever runs it.
+    private static readonly string[] s_never = ["/proc", "/sys", "/dev"];
+
+    private readonly string _directory;
+    private readonly string[] _writable;
+
+    /// <param name="directory">The system's folder, absolute.</param>
+    /// <param name="stateFolder">Its state folder, absolute.</param>
+    /// <param name="writePaths">Folders that may be written, relative to the system's folder or absolute.</param>
+    public PathGuard(string directory, string stateFolder, IReadOnlyList<string> writePaths)
+    {
+        _directory = directory;
+        _writable = writePaths.Count > 0
+            ? [.. writePaths.Select(p => Resolve(Path.Combine(directory, p)))]
+            : [Resolve(directory), Resolve(stateFolder)];
+    }
+
+    public string Read(string path)
+    {
+        var full = Full(path);
+        return s_never.Any(n => IsBelow(full, n)) ? throw Refused(path, full, "is not a place for files") : full;
+    }
+
+    public string Write(string path)
+    {
+        var full = Full(path);
+        return _writable.Any(w => IsBelow(full, w)) && !s_never.Any(n => IsBelow(full, n))
+            ? full
+            : throw Refused(path, full, $"may not be written: writable are {string.Join(", ", _writable)} (policy.security.write_paths)");
+    }
+
+    private string Full(string path)
+    {
+        if (path.Contains('\0', StringComparison.Ordinal))
+        {
+            throw new ItemException("path_refused", "a path holds a NUL character");
+        }
+
+        return Resolve(Path.Combine(_directory, path));
+    }
+
+    // The longest part that exists is resolved through its links; what does not exist yet is appended to it.
+    private static string Resolve(string path)
+    {
+        var full = Path.GetFullPath(path);
+        var rest = "";
+        for (var at = full; ; at = Path.GetDirectoryName(at)!)
+        {
+            FileSystemInfo info = Directory.Exists(at) ? new DirectoryInfo(at) : new FileInfo(at);
+            if (info.LinkTarget is not null)
+            {
+                var target = info.ResolveLinkTarget(returnFinalTarget: true)?.FullName
+                    ?? throw new ItemException("path_refused", $"{path} leads through a link that leads nowhere: {at}");
+                return Resolve(Path.Combine(target, rest));
+            }
+
+            if (Path.GetDirectoryName(at) is null)
+            {
+                return full;
+            }
+
+            rest = rest.Length == 0 ? Path.GetFileName(at) : Path.Combine(Path.GetFileName(at), rest);
+        }
+    }
+
+    private static bool IsBelow(string path, string folder) =>
+        path.Equals(folder, StringComparison.Ordinal) || path.StartsWith(folder.TrimEnd('/') + "/", StringComparison.Ordinal);
+
+    private static ItemException Refused(string asked, string full, string why) => new("path_refused", $"{asked} ({full}) {why}");
+}

@@ -1,0 +1,42 @@
+namespace Loom.Harness.Execution;
+
+/// <summary>Holds a component at an item boundary until somebody lets it go on; says why.</summary>
+internal sealed class PauseSwitch
+{
+    private readonly Lock _lock = new();
+    private TaskCompletionSource? _gate;
+
+    /// <summary>Why it is held, or null.</summary>
+    public string? Reason { get; private set; }
+
+    /// <summary>Holds; a second reason does not replace the first.</summary>
+    public void Hold(string reason)
+    {
+        lock (_lock)
+        {
+            Reason ??= reason;
+            _gate ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+    }
+
+    /// <summary>Lets it go on; false when it was not held.</summary>
+    public bool Release()
+    {
+        lock (_lock)
+        {
+            var held = _gate;
+            Reason = null;
+            _gate = null;
+            return held?.TrySetResult() ?? false;
+        }
+    }
+
+    /// <summary>Waits while it is held.</summary>
+    public Task WaitAsync(CancellationToken ct)
+    {
+        lock (_lock)
+        {
+            return _gate?.Task.WaitAsync(ct) ?? Task.CompletedTask;
+        }
+    }
+}

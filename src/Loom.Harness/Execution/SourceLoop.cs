@@ -1,0 +1,315 @@
+using Loom.Components;
+using Loom.Harness.Errors;
+using Loom.Harness.Streams;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>The loop of a source: reads, gives ids, remembers where each partition stands, and lets barriers in between two reads.</summary>
+internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
+{
+    // Events read between two looks at the clock.
+    private const int RunLength = 64;
+
+    private readonly OutputPort<T> _output = context.DataOutputs<T>(["out"])[0];
+    private readonly List<Func<ValueTask>> _unacknowledged = [];
+    private readonly Queue<(CheckpointBarrier Barrier, List<Func<ValueTask>> Acknowledge)> _acknowledgeAt = [];
+    private Task<Read<T>>? _reading;
+    private Event<T> _unsent;
+    private ItemException? _refused;
+    private DateTimeOffset _now;
+    private string? _partition;
+    private string _origin = "";
+    private long _next;
+
+    private enum Stop
+    {
+        Attention,
+        Read,
+        Room,
+        Refused,
+        End,
+    }
+
+    public async Task RunAsync(CancellationToken ct)
+    {
+        try
+        {
+            await ReadAllAsync(ct).ConfigureAwait(true);
+        }
+        finally
+        {
+            // Also for the instance that takes over after a failure.
+            Note();
+        }
+
+        context.FlushOutputs();
+        context.Checkpoints.Ended(context.Plan.Name, context.Offsets, await source.SnapshotAsync(ct).ConfigureAwait(true));
+    }
+
+    private async Task ReadAllAsync(CancellationToken ct)
+    {
+        await using var cancel = ct.UnsafeRegister(static c => Wake((LoopContext)c!), context);
+        await using var stop = context.Stopping.UnsafeRegister(static c => Wake((LoopContext)c!), context);
+        var ended = false;
+        while (!ended)
+        {
+            if (context.Gate.HasInterrupt)
+            {
+                await AttendAsync(ct).ConfigureAwait(true);
+            }
+
+            if (context.Stopping.IsCancellationRequested)
+            {
+                break;
+            }
+
+            switch (ReadSync(ct))
+            {
+                case Stop.Read when !await FinishReadAsync(ct).ConfigureAwait(true):
+                case Stop.End:
+                    ended = true;
+                    break;
+                case Stop.Room:
+                    context.FlushOutputs();
+                    await SendSlowAsync(_unsent, ct).ConfigureAwait(true);
+                    break;
+                case Stop.Refused:
+                    context.FlushOutputs();
+                    await RefuseAsync(_unsent, _refused!, ct).ConfigureAwait(true);
+                    break;
+            }
+        }
+    }
+
+    /// <summary>Everything before the barrier is in a durable checkpoint, or the run has ended well: the outside may let go of it.</summary>
+    public async ValueTask AcknowledgeAsync(CheckpointBarrier? upTo)
+    {
+        while (_acknowledgeAt.TryPeek(out var next) && (upTo is null || next.Barrier.Number <= upTo.Number))
+        {
+            _acknowledgeAt.Dequeue();
+            foreach (var acknowledge in next.Acknowledge)
+            {
+                await acknowledge().ConfigureAwait(true);
+            }
+        }
+
+        if (upTo is null)
+        {
+            foreach (var acknowledge in _unacknowledged)
+            {
+                await acknowledge().ConfigureAwait(true);
+            }
+
+            _unacknowledged.Clear();
+        }
+    }
+
+    private static void Wake(LoopContext context)
+    {
+        context.Gate.Interrupt();
+        context.Outbox.Set();
+    }
+
+    // Reads and sends while nothing has to be waited for.
+    private Stop ReadSync(CancellationToken ct)
+    {
+        _now = context.Time.GetUtcNow();
+        for (var i = 0; i < RunLength; i++)
+        {
+            if (context.Gate.HasInterrupt)
+            {
+                return Stop.Attention;
+            }
+
+            var reading = source.ReadAsync(context.Stopping, ct);
+            if (!reading.IsCompletedSuccessfully)
+            {
+                _reading = reading.AsTask();
+                return Stop.Read;
+            }
+
+            var read = reading.Result;
+            if (read.IsEnd)
+            {
+                return Stop.End;
+            }
+
+            _unsent = Take(read);
+            if (read.Error is not null)
+            {
+                _refused = read.Error;
+                return Stop.Refused;
+            }
+
+            if (!_output.TrySend(_unsent))
+            {
+                return Stop.Room;
+            }
+
+            Count();
+        }
+
+        context.FlushOutputs();
+        return Stop.Attention;
+    }
+
+    private void Count()
+    {
+        context.Counters.CountTaken();
+        context.Counters.CountDone(1);
+        context.Checkpoints.CountSent();
+    }
+
+    // A rule of the output port may refuse the event: that is an error of this event, not of the source.
+    private async ValueTask SendSlowAsync(Event<T> e, CancellationToken ct)
+    {
+        try
+        {
+            await _output.SendSlowAsync(e, ct).ConfigureAwait(true);
+            Count();
+        }
+        catch (ItemException error)
+        {
+            await RefuseAsync(e, error, ct).ConfigureAwait(true);
+        }
+    }
+
+    // False at the end of the data, and when a stop ended the wait.
+    private async ValueTask<bool> FinishReadAsync(CancellationToken ct)
+    {
+        context.FlushOutputs();
+        Read<T> read;
+        try
+        {
+            read = await WaitAsync(_reading!, ct).ConfigureAwait(true);
+        }
+        catch (OperationCanceledException) when (context.Stopping.IsCancellationRequested && !ct.IsCancellationRequested)
+        {
+            return false;
+        }
+
+        if (read.IsEnd)
+        {
+            return false;
+        }
+
+        _now = context.Time.GetUtcNow();
+        var e = Take(read);
+        if (read.Error is not null)
+        {
+            await RefuseAsync(e, read.Error, ct).ConfigureAwait(true);
+        }
+        else if (_output.TrySend(e))
+        {
+            Count();
+        }
+        else
+        {
+            await SendSlowAsync(e, ct).ConfigureAwait(true);
+        }
+
+        return true;
+    }
+
+    private Event<T> Take(in Read<T> read)
+    {
+        if (!ReferenceEquals(read.Partition, _partition))
+        {
+            Note();
+            _partition = read.Partition;
+            _origin = $"{context.Plan.Name}:{read.Partition}";
+        }
+
+        _next = read.Next;
+        if (read.Acknowledge is { } acknowledge)
+        {
+            _unacknowledged.Add(acknowledge);
+        }
+
+        var time = read.Time == default ? _now : read.Time;
+        return new Event<T>(EventId.Root(_origin, read.Offset), read.Data, read.Key, time, read.Mock);
+    }
+
+    private async ValueTask RefuseAsync(Event<T> e, ItemException error, CancellationToken ct)
+    {
+        context.Counters.CountTaken();
+        await context.Errors.TakeAsync(new ItemFailure(context.Plan.Name, "out", e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, 1, e.Mock), ct).ConfigureAwait(true);
+        context.Counters.CountFailed();
+    }
+
+    private void Note()
+    {
+        if (_partition is not null)
+        {
+            context.Offsets[_partition] = _next;
+        }
+    }
+
+    // While a read is pending the loop still looks up, so that a quiet source holds no checkpoint back.
+    private async ValueTask<Read<T>> WaitAsync(Task<Read<T>> reading, CancellationToken ct)
+    {
+        var signal = context.Gate.Signal;
+        reading.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(signal.Set);
+        while (!reading.IsCompleted)
+        {
+            signal.Arm();
+            if (!reading.IsCompleted && !context.Gate.HasInterrupt)
+            {
+                await signal.WaitAsync().ConfigureAwait(true);
+            }
+            else if (!signal.Disarm())
+            {
+                await signal.WaitAsync().ConfigureAwait(true);
+            }
+
+            if (context.Gate.HasInterrupt && !reading.IsCompleted)
+            {
+                if (ct.IsCancellationRequested || context.Stopping.IsCancellationRequested)
+                {
+                    context.Gate.TakeInterrupt();
+                    break;
+                }
+
+                await AttendAsync(ct).ConfigureAwait(true);
+            }
+        }
+
+        // A stop was asked: the source gives what it has, or the end.
+        return await reading.WaitAsync(ct).ConfigureAwait(true);
+    }
+
+    private async ValueTask AttendAsync(CancellationToken ct)
+    {
+        context.Gate.TakeInterrupt();
+        ct.ThrowIfCancellationRequested();
+        var attention = context.TakeAttention();
+        if (attention.HasFlag(Attention.Barrier) && context.WantedBarrier is { } barrier)
+        {
+            Note();
+            try
+            {
+                var state = await source.SnapshotAsync(ct).ConfigureAwait(true);
+                _acknowledgeAt.Enqueue((barrier, [.. _unacknowledged]));
+                _unacknowledged.Clear();
+                context.MarkOutputs(barrier);
+                context.Checkpoints.Passed(context.Plan.Name, barrier, new Dictionary<string, long>(context.Offsets, StringComparer.Ordinal), state);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                context.MarkOutputs(barrier);
+                context.Checkpoints.Failed(context.Plan.Name, barrier, e);
+            }
+        }
+
+        if (attention.HasFlag(Attention.Commit) && context.CommittedBarrier is { } committed)
+        {
+            await AcknowledgeAsync(committed).ConfigureAwait(true);
+        }
+
+        if (attention.HasFlag(Attention.Pause))
+        {
+            context.FlushOutputs();
+            await context.Pause.WaitAsync(ct).ConfigureAwait(true);
+        }
+    }
+}

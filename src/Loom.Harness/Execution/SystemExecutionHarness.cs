@@ -1,0 +1,176 @@
+using System.Globalization;
+using System.Text.Json;
+using Loom.Components;
+using Loom.Harness.Architecture;
+using Loom.Harness.Architecture.Graphs;
+using Loom.Harness.Architecture.Locking;
+using Loom.Harness.Checkpoints;
+using Loom.Harness.Commands;
+using Loom.Harness.Components;
+using Loom.Harness.Errors;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>A system's files are not as they must be for a run; the findings say where and what to do.</summary>
+internal sealed class SystemFilesException(IReadOnlyList<Finding> findings, bool isLock) : Exception(findings.FirstOrDefault(f => f.Severity == Severity.Error)?.ToString() ?? "the system's files are wrong")
+{
+    public IReadOnlyList<Finding> Findings => findings;
+
+    /// <summary>The files are right but not what was locked (exit 3); otherwise they are wrong (exit 2).</summary>
+    public bool IsLock => isLock;
+}
+
+/// <summary>
+/// Loads a validated architecture with its deployment and lock, wires its components by bounded streams, and runs it through setup, process and cleanup. Single use:
+/// <see cref="LoadAsync"/>, <see cref="RunAsync"/>, dispose.
+/// </summary>
+internal sealed class SystemExecutionHarness : IAsyncDisposable
+{
+    private readonly SystemAssembly _assembly;
+    private readonly DeadLetters _letters;
+    private readonly ConsistentErrorHandler _errors;
+    private readonly HarnessRequest _request;
+
+    private SystemExecutionHarness(SystemAssembly assembly, DeadLetters letters, ConsistentErrorHandler errors, HarnessRequest request, IReadOnlyList<string> notices)
+    {
+        (_assembly, _letters, _errors, _request) = (assembly, letters, errors, request);
+        Notices = notices;
+    }
+
+    public SystemAssembly Assembly => _assembly;
+
+    public DeadLetters DeadLetters => _letters;
+
+    public ConsistentErrorHandler Errors => _errors;
+
+    /// <summary>Whether the run is not bound to a lock.</summary>
+    public bool Unlocked => _request.Unlocked;
+
+    /// <summary>What a person should read at the start.</summary>
+    public IReadOnlyList<string> Notices { get; }
+
+    /// <summary>Reads, checks and puts together; nothing runs yet.</summary>
+    /// <exception cref="SystemFilesException">The files are wrong, or not what was locked.</exception>
+    /// <exception cref="StateRequiredException">State is required and cannot be kept or resumed (exit 6).</exception>
+    public static async Task<SystemExecutionHarness> LoadAsync(HarnessRequest request, HarnessWorld world, CancellationToken ct)
+    {
+        var plan = Agreed(request, world, out var warnings);
+        var folder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
+        var log = world.Logs.CreateLogger("Loom.Harness");
+        var state = await OpenStateAsync(plan, request, folder, world, log, ct).ConfigureAwait(false);
+        var origin = new ErrorOrigin(plan.Name, plan.Version, world.Instance, request.Unlocked);
+        var errors = new ConsistentErrorHandler(origin, new ProcessResources(plan.Directory, world.Gpus, world.Time), world.Time, world.Random, log);
+        var letters = new DeadLetters(new DeadLetterFiles(Path.Combine(folder, "dead"), world.Time), world.Time, log);
+        var factory = new ComponentFactory(world.Services);
+        var commands = new CommandSurroundings
+        {
+            Supervisor = world.Supervisor,
+            System = plan,
+            StateFolder = folder,
+            Time = world.Time,
+            Loggers = world.Logs,
+            Environment = world.Environment,
+            Models = () => world.Services.GetService(typeof(IChatClient)) as IChatClient,
+            SetupTimeout = plan.Policy.SetupTimeout ?? world.Options.SetupTimeout,
+        };
+        var assembly = new SystemAssembly(plan, new RunMaterials
+        {
+            Time = world.Time,
+            Random = world.Random,
+            Logs = world.Logs,
+            Times = TimesOf(plan.Policy, world.Options),
+            Create = c => c.Uses.Command is null ? factory.Create(c) : CommandFactory.Create(c, commands),
+            CreateCapability = c => throw new NotSupportedException($"capability \"{c.Name}\" is not one of the harness"),
+            DeadLetters = new DeadLetterDestination(errors, letters),
+            Describe = f => JsonSerializer.SerializeToElement(errors.Describe(f), ErrorJson.Default.ErrorRecord),
+            State = state,
+            Checkpoints = CheckpointTimesOf(plan, world.Options),
+            GraphHash = GraphDocument.Hash(plan),
+            Run = world.Random.Next(0, 1 << 24).ToString("x6", CultureInfo.InvariantCulture),
+        });
+        return new SystemExecutionHarness(assembly, letters, errors, request, [.. warnings.Select(w => w.ToString()), .. Notes(state)]);
+    }
+
+    /// <summary>Runs it to its end.</summary>
+    public async Task<RunResult> RunAsync(RunTokens tokens)
+    {
+        var result = await _assembly.Run.RunAsync(tokens).ConfigureAwait(false);
+        return result.ExitCode == RunResult.Ended && _request.Strict && _letters.Taken > 0
+            ? result with { ExitCode = RunResult.DeadLetters, Reason = $"{_letters.Taken} events are in the dead letter" }
+            : result;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _assembly.Dispose();
+        await _letters.DisposeAsync().ConfigureAwait(false);
+        _errors.Dispose();
+        if (_assembly.State is { } state)
+        {
+            await state.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private static SystemPlan Agreed(HarnessRequest request, HarnessWorld world, out IReadOnlyList<Finding> warnings)
+    {
+        var loaded = SystemLoader.Load(request.Directory, request.Deployment, world.Environment, world.Options);
+        warnings = loaded.Findings;
+        if (loaded.Plan is null || loaded.HasErrors)
+        {
+            throw new SystemFilesException(loaded.Findings, isLock: false);
+        }
+
+        if (request.Unlocked)
+        {
+            return loaded.Plan;
+        }
+
+        var verdict = SystemLock.Verify(loaded, DiskSystemFiles.Instance);
+        return verdict.Plan ?? throw new SystemFilesException(verdict.Findings, isLock: true);
+    }
+
+    // State is kept where something can be resumed: offsets of a source that reads again, state of a component, staged output.
+    private static async Task<StateHome?> OpenStateAsync(SystemPlan plan, HarnessRequest request, string folder, HarnessWorld world, ILogger log, CancellationToken ct)
+    {
+        if (!plan.Components.Any(c => c.Descriptor.Replayable || c.Descriptor.StateVersion > 0 || c.Uses.Command is not null))
+        {
+            return null;
+        }
+
+        var choice = StateChoice.Of(plan, world.Options);
+        var from = request.From is { } text
+            ? CheckpointId.TryParse(text, out var id) ? id : throw new StateRequiredException($"'{text}' names no checkpoint; loom harness checkpoints lists them")
+            : (CheckpointId?)null;
+        return await StateHome.OpenAsync(choice, new StateStart(request.Fresh, from), plan.Name, folder, world.Time, log, ct).ConfigureAwait(false);
+    }
+
+    private static IEnumerable<string> Notes(StateHome? state)
+    {
+        if (state is null)
+        {
+            return [];
+        }
+
+        return state.Resumed is { } resumed
+            ? [.. state.Notices, $"going on from checkpoint {resumed.Id} of {resumed.Time:yyyy-MM-dd HH:mm:ss} UTC; events after it come again"]
+            : state.Notices;
+    }
+
+    private static LifecycleTimes TimesOf(PolicyPlan policy, HarnessOptions options) => new()
+    {
+        Setup = policy.SetupTimeout ?? options.SetupTimeout,
+        Drain = policy.DrainTimeout ?? options.DrainTimeout,
+        Cancel = policy.CancelTimeout ?? options.CancelTimeout,
+        Cleanup = policy.CleanupTimeout ?? options.CleanupTimeout,
+    };
+
+    // System-wide: the smallest interval anyone asked for.
+    private static CheckpointTimes CheckpointTimesOf(SystemPlan plan, HarnessOptions options)
+    {
+        var asked = plan.Components.Select(c => c.State).Append(plan.State).ToList();
+        var interval = asked.Select(s => s.CheckpointInterval).Where(i => i is not null).Min() ?? options.CheckpointInterval;
+        return new CheckpointTimes(interval, asked.Select(s => s.CheckpointIntervalItems).Where(i => i is not null).Min());
+    }
+}

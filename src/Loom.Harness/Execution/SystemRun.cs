@@ -1,0 +1,238 @@
+using Loom.Core.Loops;
+using Loom.Harness.Checkpoints;
+using Loom.Harness.Streams;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>What the run of a system is told from outside.</summary>
+/// <param name="Stop">A soft stop: sources end, streams empty, then cleanup.</param>
+/// <param name="Force">Cancel at once; cleanup gets two seconds in all.</param>
+internal sealed record RunTokens(CancellationToken Stop, CancellationToken Force);
+
+/// <summary>
+/// One run of a system through setup, process and cleanup (section 5 of the specification). Single use. Setup goes in order of declaration; cleanup in exactly the
+/// reverse, whatever failed, for everything that was set up.
+/// </summary>
+internal sealed partial class SystemRun(
+    RunSurroundings surroundings, IReadOnlyList<ComponentHost> hosts, IReadOnlyList<IStreamEnd> streams, StateHome? state, CheckpointCoordinator? checkpoints, CancellationTokenSource stopping)
+{
+    private static readonly TimeSpan s_forcedCleanup = TimeSpan.FromSeconds(2);
+
+    private readonly List<Exception> _errors = [];
+    private readonly List<ComponentHost> _ready = [];
+
+    public IReadOnlyList<ComponentHost> Hosts => hosts;
+
+    public IReadOnlyList<IStreamEnd> Streams => streams;
+
+    /// <summary>Told once every component is set up and runs.</summary>
+    public Action? Started { get; set; }
+
+    public async Task<RunResult> RunAsync(RunTokens tokens)
+    {
+        var result = await StartAsync(tokens).ConfigureAwait(false) ?? await ProcessAsync(tokens).ConfigureAwait(false);
+        await CleanupAsync(tokens.Force).ConfigureAwait(false);
+        return _errors.Count > result.Errors.Count && result.ExitCode == RunResult.Ended
+            ? result with { ExitCode = RunResult.Failed, Reason = "cleanup failed", Errors = [.. _errors] }
+            : result with { Errors = [.. _errors] };
+    }
+
+    private async Task<RunResult?> StartAsync(RunTokens tokens)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(tokens.Stop, tokens.Force);
+        foreach (var host in hosts)
+        {
+            try
+            {
+                await host.SetupAsync(either.Token).ConfigureAwait(false);
+                _ready.Add(host);
+            }
+            catch (OperationCanceledException) when (either.IsCancellationRequested)
+            {
+                return new RunResult(RunResult.Ended, "stopped during setup", [], NoneLeft);
+            }
+            catch (Exception e)
+            {
+                return Fail($"setup of \"{host.Plan.Name}\" failed: {e.Message}", e);
+            }
+        }
+
+        if (state?.Resumed is not { } resumed)
+        {
+            return null;
+        }
+
+        foreach (var host in hosts)
+        {
+            try
+            {
+                var own = await resumed.StateOfAsync(host.Plan.Name, either.Token).ConfigureAwait(false);
+                await host.RestoreAsync(resumed.OffsetsOf(host.Plan.Name), own, either.Token).ConfigureAwait(false);
+                await host.CommitAsync(either.Token).ConfigureAwait(false);
+            }
+            catch (Exception e)
+            {
+                return Fail($"\"{host.Plan.Name}\" could not take over checkpoint {resumed.Id}: {e.Message}", e);
+            }
+        }
+
+        return null;
+    }
+
+    private async Task<RunResult> ProcessAsync(RunTokens tokens)
+    {
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(tokens.Force);
+        checkpoints?.Watch(hosts);
+        var running = hosts.ToDictionary(h => h, h => StartHost(h, cancel.Token));
+        var loop = checkpoints is null ? null : BackgroundLoop.Start("checkpoints", checkpoints.RunAsync, surroundings.Log);
+        Started?.Invoke();
+        RunResult result;
+        try
+        {
+            result = await WatchAsync(running, tokens, cancel).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (loop is not null)
+            {
+                await loop.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+
+        return result.ExitCode == RunResult.Ended ? await FinishAsync(result).ConfigureAwait(false) : result;
+    }
+
+    // On a pool thread, or on one of its own.
+    private Task<HostEnd> StartHost(ComponentHost host, CancellationToken ct) => host.Plan.Dedicated
+        ? DedicatedThread.Run(host.Plan.Name, () => host.ProcessAsync(ct))
+        : Task.Run(() => host.ProcessAsync(ct), CancellationToken.None);
+
+    private async Task<RunResult> WatchAsync(Dictionary<ComponentHost, Task<HostEnd>> running, RunTokens tokens, CancellationTokenSource cancel)
+    {
+        var ended = new HashSet<ComponentHost>();
+        using var softStop = tokens.Stop.UnsafeRegister(static s => ((CancellationTokenSource)s!).Cancel(), stopping);
+        using var drainOver = new CancellationTokenSource(Timeout.InfiniteTimeSpan, surroundings.Time);
+        using var startDrain = tokens.Stop.UnsafeRegister(_ => drainOver.CancelAfter(surroundings.Times.Drain), null);
+        using var anyStop = CancellationTokenSource.CreateLinkedTokenSource(drainOver.Token, tokens.Force);
+        var stopped = Task.Delay(Timeout.InfiniteTimeSpan, surroundings.Time, anyStop.Token);
+        while (running.Keys.Any(h => h.IsData && !ended.Contains(h)))
+        {
+            var open = running.Where(r => !ended.Contains(r.Key)).Select(r => r.Value);
+            var first = await Task.WhenAny(open.Append(stopped)).ConfigureAwait(false);
+            if (first == stopped)
+            {
+                return await AbandonAsync(running, cancel, tokens.Force.IsCancellationRequested ? "cancelled" : $"streams did not empty within {surroundings.Times.Drain.TotalSeconds:0.#} s").ConfigureAwait(false);
+            }
+
+            foreach (var (host, task) in running.Where(r => r.Value.IsCompleted && ended.Add(r.Key)))
+            {
+                if (await task.ConfigureAwait(false) is HostEnd.Failed)
+                {
+                    var why = $"\"{host.Plan.Name}\" failed: {host.LastFailure?.Message}";
+                    _errors.Add(host.LastFailure!);
+                    await AbandonAsync(running, cancel, why).ConfigureAwait(false);
+                    return Fail(why, null);
+                }
+            }
+        }
+
+        // Controllers have nothing left to control.
+        await cancel.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(running.Values).ConfigureAwait(false);
+        var isolated = running.Where(r => r.Value.Result == HostEnd.Isolated).Select(r => r.Key).ToList();
+        foreach (var host in isolated)
+        {
+            _errors.Add(host.LastFailure!);
+        }
+
+        return isolated.Count > 0
+            ? Fail($"{string.Join(", ", isolated.Select(h => h.Plan.Name))} failed and was isolated", null)
+            : new RunResult(RunResult.Ended, tokens.Stop.IsCancellationRequested ? "drained" : "ended", [], NoneLeft);
+    }
+
+    private async Task<RunResult> AbandonAsync(Dictionary<ComponentHost, Task<HostEnd>> running, CancellationTokenSource cancel, string why)
+    {
+        await cancel.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAny(Task.WhenAll(running.Values), Task.Delay(surroundings.Times.Cancel, surroundings.Time, CancellationToken.None)).ConfigureAwait(false);
+        foreach (var (host, task) in running)
+        {
+            if (!task.IsCompleted)
+            {
+                _errors.Add(new TimeoutException($"\"{host.Plan.Name}\" goes on although it was cancelled {surroundings.Times.Cancel.TotalSeconds:0.#} s ago"));
+                LogIgnores(surroundings.Log, host.Plan.Name);
+            }
+        }
+
+        var left = streams.Select(s => s.Snapshot()).Where(s => s.Depth > 0).ToDictionary(s => s.Name, s => s.Depth, StringComparer.Ordinal);
+        return new RunResult(RunResult.Abandoned, why, [], left);
+    }
+
+    // Everything has been delivered: the last checkpoint, then the outside may let go and staged output becomes visible.
+    private async Task<RunResult> FinishAsync(RunResult result)
+    {
+        using var limit = new CancellationTokenSource(CheckpointTimes.Longest, surroundings.Time);
+        try
+        {
+            if (checkpoints is not null)
+            {
+                await checkpoints.TakeFinalAsync(limit.Token).ConfigureAwait(false);
+            }
+
+            foreach (var host in hosts)
+            {
+                await host.CommitAsync(limit.Token).ConfigureAwait(false);
+            }
+
+            foreach (var host in hosts)
+            {
+                await host.AcknowledgeAllAsync().ConfigureAwait(false);
+            }
+
+            return result;
+        }
+        catch (Exception e)
+        {
+            return Fail($"the last checkpoint could not be completed; what was staged since the one before is not visible and comes again: {e.Message}", e);
+        }
+    }
+
+    private async Task CleanupAsync(CancellationToken force)
+    {
+        var forcedAt = force.IsCancellationRequested ? surroundings.Time.GetTimestamp() : (long?)null;
+        for (var i = _ready.Count - 1; i >= 0; i--)
+        {
+            var most = surroundings.Times.Cleanup;
+            if (force.IsCancellationRequested)
+            {
+                forcedAt ??= surroundings.Time.GetTimestamp();
+                var left = s_forcedCleanup - surroundings.Time.GetElapsedTime(forcedAt.Value);
+                most = left > TimeSpan.Zero ? left : TimeSpan.FromMilliseconds(1);
+            }
+
+            try
+            {
+                await _ready[i].CleanupAsync(most).ConfigureAwait(false);
+            }
+            catch (Exception e)
+            {
+                _errors.Add(e);
+            }
+        }
+    }
+
+    private RunResult Fail(string why, Exception? error)
+    {
+        if (error is not null)
+        {
+            _errors.Add(error);
+        }
+
+        return new RunResult(RunResult.Failed, why, [.. _errors], NoneLeft);
+    }
+
+    private static readonly Dictionary<string, long> NoneLeft = [];
+
+    [LoggerMessage(EventId = 4030, Level = LogLevel.Error, Message = "component {Component} ignores its cancellation")]
+    private static partial void LogIgnores(ILogger logger, string component);
+}

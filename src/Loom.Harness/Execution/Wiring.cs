@@ -1,0 +1,148 @@
+using System.Reflection;
+using System.Text.Json;
+using Loom.Components;
+using Loom.Harness.Architecture;
+using Loom.Harness.Expressions;
+using Loom.Harness.Streams;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>Makes the ports and streams of a system from its plan and joins them; types are looked up here once, never while events flow.</summary>
+internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopContext> loops, TimeProvider time)
+{
+    private readonly Dictionary<(string Component, string Port), PortPlan> _ports =
+        plan.Components.SelectMany(c => c.Ports.Select(p => (c.Name, Port: p))).ToDictionary(p => (p.Name, p.Port.Name), p => p.Port);
+
+    /// <summary>Every stream, in the order of the bindings.</summary>
+    public List<IStreamEnd> Streams { get; } = [];
+
+    public void Connect()
+    {
+        foreach (var component in plan.Components)
+        {
+            foreach (var port in component.Ports)
+            {
+                var make = port.IsInput ? nameof(AddInput) : nameof(AddOutput);
+                Call(make, [port.Data], loops[component.Name], port);
+            }
+        }
+
+        foreach (var binding in plan.Bindings)
+        {
+            var from = _ports[(binding.FromComponent, binding.FromPort)];
+            var to = _ports[(binding.ToComponent, binding.ToPort)];
+            Call(nameof(Bind), [from.Data, to.Data], binding, from, to);
+        }
+    }
+
+    private void Call(string method, Type[] types, params object[] arguments) =>
+        typeof(Wiring).GetMethod(method, BindingFlags.Instance | BindingFlags.NonPublic)!.MakeGenericMethod(types)
+            .Invoke(this, BindingFlags.DoNotWrapExceptions, null, arguments, null);
+
+    private void AddInput<T>(LoopContext loop, PortPlan port) =>
+        loop.Inputs[port.Name] = new InputPort<T>(port, port.FanIn == FanIn.FirstWins ? new FirstWins(time) : null);
+
+    private void AddOutput<T>(LoopContext loop, PortPlan port)
+    {
+        var conditions = plan.Bindings.Where(b => b.FromComponent == loop.Plan.Name && b.FromPort == port.Name).Select(b => Condition<T>(b.Condition)).ToArray();
+        IRoute<T> route = port.Distribution switch
+        {
+            Distribution.PartitionHash => new HashRoute<T>(Key<T>(port.DistributionKey!)),
+            Distribution.Conditional => new ConditionalRoute<T>(conditions, port.MatchAll),
+            Distribution.Weighted => new WeightedRoute<T>(),
+            _ => new BroadcastRoute<T>(),
+        };
+        var output = new OutputPort<T>(port, route);
+        loop.Outputs.Add(port.Flow == FlowType.RequestResponse && output is OutputPort<JsonElement> requests && !Answers(loop.Plan) ? new AskPort(requests, loop.Plan.Name, time) : output);
+    }
+
+    private static bool Answers(ComponentPlan component) => component.Ports.Any(p => p is { Class: SemanticClass.DataIn, Flow: FlowType.RequestResponse });
+
+    private void Bind<TFrom, TTo>(BindingPlan binding, PortPlan from, PortPlan to)
+    {
+        var writer = loops[binding.FromComponent];
+        var reader = loops[binding.ToComponent];
+        var stream = new EventStream<TTo>(binding, reader.Gate.Signal, writer.Outbox, time);
+        Streams.Add(stream);
+        ((InputPort<TTo>)reader.Inputs[to.Name]).Add(stream);
+        reader.Gate.Add(stream, binding);
+        var end = writer.Outputs.Single(o => o.Plan.Name == from.Name);
+        if (end is AskPort ask)
+        {
+            BindAsk(ask, binding, reader, stream as EventStream<JsonElement> ?? throw new InvalidOperationException($"{binding.Name}: requests are JSON"));
+            return;
+        }
+
+        var output = (OutputPort<TFrom>)end;
+        var plain = from.Distribution == Distribution.Broadcast && binding.Overflow == OverflowRule.Block && binding.Transformation is null && !binding.Copy;
+        output.Add(new Target<TFrom, TTo>(stream, Conversion<TFrom, TTo>(binding)), plain ? stream as EventStream<TFrom> : null);
+    }
+
+    // Requests go through the stream; answers come back by what the answering component sends.
+    private static void BindAsk(AskPort ask, BindingPlan binding, LoopContext reader, EventStream<JsonElement> stream)
+    {
+        ask.Bind(binding, new Target<JsonElement, JsonElement>(stream, static e => e), stream);
+        var answers = reader.Outputs.OfType<OutputPort<JsonElement>>().First(o => o.Plan.Flow == FlowType.RequestResponse);
+        answers.Add(new AnswerTarget(ask, binding), null);
+    }
+
+    private static Func<Event<TFrom>, Event<TTo>> Conversion<TFrom, TTo>(BindingPlan binding)
+    {
+        if (binding.Transformation is { } text)
+        {
+            var expression = Expression.Compile(text);
+            return e =>
+            {
+                var json = AsJson(e);
+                return FromJson<TTo>(json.With(expression.Evaluate(json)), binding);
+            };
+        }
+
+        if (typeof(TFrom) == typeof(TTo))
+        {
+            // Immutable JSON needs no copy; anything else is cloned by way of JSON.
+            return binding.Copy && typeof(TFrom) != typeof(JsonElement)
+                ? e => FromJson<TTo>(AsJson(e), binding)
+                : e => (Event<TTo>)(object)e;
+        }
+
+        return e => FromJson<TTo>(AsJson(e), binding);
+    }
+
+    private static Func<Event<T>, string> Key<T>(string text)
+    {
+        var expression = Expression.Compile(text);
+        return e => expression.CanonicalKey(AsJson(e));
+    }
+
+    private static Func<Event<T>, bool>? Condition<T>(string? text)
+    {
+        if (text is null or "default")
+        {
+            return null;
+        }
+
+        var expression = Expression.Compile(text);
+        return e => expression.Test(AsJson(e));
+    }
+
+    private static Event<JsonElement> AsJson<T>(in Event<T> e) =>
+        typeof(T) == typeof(JsonElement) ? System.Runtime.CompilerServices.Unsafe.As<Event<T>, Event<JsonElement>>(ref System.Runtime.CompilerServices.Unsafe.AsRef(in e)) : e.With(JsonSerializer.SerializeToElement(e.Data));
+
+    private static Event<T> FromJson<T>(Event<JsonElement> e, BindingPlan binding)
+    {
+        if (typeof(T) == typeof(JsonElement))
+        {
+            return System.Runtime.CompilerServices.Unsafe.As<Event<JsonElement>, Event<T>>(ref e);
+        }
+
+        try
+        {
+            return e.With(e.Data.Deserialize<T>() ?? throw new ItemException("conversion_failed", $"{binding.Name}: the payload is null"));
+        }
+        catch (JsonException error)
+        {
+            throw new ItemException("conversion_failed", $"{binding.Name}: the payload is no {typeof(T).Name}: {error.Message}", inner: error);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+using System.Runtime.CompilerServices;
+using Loom.Components;
+using Loom.Harness.Architecture;
+using Loom.Harness.Errors;
+
+namespace Loom.Harness.Streams;
+
+/// <summary>An input whose events can be refused in place of its component.</summary>
+internal interface IDiverted
+{
+    /// <summary>Takes the next event as a failure, or null when there is none.</summary>
+    ItemFailure? TryDivert(string component, Exception error);
+}
+
+/// <summary>One input port: the streams bound to it, merged by its fan-in. Order within each stream is kept.</summary>
+internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiverted
+{
+    // priority: one turn in so many goes to the lower ones.
+    private const int LowerTurn = 16;
+
+    private EventStream<T>[] _streams = [];
+    private int _next;
+    private int _turn;
+
+    public PortPlan Plan => plan;
+
+    /// <summary>Adds a binding, in the order of declaration; for <c>priority</c> the highest comes first.</summary>
+    public void Add(EventStream<T> stream)
+    {
+        _streams = [.. _streams, stream];
+        if (plan.FanIn == FanIn.Priority)
+        {
+            _streams = [.. _streams.OrderByDescending(s => s.Plan.Priority)];
+        }
+    }
+
+    /// <summary>Takes the next event by the rule of the fan-in.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryRead(out Event<T> e) => _streams.Length == 1 && firstWins is null ? _streams[0].TryRead(out e) : TryReadMany(out e);
+
+    /// <summary>Takes several events by the rule of the fan-in and says how many.</summary>
+    public int Read(Span<Event<T>> into)
+    {
+        if (_streams.Length == 1 && firstWins is null)
+        {
+            return _streams[0].Read(into);
+        }
+
+        var count = 0;
+        while (count < into.Length && TryReadMany(out into[count]))
+        {
+            count++;
+        }
+
+        return count;
+    }
+
+    public ItemFailure? TryDivert(string component, Exception error) =>
+        TryRead(out var e) ? new ItemFailure(component, plan.Name, e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, e.Attempt, e.Mock) : null;
+
+    private bool TryReadMany(out Event<T> e)
+    {
+        while (true)
+        {
+            var read = plan.FanIn switch
+            {
+                FanIn.Priority => TryReadPriority(out e),
+                FanIn.Concatenate => TryReadInOrder(out e),
+                _ => TryReadInTurn(out e),
+            };
+            if (!read || firstWins is null || firstWins.Passes(e.Key ?? e.Id.ToString()))
+            {
+                return read;
+            }
+        }
+    }
+
+    private bool TryReadInTurn(out Event<T> e)
+    {
+        for (var i = 0; i < _streams.Length; i++)
+        {
+            var at = _next;
+            _next = _next + 1 == _streams.Length ? 0 : _next + 1;
+            if (_streams[at].TryRead(out e))
+            {
+                return true;
+            }
+        }
+
+        Unsafe.SkipInit(out e);
+        return false;
+    }
+
+    private bool TryReadPriority(out Event<T> e)
+    {
+        // Starting behind the first group lets the others have their turn; they start where they stopped, so all of them get one.
+        var lower = ++_turn % LowerTurn == 0;
+        if (lower)
+        {
+            var top = _streams[0].Plan.Priority;
+            for (var i = 0; i < _streams.Length; i++)
+            {
+                _next = _next + 1 >= _streams.Length ? 0 : _next + 1;
+                if (_streams[_next].Plan.Priority != top && _streams[_next].TryRead(out e))
+                {
+                    return true;
+                }
+            }
+        }
+
+        foreach (var stream in _streams)
+        {
+            if (stream.TryRead(out e))
+            {
+                return true;
+            }
+        }
+
+        Unsafe.SkipInit(out e);
+        return false;
+    }
+
+    // A stream at a barrier holds its place: the next one is read only when it has ended.
+    private bool TryReadInOrder(out Event<T> e)
+    {
+        while (_next < _streams.Length)
+        {
+            if (_streams[_next].TryRead(out e))
+            {
+                return true;
+            }
+
+            if (!_streams[_next].IsEnded)
+            {
+                break;
+            }
+
+            _next++;
+        }
+
+        Unsafe.SkipInit(out e);
+        return false;
+    }
+}

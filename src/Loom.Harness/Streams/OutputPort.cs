@@ -1,0 +1,125 @@
+using System.Runtime.CompilerServices;
+using Loom.Components;
+using Loom.Harness.Architecture;
+
+namespace Loom.Harness.Streams;
+
+/// <summary>One output port, whatever it carries.</summary>
+internal interface IOutputPort
+{
+    PortPlan Plan { get; }
+
+    /// <summary>Events sent while nothing is bound.</summary>
+    long Unbound { get; }
+
+    void Flush();
+
+    void Complete();
+
+    void Mark(CheckpointBarrier barrier);
+}
+
+/// <summary>One output port: the streams bound to it, by its distribution. One caller at a time.</summary>
+internal sealed class OutputPort<T>(PortPlan plan, IRoute<T> route) : IOutputPort
+{
+    private readonly List<Target<T>> _targets = [];
+
+    // The common case: one stream of the same type, every event goes there.
+    private EventStream<T>? _only;
+    private IStreamEnd[] _ends = [];
+    private long _unbound;
+
+    public PortPlan Plan => plan;
+
+    public long Unbound => Volatile.Read(ref _unbound);
+
+    public IReadOnlyList<Target<T>> Targets => _targets;
+
+    /// <param name="target">The binding.</param>
+    /// <param name="direct">Its stream when the event goes in as it is and the port has no rule to ask; else null.</param>
+    public void Add(Target<T> target, EventStream<T>? direct)
+    {
+        _targets.Add(target);
+        _ends = [.. _ends, target.End];
+        _only = _targets.Count == 1 ? direct : null;
+    }
+
+    /// <summary>Sends one event without waiting; false when it must be sent by <see cref="SendSlowAsync"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TrySend(in Event<T> e) => _only is { } only && only.TryWrite(e);
+
+    /// <summary>Sends events in order without waiting and says how many; the rest must be sent by <see cref="SendSlowAsync"/>.</summary>
+    public int Send(ReadOnlySpan<Event<T>> events) => _only?.Write(events) ?? 0;
+
+    /// <summary>Sends one event to every stream it belongs to; waits for room.</summary>
+    /// <exception cref="ItemException">A rule, conversion or transformation failed; nothing was written.</exception>
+    public async ValueTask SendSlowAsync(Event<T> e, CancellationToken ct)
+    {
+        if (_only is { } only)
+        {
+            while (!only.TryWrite(e))
+            {
+                await only.WaitForRoomAsync(e, ct).ConfigureAwait(true);
+            }
+
+            return;
+        }
+
+        if (_targets.Count == 0)
+        {
+            _unbound++;
+            return;
+        }
+
+        Prepare(e);
+        foreach (var target in _targets)
+        {
+            while (target.HasPrepared && !target.TryWrite())
+            {
+                await target.WaitForRoomAsync(ct).ConfigureAwait(true);
+            }
+        }
+    }
+
+    public void Flush()
+    {
+        foreach (var end in _ends)
+        {
+            end.Flush();
+        }
+    }
+
+    public void Complete()
+    {
+        foreach (var end in _ends)
+        {
+            end.Complete();
+        }
+    }
+
+    public void Mark(CheckpointBarrier barrier)
+    {
+        foreach (var end in _ends)
+        {
+            end.Mark(barrier);
+        }
+    }
+
+    // All bindings are asked before anything is written, so an event that fails leaves no half behind.
+    private void Prepare(in Event<T> e)
+    {
+        try
+        {
+            route.Choose(e, _targets);
+        }
+        catch
+        {
+            foreach (var target in _targets)
+            {
+                target.Discard();
+            }
+
+            throw;
+        }
+    }
+}

@@ -1,0 +1,73 @@
+using Loom.Components;
+using Loom.Harness.Architecture;
+
+namespace Loom.Harness.Streams;
+
+/// <summary>One binding as its writer sees it: the stream, and what becomes of a payload on its way in.</summary>
+internal abstract class Target<T>
+{
+    public abstract BindingPlan Plan { get; }
+
+    public abstract IStreamEnd End { get; }
+
+    /// <summary>Makes the event as this binding carries it; what is made is written by the next <see cref="TryWrite"/>.</summary>
+    /// <exception cref="ItemException">The conversion or transformation failed.</exception>
+    public abstract void Prepare(in Event<T> e);
+
+    /// <summary>Writes the oldest prepared event; false when the stream is full.</summary>
+    public abstract bool TryWrite();
+
+    /// <summary>Waits until the oldest prepared event fits.</summary>
+    public abstract ValueTask WaitForRoomAsync(CancellationToken ct);
+
+    /// <summary>Forgets what is prepared.</summary>
+    public abstract void Discard();
+
+    public abstract bool HasPrepared { get; }
+}
+
+/// <summary>A binding whose stream carries <typeparamref name="TStream"/>; <paramref name="convert"/> is null where both are the same.</summary>
+internal sealed class Target<T, TStream>(EventStream<TStream> stream, Func<Event<T>, Event<TStream>> convert) : Target<T>
+{
+    private readonly Queue<Event<TStream>> _prepared = [];
+
+    public override BindingPlan Plan => stream.Plan;
+
+    public override IStreamEnd End => stream;
+
+    public override bool HasPrepared => _prepared.Count > 0;
+
+    public override void Prepare(in Event<T> e) => _prepared.Enqueue(convert(e));
+
+    public override bool TryWrite()
+    {
+        switch (stream.Plan.Overflow)
+        {
+            case OverflowRule.DropNewest when !stream.TryWrite(_prepared.Peek()):
+                stream.CountDropped();
+                break;
+            case OverflowRule.DropNewest:
+                break;
+            case OverflowRule.Fail when !stream.TryWrite(_prepared.Peek()):
+                stream.CountDropped();
+                _prepared.Dequeue();
+                throw new ItemException("overflow", $"stream \"{stream.Plan.Name}\" is full ({stream.Plan.Buffer} events) and overflow is fail");
+            case OverflowRule.Fail:
+                break;
+            default:
+                if (!stream.TryWrite(_prepared.Peek()))
+                {
+                    return false;
+                }
+
+                break;
+        }
+
+        _prepared.Dequeue();
+        return true;
+    }
+
+    public override ValueTask WaitForRoomAsync(CancellationToken ct) => stream.WaitForRoomAsync(_prepared.Peek(), ct);
+
+    public override void Discard() => _prepared.Clear();
+}

@@ -1,0 +1,86 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using Loom.Harness.Errors;
+using Shouldly;
+using Xunit;
+
+namespace Loom.Fast.Tests.Harness.Errors;
+
+public sealed class DeadLetterLineTests
+{
+    [Fact]
+    public void Write_ThenRead_GivesTheSameLetterOnOneLineOfPlainJson()
+    {
+        var letter = Letter("{ \"text\" : \"zwei\\nZeilen – 日本\",\n \"n\": 1.50 }");
+        var line = Line(letter);
+
+        line.Count((byte)'\n').ShouldBe(1);
+        using var json = JsonDocument.Parse(line);
+        json.RootElement.GetProperty("code").GetString().ShouldBe("bad");
+        json.RootElement.GetProperty("payload").GetProperty("text").GetString().ShouldBe("zwei\nZeilen – 日本");
+        json.RootElement.EnumerateObject().Last().Name.ShouldBe("crc32c");
+
+        var read = DeadLetterLine.Read(line.AsSpan(0, line.Length - 1)).Letter.ShouldNotBeNull();
+        read.Record.Event.ShouldBe(letter.Record.Event);
+        read.Record.Exceptions.ShouldBe(letter.Record.Exceptions);
+        read.Headers.ShouldBe(letter.Headers);
+        read.Payload.GetProperty("n").GetRawText().ShouldBe("1.50");
+    }
+
+    [Fact]
+    public void Read_OneBitFlippedOrCutAnywhere_IsSeen()
+    {
+        var line = Line(Letter("""{"a":[1,2,3]}"""))[..^1];
+        for (var bit = 0; bit < line.Length * 8; bit++)
+        {
+            var damaged = (byte[])line.Clone();
+            damaged[bit / 8] ^= (byte)(1 << (bit % 8));
+            DeadLetterLine.Read(damaged).Damage.ShouldNotBeNull($"bit {bit}");
+        }
+
+        for (var length = 0; length < line.Length; length++)
+        {
+            DeadLetterLine.Read(line.AsSpan(0, length)).Damage.ShouldNotBeNull($"cut at {length}");
+        }
+    }
+
+    [Fact]
+    public void Read_RetriedMark_NamesItsLetter()
+    {
+        var line = new ArrayBufferWriter<byte>();
+        DeadLetterLine.WriteRetried("19a-\"1", DateTimeOffset.UnixEpoch, line);
+        var content = DeadLetterLine.Read(line.WrittenSpan[..^1]);
+        content.Retried.ShouldBe("19a-\"1");
+        content.Letter.ShouldBeNull();
+        Encoding.UTF8.GetString(line.WrittenSpan).ShouldStartWith("{\"retried\":");
+    }
+
+    internal static DeadLetter Letter(string payload, string id = "1-a-1", string component = "store") => new(
+        new ErrorRecord
+        {
+            ErrorId = id,
+            Time = DateTimeOffset.UnixEpoch,
+            System = "s",
+            Version = "1.0.0",
+            Component = component,
+            Instance = "i",
+            Port = "in",
+            Event = new ErrorEvent("src:0:1", "k", DateTimeOffset.UnixEpoch),
+            Attempt = 2,
+            Code = "bad",
+            Message = "m",
+            Exceptions = [new ErrorCause("T", "m")],
+            Retryable = false,
+            Mock = false,
+        },
+        new Dictionary<string, string> { ["h"] = "v" },
+        JsonDocument.Parse(payload).RootElement);
+
+    private static byte[] Line(DeadLetter letter)
+    {
+        var line = new ArrayBufferWriter<byte>();
+        DeadLetterLine.Write(letter, line);
+        return line.WrittenSpan.ToArray();
+    }
+}

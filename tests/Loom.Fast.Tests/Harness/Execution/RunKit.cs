@@ -1,0 +1,68 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Loom.Components;
+using Loom.Harness.Errors;
+using Loom.Harness.Execution;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Loom.Fast.Tests.Harness.Execution;
+
+/// <summary>Runs systems made in code, without disk and without state.</summary>
+internal sealed class RunKit : IErrorDestination
+{
+    public ConcurrentQueue<ItemFailure> Failures { get; } = [];
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    public LifecycleTimes Times { get; init; } = new();
+
+    public async Task<RunResult> RunAsync(HarnessBuilder builder, CancellationToken stop = default, CancellationToken force = default, Action<SystemAssembly>? started = null)
+    {
+        using var assembly = Assemble(builder);
+        assembly.Run.Started = () => started?.Invoke(assembly);
+        return await assembly.Run.RunAsync(new RunTokens(stop, force)).WaitAsync(TimeSpan.FromSeconds(60));
+    }
+
+    public SystemAssembly Assemble(HarnessBuilder builder) => new(builder.Plan("/system"), new RunMaterials
+    {
+        Time = Time,
+        Random = new Random(1),
+        Logs = NullLoggerFactory.Instance,
+        Times = Times,
+        Create = builder.Create,
+        CreateCapability = _ => throw new NotSupportedException("none here"),
+        DeadLetters = this,
+        Describe = f => JsonSerializer.SerializeToElement(f.Error.Message),
+        Checkpoints = new CheckpointTimes(TimeSpan.FromHours(1), null),
+        GraphHash = "test",
+        Run = "r1",
+    });
+
+    public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct)
+    {
+        Failures.Enqueue(failure);
+        return default;
+    }
+}
+
+internal sealed class Numbers(int count) : Source<long>
+{
+    private int _next;
+
+    protected internal override ValueTask<Read<long>> ReadAsync(CancellationToken stopping, CancellationToken ct) =>
+        new(_next < count ? Read<long>.Item(_next, _next, ++_next) : Read<long>.End);
+}
+
+internal sealed class Apply(Func<Event<long>, Emitter<long>, CancellationToken, ValueTask> handle) : Transformer<long, long>
+{
+    protected override ValueTask OnItemAsync(Event<long> e, Emitter<long> output, CancellationToken ct) => handle(e, output, ct);
+}
+
+internal sealed class Keep(List<Event<long>> kept) : Sink<long>
+{
+    protected override ValueTask OnItemAsync(Event<long> e, CancellationToken ct)
+    {
+        kept.Add(e);
+        return default;
+    }
+}
