@@ -36,6 +36,7 @@ internal static class ComponentDescriber
             Acknowledges = attribute?.Acknowledges ?? false,
             Idempotent = attribute?.Idempotent ?? false,
             SideEffects = attribute?.SideEffects ?? false,
+            OneAtATime = attribute?.OneAtATime ?? false,
             ExecutesChain = shape.HarnessRunsLoop,
             Concurrency = attribute?.Concurrency ?? 1,
             BatchItems = attribute?.BatchItems ?? 0,

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Architecture.Graphs;
 using Loom.Harness.Architecture.Locking;
