@@ -26,7 +26,7 @@ internal sealed class CommandComponent : ItemComponent<JsonElement, JsonElement>
         Inputs = [.. plan.Ports.Where(p => p.Class == SemanticClass.DataIn).Select(p => p.Name)];
         Outputs = [.. plan.Ports.Where(p => p.Class == SemanticClass.DataOut).Select(p => p.Name)];
         var log = around.Loggers.CreateLogger("Loom.Harness." + plan.Name);
-        _events = new CommandEvents(plan.Name, around.Models, around.Time, log, OnFreeEmit, static () => { });
+        _events = new CommandEvents(plan.Name, around.Models, around.Time, log, OnFreeEmit, static () => { }, static () => { });
         _processes = [.. Enumerable.Range(0, plan.Uses.Command!.Replicas).Select(i => new CommandProcess(plan, around, _events, i, log))];
     }
 

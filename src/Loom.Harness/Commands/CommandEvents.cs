@@ -8,7 +8,7 @@ namespace Loom.Harness.Commands;
 
 /// <summary>What a component says that is no answer: its log, its metrics, its calls, its stray output.</summary>
 internal sealed partial class CommandEvents(
-    string component, Func<IChatClient?> models, TimeProvider time, ILogger log, Func<ChildEmit, ValueTask> onFreeEmit, Action onEnd) : ISessionEvents
+    string component, Func<IChatClient?> models, TimeProvider time, ILogger log, Func<ChildEmit, ValueTask> onFreeEmit, Action onEnd, Action onState) : ISessionEvents
 {
     private const int LinesAWindow = 20;
     private const int LongestShown = 500;
@@ -29,6 +29,8 @@ internal sealed partial class CommandEvents(
     public ValueTask OnFreeEmitAsync(ChildEmit emit) => onFreeEmit(emit);
 
     public void OnEnd() => onEnd();
+
+    public void OnState() => onState();
 
     public async ValueTask<JsonElement> CallAsync(string api, JsonElement question, CancellationToken ct)
     {

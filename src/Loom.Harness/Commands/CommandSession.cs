@@ -16,6 +16,9 @@ internal interface ISessionEvents
     /// <summary>A source has no more.</summary>
     void OnEnd();
 
+    /// <summary>It told its state: what it sends from here on comes after that state.</summary>
+    void OnState();
+
     /// <summary>The answer to a <c>call</c>.</summary>
     ValueTask<JsonElement> CallAsync(string api, JsonElement question, CancellationToken ct);
 
@@ -396,6 +399,7 @@ internal sealed partial class CommandSession : IAsyncDisposable
                     _snapshots.Remove(state.Id, out asked);
                 }
 
+                _events.OnState();
                 asked?.TrySetResult(state.Data);
                 break;
             case ChildLine.Call call:

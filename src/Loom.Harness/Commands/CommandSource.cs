@@ -25,7 +25,7 @@ internal sealed class CommandSource : Source<JsonElement>, IAsyncDisposable
         }
 
         var log = around.Loggers.CreateLogger("Loom.Harness." + plan.Name);
-        _events = new CommandEvents(plan.Name, around.Models, around.Time, log, _queue.AddAsync, _queue.End);
+        _events = new CommandEvents(plan.Name, around.Models, around.Time, log, _queue.AddAsync, _queue.End, _queue.Mark);
         _process = new CommandProcess(plan, around, _events, 0, log) { OnCrash = () => _queue.Again(_process!.Ready.Replayable) };
     }
 

@@ -173,8 +173,7 @@ internal sealed class Conformance(ConformanceRequest request, ISupervisor superv
     {
         talk.Begin(null);
         _ = await talk.NextAsync().ConfigureAwait(false);
-        var state = await talk.Session.SnapshotAsync(talk.Limit).ConfigureAwait(false);
-        talk.Forget(); // sent before its answer
+        var state = await talk.StateAsync().ConfigureAwait(false);
         await using var other = await OpenAsync(CancellationToken.None).ConfigureAwait(false);
         other.Begin(state);
         for (var i = 0; i < 3; i++)
@@ -280,6 +279,8 @@ internal sealed class Conformance(ConformanceRequest request, ISupervisor superv
     {
         private readonly Channel<ChildEmit?> _free = Channel.CreateBounded<ChildEmit?>(1000);
         private readonly CancellationTokenSource _limit = new(s_limit, time);
+        private volatile bool _forgets;
+        private volatile bool _over;
         private long _last;
 
         public CommandChild Child => child;
@@ -299,7 +300,14 @@ internal sealed class Conformance(ConformanceRequest request, ISupervisor superv
         public async Task OpenAsync(ConformanceRequest request, string name, TimeSpan limit, CancellationToken ct)
         {
             Pipes = await child.StartAsync(ct).ConfigureAwait(false);
-            Events = new CommandEvents(name, static () => null, time, NullLogger.Instance, emit => _free.Writer.WriteAsync(emit, Limit), () => _ = _free.Writer.WriteAsync(null, Limit).AsTask());
+            Events = new CommandEvents(name, static () => null, time, NullLogger.Instance, AddAsync, () => _ = AddAsync(null).AsTask(), () =>
+            {
+                if (_forgets)
+                {
+                    Forget();
+                    _forgets = false;
+                }
+            });
             Session = new CommandSession(Pipes, Events, request.Outputs, new CommandLimits(4 << 20, !request.IsSource), time, NullLogger.Instance);
             Ready = await Session.OpenAsync(name, request.Config, request.IsSource ? [] : [input], limit, ct).ConfigureAwait(false);
         }
@@ -329,22 +337,47 @@ internal sealed class Conformance(ConformanceRequest request, ISupervisor superv
 
         public async Task<ChildEmit?> NextAsync()
         {
+            if (_over)
+            {
+                return null; // the end came before the state
+            }
+
             var next = _free.Reader.ReadAsync(Limit).AsTask();
             var first = await Task.WhenAny(next, Session.Ended).ConfigureAwait(false);
             return first == next ? await next.ConfigureAwait(false) : throw new IOException(await Session.Ended.ConfigureAwait(false));
         }
 
-        public void Forget()
+        // The state, with everything it sent before forgotten.
+        public async Task<JsonElement> StateAsync()
         {
-            while (_free.Reader.TryRead(out _))
-            {
-            }
+            _forgets = true;
+            Forget();
+            return await Session.SnapshotAsync(Limit).ConfigureAwait(false);
         }
 
         public async Task<int?> ExitCodeAsync()
         {
             await child.EndedAsync(Limit).ConfigureAwait(false);
             return child.LastExit?.Code;
+        }
+
+        private ValueTask AddAsync(ChildEmit? emit)
+        {
+            if (!_forgets)
+            {
+                return _free.Writer.WriteAsync(emit, Limit);
+            }
+
+            _over |= emit is null;
+            return default;
+        }
+
+        private void Forget()
+        {
+            while (_free.Reader.TryRead(out var emit))
+            {
+                _over |= emit is null;
+            }
         }
 
         public async ValueTask DisposeAsync()

@@ -13,6 +13,7 @@ internal sealed class SourceQueue
     private ChildEmit? _last;
     private TaskCompletionSource? _room;
     private TaskCompletionSource? _more;
+    private (long First, IReadOnlyList<ChildEmit> Pending) _marked = (0, []);
     private long _next;
     private long _sinceState;
     private long _toSkip;
@@ -96,15 +97,24 @@ internal sealed class SourceQueue
         }
     }
 
-    /// <summary>Goes on. Everything that is in it, with the one handed out last, and the offset of the first of them.</summary>
+    /// <summary>The program has told its state just now: what is here came before it, what follows comes after.</summary>
+    public void Mark()
+    {
+        lock (_gate)
+        {
+            _sinceState = 0;
+            _marked = _last is null ? (_next, [.. _waiting]) : (_next - 1, [_last, .. _waiting]);
+        }
+    }
+
+    /// <summary>Hands out again. Everything that was here at the last mark, with the one handed out last, and the offset of the first of them.</summary>
     public (long First, IReadOnlyList<ChildEmit> Pending) Thaw()
     {
         lock (_gate)
         {
             _frozen = false;
-            _sinceState = 0;
             Wake(ref _more);
-            return _last is null ? (_next, [.. _waiting]) : (_next - 1, [_last, .. _waiting]);
+            return _marked;
         }
     }
 

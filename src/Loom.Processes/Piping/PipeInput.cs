@@ -11,7 +11,7 @@ internal sealed class PipeInput : IReadable
     private readonly Lock _gate = new();
     private readonly DescriptorLoop _descriptors;
     private readonly SafeFileHandle _pipe;
-    private readonly long _id;
+    private long _id;
     private TaskCompletionSource? _room;
     private bool _closed;
 
@@ -19,7 +19,7 @@ internal sealed class PipeInput : IReadable
     {
         _descriptors = descriptors;
         _pipe = pipe;
-        _id = descriptors.Add(pipe, this, Interest.WritableOnce);
+        descriptors.Add(pipe, SetId, Interest.WritableOnce);
     }
 
     public bool OnReadable(int descriptor, Span<byte> buffer)
@@ -118,5 +118,12 @@ internal sealed class PipeInput : IReadable
         }
 
         return sent;
+    }
+
+    // Before the first news, which may come while this is still being made.
+    private IReadable SetId(long id)
+    {
+        _id = id;
+        return this;
     }
 }

@@ -13,13 +13,13 @@ internal sealed class PipeOutput : IReadable
 
     private readonly Pipe _pipe = new(new PipeOptions(pauseWriterThreshold: 512 * 1024, resumeWriterThreshold: 256 * 1024, minimumSegmentSize: ReadAtOnce, useSynchronizationContext: false));
     private readonly DescriptorLoop _descriptors;
-    private readonly long _id;
+    private long _id;
     private bool _discards;
 
     internal PipeOutput(DescriptorLoop descriptors, SafeFileHandle pipe)
     {
         _descriptors = descriptors;
-        _id = descriptors.Add(pipe, this, Interest.ReadableOnce);
+        descriptors.Add(pipe, SetId, Interest.ReadableOnce);
     }
 
     internal PipeReader Reader => _pipe.Reader;
@@ -67,5 +67,12 @@ internal sealed class PipeOutput : IReadable
     {
         _discards = (await flushed.ConfigureAwait(false)).IsCompleted;
         _descriptors.Rearm(_id);
+    }
+
+    // Before the first news, which may come while this is still being made.
+    private IReadable SetId(long id)
+    {
+        _id = id;
+        return this;
     }
 }

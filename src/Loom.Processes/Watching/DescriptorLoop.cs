@@ -73,10 +73,13 @@ internal sealed unsafe partial class DescriptorLoop : IDisposable
     /// <summary>Watches a descriptor; the loop owns it from here and closes it.</summary>
     /// <returns>Its number, for <see cref="Remove"/>.</returns>
     /// <exception cref="IOException">It cannot be watched; it stays the caller's.</exception>
-    internal long Add(SafeFileHandle handle, IReadable sink, Interest interest = Interest.Readable)
+    internal long Add(SafeFileHandle handle, IReadable sink, Interest interest = Interest.Readable) => Add(handle, _ => sink, interest);
+
+    /// <summary>The same for a sink that needs its number, which it is given before anything is told to it.</summary>
+    internal long Add(SafeFileHandle handle, Func<long, IReadable> sink, Interest interest)
     {
         var id = Interlocked.Increment(ref _lastId);
-        _entries[id] = (handle, sink, interest);
+        _entries[id] = (handle, sink(id), interest);
         try
         {
             Control(AddEntry, handle, id, interest);

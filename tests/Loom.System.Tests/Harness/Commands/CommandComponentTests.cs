@@ -2,7 +2,6 @@ using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Commands;
-using Loom.Testing;
 using Loom.Testing.Harness;
 using Shouldly;
 using Xunit;
