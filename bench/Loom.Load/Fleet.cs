@@ -27,12 +27,12 @@ internal static class Fleet
         await control.ListeningAsync(apiPort, TimeSpan.FromSeconds(30)).ConfigureAwait(false);
         var address = new IPEndPoint(IPAddress.Loopback, apiPort);
 
-        // One node with a real mock engine behind its proxy serves the requests; the other nodes only beat.
+        // One node with a real mock engine behind its proxy serves the requests; the other nodes offer another model and only beat.
         var serving = await NodesAsync(loom, folder, address, 1, "bench", 1, "mock", cancellationToken).ConfigureAwait(false);
         using (serving)
         {
             var request = Serving.Chat("mock", 900, 1, stream: false);
-            await Loads.RequestsAsync(address, request, 4, TimeSpan.FromSeconds(3), cancellationToken).ConfigureAwait(false);
+            await Loads.RequestsAsync(address, request, 4, TimeSpan.FromSeconds(8), cancellationToken).ConfigureAwait(false);
             var alone = await Loads.RequestsAsync(address, request, 4, s_length / 2, cancellationToken).ConfigureAwait(false);
             using var fleet = await NodesAsync(loom, folder, address, Nodes, "fleet", Pools, "idle", cancellationToken).ConfigureAwait(false);
             await UntilOnlineAsync(address, Nodes + 1, cancellationToken).ConfigureAwait(false);

@@ -15,18 +15,19 @@ internal sealed record CheckReport(
     public static CheckReport Of(LoadResult loaded, IReadOnlyList<Finding> findings, string locked, string? adapter)
     {
         var plan = loaded.Plan;
+        var ports = plan?.Components.ToDictionary(c => c.Name, c => c.Ports, StringComparer.Ordinal) ?? [];
         return new CheckReport(
             !loaded.HasErrors && locked is not "differs", plan?.Name, plan?.Version, plan?.Components.Count ?? 0, plan?.Bindings.Count ?? 0, locked, FindingText.Rows(findings),
             plan is null ? [] : [.. GuaranteeRules.Of(plan, adapter).Select(g => new GuaranteeRow(g.Source, g.Sink, OptionKey.NameOf(g.Delivery.ToString()), g.WeakestLink, [.. g.Repeats]))],
-            plan is null ? [] : [.. plan.Bindings.Select(b => Conversion(plan, b)).OfType<ConversionRow>()],
+            plan is null ? [] : [.. plan.Bindings.Select(b => Conversion(ports, b)).OfType<ConversionRow>()],
             plan is null ? [] : [.. plan.Components.Select(c => new ChainRow(c.Name, [.. c.Capabilities.Select(k => k.Name)]))],
             plan is null ? [] : [.. plan.Schemas.Values.Select(s => new SchemaRow(s.Id, s.Version, SchemaUse.IsCompiled(s.Schema) ? "compiled" : "library"))]);
     }
 
-    private static ConversionRow? Conversion(SystemPlan plan, BindingPlan binding)
+    private static ConversionRow? Conversion(Dictionary<string, IReadOnlyList<PortPlan>> ports, BindingPlan binding)
     {
-        var from = plan.Components.First(c => c.Name == binding.FromComponent).Ports.First(p => !p.IsInput && p.Name == binding.FromPort).Data;
-        var to = plan.Components.First(c => c.Name == binding.ToComponent).Ports.First(p => p.IsInput && p.Name == binding.ToPort).Data;
+        var from = ports[binding.FromComponent].First(p => !p.IsInput && p.Name == binding.FromPort).Data;
+        var to = ports[binding.ToComponent].First(p => p.IsInput && p.Name == binding.ToPort).Data;
         return JsonConversion.Between(from, to) is { } conversion ? new ConversionRow(binding.Name, GraphDocument.TypeName(from), GraphDocument.TypeName(to), conversion.Reason) : null;
     }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Net;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -7,6 +8,9 @@ using Loom.Cli.Composition;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 using Loom.Core.Gpus;
+using Loom.Core.Settings;
+using Loom.Core.Web;
+using Loom.Harness.Api;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Execution;
 using Loom.Processes;
@@ -25,6 +29,7 @@ internal static class HarnessRunVerb
     private static readonly Option<bool> s_fresh = new("--fresh") { Description = "Begin anew: earlier checkpoints are kept and not used" };
     private static readonly Option<bool> s_unlocked = new("--unlocked") { Description = "Run what the files say now, without build.lock; shown in health and in every record" };
     private static readonly Option<bool> s_strict = new("--strict") { Description = "Dead letters at the end are a failure (exit 4)" };
+    private static readonly Option<int?> s_port = new("--port") { Description = "Port of health and metrics (default: that of harness.bind; 0 takes any)" };
     private static readonly Option<TimeSpan?> s_duration = DurationOption.Create("--duration", "Drain after this time");
 
     /// <param name="signals">Who asks it to stop.</param>
@@ -35,7 +40,7 @@ internal static class HarnessRunVerb
             "Run a system until its data ends or it is stopped; a first Ctrl+C drains, a second cancels, a third ends at once",
             ["loom harness run samples/pipeline/log_stats", "loom harness run --unlocked --duration 1m", "loom harness run --fresh --strict"],
             (context, parse, stop) => RunAsync(context, parse, signals, null, stop));
-        Add(command, s_directory, s_deployment, s_fresh, s_unlocked, s_strict, s_duration);
+        Add(command, s_directory, s_deployment, s_fresh, s_unlocked, s_strict, s_duration, s_port);
         return command;
     }
 
@@ -49,7 +54,7 @@ internal static class HarnessRunVerb
             "Run a system from one of its checkpoints",
             ["loom harness resume samples/pipeline/enrich", "loom harness resume --checkpoint 1.42"],
             (context, parse, stop) => RunAsync(context, parse, signals, parse.GetValue(checkpoint), stop));
-        Add(command, s_directory, s_deployment, s_unlocked, s_strict, s_duration, checkpoint);
+        Add(command, s_directory, s_deployment, s_unlocked, s_strict, s_duration, s_port, checkpoint);
         return command;
     }
 
@@ -110,12 +115,26 @@ internal static class HarnessRunVerb
         try
         {
             await using var harness = await SystemExecutionHarness.LoadAsync(request, world, ct).ConfigureAwait(false);
-            return await RunAsync(context, harness, signals, parse.GetValue(s_duration)).ConfigureAwait(false);
+            var bind = (session.Options.Bind ?? HostPort.TryParse("127.0.0.1:9000")!).Resolve();
+            bind.Port = parse.GetValue(s_port) ?? bind.Port;
+            var token = session.Settings.GetOrNull(SharedSettings.Token)?.Reveal();
+            if (!IPAddress.IsLoopback(bind.Address) && token is null)
+            {
+                throw new CliError(ExitCode.Usage, "TOKEN_REQUIRED", $"harness.bind {bind} can be reached from other machines, and LLORCH_API_TOKEN is not set", "set LLORCH_API_TOKEN, or bind to 127.0.0.1");
+            }
+
+            using var over = parse.GetValue(s_duration) is { } time ? new CancellationTokenSource(time, context.Time) : new CancellationTokenSource();
+            await using var listener = await HarnessListener.OpenAsync(harness, bind, token, over.Cancel, Environment.ProcessId, context.Time, loggers, ct).ConfigureAwait(false);
+            return await RunAsync(context, harness, signals, listener, over.Token).ConfigureAwait(false);
         }
         catch (SystemFilesException e)
         {
             FindingText.Write(context.Terminal, context.Terminal.Err, context.Terminal.Json ? [] : e.Findings);
             throw FindingText.Error(context.Terminal, e.Findings, e.IsLock ? HarnessExit.Lock : ExitCode.Usage, e.IsLock ? "loom harness lock, or --unlocked" : "loom harness check shows them all");
+        }
+        catch (PortTakenException e)
+        {
+            throw PortRemedy.Error(e, "harness run");
         }
         catch (StateRequiredException e)
         {
@@ -127,7 +146,7 @@ internal static class HarnessRunVerb
         }
     }
 
-    private static async Task<int> RunAsync(VerbContext context, SystemExecutionHarness harness, ProcessSignals signals, TimeSpan? duration)
+    private static async Task<int> RunAsync(VerbContext context, SystemExecutionHarness harness, ProcessSignals signals, HarnessListener listener, CancellationToken over)
     {
         foreach (var notice in harness.Notices)
         {
@@ -139,8 +158,9 @@ internal static class HarnessRunVerb
             context.Terminal.Note("unlocked: this run is not bound to build.lock");
         }
 
-        using var over = duration is { } time ? new CancellationTokenSource(time, context.Time) : new CancellationTokenSource();
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(signals.Stop, over.Token);
+        context.Terminal.Note($"health and metrics: {listener.Address} (loom harness ps, tap, drain)");
+        harness.Assembly.Run.Started = () => listener.Api.IsRunning = true;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(signals.Stop, over);
         using var done = new CancellationTokenSource();
         var lines = new RunLine(context, harness.Assembly).ShowAsync(done.Token);
         var result = await harness.RunAsync(new RunTokens(stop.Token, signals.Kill)).ConfigureAwait(false);

@@ -3,6 +3,7 @@ using Loom.Cli.Composition;
 using Loom.Control;
 using Loom.Core.Settings;
 using Loom.Harness.Components.BuiltIns.Models;
+using Loom.Harness.Components.BuiltIns.Web;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
 
@@ -20,6 +21,9 @@ internal sealed class HarnessServices(SettingsSnapshot settings, TimeProvider ti
     {
         Timeout = Timeout.InfiniteTimeSpan,
     });
+
+    /// <summary>Routes of the system's own endpoints, for the listener that serves them.</summary>
+    public EndpointRoutes Routes { get; } = new();
 
     private ModelClients Models => field ??= ModelClients.From(settings, Gateway, _http.Value, time);
 
@@ -46,6 +50,7 @@ internal sealed class HarnessServices(SettingsSnapshot settings, TimeProvider ti
         : serviceType == typeof(ILoggerFactory) ? loggers
         : serviceType == typeof(Random) ? _random
         : serviceType == typeof(HttpClient) ? _http.Value
+        : serviceType == typeof(IEndpointRoutes) ? Routes
         : serviceType == typeof(IModelClients) ? Models
         : serviceType == typeof(IChatClient) ? Models.Chat(null)
         : serviceType == typeof(IEmbeddingGenerator<string, Embedding<float>>) || serviceType == typeof(IEmbeddingGenerator) ? Models.Embeddings(null)

@@ -14,13 +14,13 @@ internal sealed class SystemLoader(ISystemFiles files, ComponentCatalog catalog,
 
     public const string DeploymentFile = "deployment.yaml";
 
-    /// <summary>Loads a system from disk with the built-ins of this program.</summary>
+    /// <summary>Loads a system from disk with the built-ins of this program. Classes in projects are those of the last build, when it was of the sources as they are.</summary>
     /// <param name="directory">The system's folder.</param>
     /// <param name="deploymentFile">Null: <c>deployment.yaml</c> where there is one.</param>
     /// <param name="environment">Values of <c>${VAR}</c>.</param>
     /// <param name="settings">Where defaults come from.</param>
     public static LoadResult Load(string directory, string? deploymentFile, IReadOnlyDictionary<string, string> environment, HarnessOptions settings) =>
-        Load(directory, deploymentFile, environment, settings, new Dictionary<string, ProjectBuild>());
+        Load(directory, deploymentFile, environment, settings, ProjectBuilder.Existing(Path.GetFullPath(directory), Projects(directory)));
 
     /// <summary>The same for a system with classes in projects, which are built first.</summary>
     /// <param name="directory">The system's folder.</param>

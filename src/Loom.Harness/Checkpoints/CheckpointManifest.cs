@@ -17,7 +17,7 @@ internal sealed record CheckpointManifest
     private const string Magic = "loom-checkpoint";
     private const int LongestHead = 128;
 
-    public int Format { get; init; } = CurrentFormat;
+    public int Format { get; set; } = CurrentFormat;
 
     public required string System { get; init; }
 
@@ -115,7 +115,7 @@ internal sealed record ManifestPart
     public string? Sha256 { get; init; }
 
     /// <summary>SHA-256 of each chunk, hex, in order.</summary>
-    public IReadOnlyList<string> Chunks { get; init; } = [];
+    public IReadOnlyList<string> Chunks { get; init => field = value ?? []; } = [];
 }
 
 /// <summary>How a lineage began.</summary>

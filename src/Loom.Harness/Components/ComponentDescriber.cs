@@ -21,6 +21,10 @@ internal static class ComponentDescriber
         var attribute = type.GetCustomAttribute<ComponentAttribute>();
         var shape = BaseShape.Of(type);
         var options = OptionsOf(type);
+        var inputs = type.GetCustomAttributes<InputAttribute>().ToList();
+        var outputs = type.GetCustomAttributes<OutputAttribute>().ToList();
+        var answers = type.IsDefined(typeof(AnswersAttribute));
+        var asks = type.GetCustomAttributes<AsksAttribute>().Select(a => Output(a.Port, typeof(JsonElement)) with { Flow = FlowType.RequestResponse, Required = true }).ToList();
         return new ComponentDescriptor
         {
             Name = attribute?.Name ?? type.FullName!,
@@ -32,12 +36,13 @@ internal static class ComponentDescriber
             Acknowledges = attribute?.Acknowledges ?? false,
             Idempotent = attribute?.Idempotent ?? false,
             SideEffects = attribute?.SideEffects ?? false,
+            OneAtATime = attribute?.OneAtATime ?? false,
             ExecutesChain = shape.HarnessRunsLoop,
             Concurrency = attribute?.Concurrency ?? 1,
             BatchItems = attribute?.BatchItems ?? 0,
             Class = type,
             Options = options,
-            Ports = given => PortsOf(type, shape, given),
+            Ports = given => Whole(PortsOf(inputs, outputs, shape, given), answers, asks),
         };
     }
 
@@ -56,11 +61,9 @@ internal static class ComponentDescriber
         return written ? attribute!.Type : shape.Type;
     }
 
-    private static PortPlan[] PortsOf(Type type, BaseShape shape, object? options)
+    private static List<PortPlan> PortsOf(List<InputAttribute> inputs, List<OutputAttribute> outputs, BaseShape shape, object? options)
     {
         var names = options as IPortNames;
-        var inputs = type.GetCustomAttributes<InputAttribute>().ToList();
-        var outputs = type.GetCustomAttributes<OutputAttribute>().ToList();
         var ports = new List<PortPlan>();
         if (names?.InputNames is { } ins && shape.Input is not null)
         {
@@ -88,14 +91,15 @@ internal static class ComponentDescriber
             ports.Add(Output("out", shape.Output));
         }
 
-        if (type.GetCustomAttribute<AnswersAttribute>() is not null)
-        {
-            ports = [.. ports.Select(p => p with { Flow = FlowType.RequestResponse })];
-        }
+        return ports;
+    }
 
-        ports.AddRange(type.GetCustomAttributes<AsksAttribute>().Select(a => Output(a.Port, typeof(JsonElement)) with { Flow = FlowType.RequestResponse, Required = true }));
-        ports.AddRange(Implicit.Where(i => ports.All(p => p.Name != i.Name)));
-        return [.. ports];
+    // With what follows from asking and answering, and what every component has.
+    private static PortPlan[] Whole(List<PortPlan> ports, bool answers, List<PortPlan> asks)
+    {
+        List<PortPlan> all = [.. answers ? ports.Select(p => p with { Flow = FlowType.RequestResponse }) : ports, .. asks];
+        all.AddRange(Implicit.Where(i => all.All(p => p.Name != i.Name)));
+        return [.. all];
     }
 
     private static PortPlan Input(string name, Type data, bool required) =>

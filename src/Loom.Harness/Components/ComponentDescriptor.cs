@@ -27,6 +27,9 @@ internal sealed record ComponentDescriptor
 
     public bool SideEffects { get; init; }
 
+    /// <summary>Refuses a concurrency above 1.</summary>
+    public bool OneAtATime { get; init; }
+
     /// <summary>Leaves its loop to the harness, so capabilities around items can be executed.</summary>
     public bool ExecutesChain { get; init; }
 

@@ -32,28 +32,28 @@ internal sealed class ComponentFactory(IServiceProvider services)
     public Component Create(ComponentPlan plan)
     {
         var type = plan.Descriptor.Class ?? throw new InvalidOperationException($"component \"{plan.Name}\" is a command, which no constructor makes");
-        return (Component)Make(type, plan, plan.Descriptor.Options, plan.Options);
+        return (Component)Make(type, plan.Name, plan, plan.Descriptor.Options, plan.Options);
     }
 
     /// <summary>A new instance of a capability of the user's own.</summary>
     /// <exception cref="InvalidOperationException">It asks for a service there is none of, or is one of the harness's own.</exception>
-    public Capability Create(CapabilityPlan capability, ComponentPlan plan)
+    public Capability Create(CapabilityPlan capability)
     {
         var type = capability.Class ?? throw new InvalidOperationException($"capability {capability.Name} is the harness's own");
-        return (Capability)Make(type, plan, capability.Options?.GetType(), capability.Options);
+        return (Capability)Make(type, capability.Name, null, capability.Options?.GetType(), capability.Options);
     }
 
-    private object Make(Type type, ComponentPlan plan, Type? optionsType, object? options)
+    private object Make(Type type, string name, ComponentPlan? plan, Type? optionsType, object? options)
     {
         var constructor = ComponentDescriber.ConstructorOf(type);
-        var arguments = constructor.GetParameters().Select(p => p.ParameterType == optionsType ? options : Argument(p, plan)).ToArray();
+        var arguments = constructor.GetParameters().Select(p => p.ParameterType == optionsType ? options : Argument(p, name, plan)).ToArray();
         return constructor.Invoke(BindingFlags.DoNotWrapExceptions, null, arguments, null);
     }
 
-    private object? Argument(ParameterInfo parameter, ComponentPlan plan)
+    private object? Argument(ParameterInfo parameter, string name, ComponentPlan? plan)
     {
         var type = parameter.ParameterType;
-        if (type == typeof(ComponentPlan))
+        if (type == typeof(ComponentPlan) && plan is not null)
         {
             return plan;
         }
@@ -61,12 +61,12 @@ internal sealed class ComponentFactory(IServiceProvider services)
         if (IsLogger(type))
         {
             var loggers = (ILoggerFactory?)services.GetService(typeof(ILoggerFactory)) ?? Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance;
-            return type == typeof(ILogger) ? loggers.CreateLogger("Loom.Harness." + plan.Name) : Activator.CreateInstance(typeof(Logger<>).MakeGenericType(type.GetGenericArguments()), loggers);
+            return type == typeof(ILogger) ? loggers.CreateLogger("Loom.Harness." + name) : Activator.CreateInstance(typeof(Logger<>).MakeGenericType(type.GetGenericArguments()), loggers);
         }
 
         return services.GetService(type) ?? (parameter.HasDefaultValue
             ? parameter.DefaultValue
-            : throw new InvalidOperationException($"component \"{plan.Name}\" asks for {type.Name}, which is not there; known are {Offered}"));
+            : throw new InvalidOperationException($"\"{name}\" asks for {type.Name}, which is not there; known are {Offered}"));
     }
 
     private static bool IsLogger(Type type) => type == typeof(ILogger) || (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(ILogger<>));

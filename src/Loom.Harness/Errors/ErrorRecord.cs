@@ -87,7 +87,7 @@ internal sealed record ResourceSample
     /// <summary>Room where the system keeps its state.</summary>
     public double? DiskFreeMb { get; init; }
 
-    public IReadOnlyList<GpuSample> Gpu { get; init; } = [];
+    public IReadOnlyList<GpuSample> Gpu { get; init => field = value ?? []; } = [];
 
     public required DateTimeOffset SampledAt { get; init; }
 }

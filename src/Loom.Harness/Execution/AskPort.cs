@@ -148,6 +148,9 @@ internal sealed class AnswerTarget(AskPort ask, BindingPlan binding) : Target<Js
 
     void IStreamEnd.Complete() => ask.Abandon();
 
+    // Answers go to whoever asked and lie in no stream that could be looked into.
+    IStreamTap IStreamEnd.Tap(int sample) => throw new NotSupportedException("answers are not tapped; tap the requests");
+
     void IStreamEnd.Flush()
     {
     }

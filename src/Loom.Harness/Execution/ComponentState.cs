@@ -26,6 +26,9 @@ internal sealed class ComponentCounters
     private long _failed;
     private long _emitted;
 
+    /// <summary>Whether nothing is expected to come of an event: a sink. Its events are not filtered but delivered.</summary>
+    public bool IsEnd { get; init; }
+
     /// <summary>Events read from its inputs, or brought in by a source.</summary>
     public long Taken => Volatile.Read(ref _taken);
 
@@ -48,7 +51,7 @@ internal sealed class ComponentCounters
     {
         _done++;
         _emitted += emitted;
-        if (emitted == 0)
+        if (emitted == 0 && !IsEnd)
         {
             _filtered++;
         }

@@ -22,7 +22,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     /// <summary>Where the loop waits for room in its outputs.</summary>
     public Signal Outbox { get; } = new();
 
-    public ComponentCounters Counters { get; } = new();
+    public ComponentCounters Counters { get; } = new() { IsEnd = plan.Ports.All(p => p.Class != SemanticClass.DataOut) };
 
     /// <summary>What the component counts of its own accord.</summary>
     public ComponentMetrics Metrics { get; } = new();

@@ -81,7 +81,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             Logs = world.Logs,
             Times = TimesOf(plan.Policy, world.Options),
             Create = c => c.Uses.Command is null ? factory.Create(c) : CommandFactory.Create(c, commands),
-            CreateCapability = c => throw new NotSupportedException($"capability \"{c.Name}\" is not one of the harness"),
+            CreateCapability = factory.Create,
             DeadLetters = new DeadLetterDestination(errors, letters),
             Describe = f => JsonSerializer.SerializeToElement(errors.Describe(f), ErrorJson.Default.ErrorRecord),
             State = state,

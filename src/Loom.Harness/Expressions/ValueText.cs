@@ -44,12 +44,13 @@ internal static class ValueText
                 return true;
         }
 
-        if (value.Json.ValueKind != JsonValueKind.Undefined)
+        if (value.Json.ValueKind == JsonValueKind.Number)
         {
             text = value.Json.GetRawText();
             return true;
         }
 
+        // Written anew, so that the text does not depend on the blanks of the payload.
         var buffer = Rent();
         if (!TryWrite(value, buffer))
         {

@@ -19,6 +19,9 @@ internal interface IStreamEnd
 
     /// <summary>Makes sure that a waiting reader sees what was written.</summary>
     void Flush();
+
+    /// <summary>Copies what is written from now on to the side, one event in <paramref name="sample"/>; the stream is never held up by it.</summary>
+    IStreamTap Tap(int sample);
 }
 
 /// <summary>
@@ -45,6 +48,9 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     private Padded _markAt = new() { Value = long.MaxValue };
     private Padded _bytesOut;
     private volatile bool _completed;
+
+    // Null while nobody looks: a stream without a tap pays one comparison.
+    private volatile StreamTap<T>[]? _taps;
     private long _bytesIn;
 
     // The writer's.
@@ -136,6 +142,11 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
         }
 
         tail.Slots[_tailIndex++] = e;
+        if (_taps is not null)
+        {
+            CopyToTaps(e);
+        }
+
         Volatile.Write(ref _published.Value, ++_written);
         if (Reader.IsArmed && _written >= Volatile.Read(ref _wakeReaderAt))
         {
@@ -148,7 +159,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     /// <summary>Writes as many events as there is room for, in order, and says how many.</summary>
     public int Write(ReadOnlySpan<Event<T>> events)
     {
-        if (_sized)
+        if (_sized || _taps is not null)
         {
             var count = 0;
             while (count < events.Length && TryWrite(events[count]))
@@ -382,6 +393,17 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
         Wake();
     }
 
+    public IStreamTap Tap(int sample)
+    {
+        var tap = new StreamTap<T>(sample, Untap);
+        lock (_marksLock)
+        {
+            _taps = [.. _taps ?? [], tap];
+        }
+
+        return tap;
+    }
+
     /// <summary>Counts an event that never entered, because overflow said so.</summary>
     public void CountDropped() => Interlocked.Increment(ref _dropped);
 
@@ -409,6 +431,23 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     }
 
     private TimeSpan Span(long ticks, long since, long now) => _time.GetElapsedTime(0, ticks + (since == 0 ? 0 : Math.Max(0, now - since)));
+
+    private void CopyToTaps(in Event<T> e)
+    {
+        foreach (var tap in _taps ?? [])
+        {
+            tap.Offer(e);
+        }
+    }
+
+    private void Untap(StreamTap<T> tap)
+    {
+        lock (_marksLock)
+        {
+            StreamTap<T>[] left = [.. (_taps ?? []).Where(t => t != tap)];
+            _taps = left.Length == 0 ? null : left;
+        }
+    }
 
     private void Wake()
     {

@@ -35,6 +35,9 @@ public sealed class ComponentAttribute(string name) : Attribute
     /// <summary>Items in work at once where the system does not say; 1 by default.</summary>
     public int Concurrency { get; set; } = 1;
 
+    /// <summary>It handles one event at a time, for the sake of its state; a system that asks for more <c>concurrency</c> is refused.</summary>
+    public bool OneAtATime { get; set; }
+
     /// <summary>Events in a batch where the system says nothing of batching; 0, the default, means one by one.</summary>
     public int BatchItems { get; set; }
 }

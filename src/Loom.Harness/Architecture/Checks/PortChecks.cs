@@ -44,6 +44,12 @@ internal static class PortChecks
             ComponentType.Router when ports.Count(p => p.Class == SemanticClass.DataIn) != 1 || ports.All(p => p.Class != SemanticClass.DataOut) => "a Router has one data_in port and data_out ports",
             _ => null,
         };
+        if (plan is { Concurrency: > 1, Descriptor.OneAtATime: true })
+        {
+            findings.Error(Codes.TypeRule, component.Node.Find("concurrency") ?? component.NameNode,
+                $"component \"{plan.Name}\": {plan.Descriptor.Name} keeps state and handles one event at a time; leave concurrency out, or part the events by key over several such components");
+        }
+
         if (wrong is not null && plan.Uses.Command is not null && ports.All(p => p.Class is not (SemanticClass.DataIn or SemanticClass.DataOut)))
         {
             findings.Error(Codes.CommandPorts, component.NameNode,

@@ -1,4 +1,6 @@
 using System.Text;
+using Loom.Harness.Architecture.Checks;
+using Loom.Harness.Architecture.Yaml;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
@@ -14,6 +16,13 @@ internal static class BindingFix
     public static byte[] Apply(byte[] content, out int count)
     {
         count = 0;
+
+        // What is too deep for the reader would be too deep for the stack here.
+        if (YamlReader.Read("", content, new FindingList()) is null)
+        {
+            return content;
+        }
+
         var preamble = content.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? Encoding.UTF8.Preamble.Length : 0;
         var text = Encoding.UTF8.GetString(content.AsSpan(preamble));
         var edits = new List<(int Start, int End, string Text)>();
@@ -118,9 +127,9 @@ internal static class BindingFix
     }
 
     // The end of a list in block style is where the next thing begins.
-    private static int EndOf(YamlNode node) => node is YamlSequenceNode { Style: not SequenceStyle.Flow, Children: [.., var last] } ? EndOf(last) : (int)node.End.Index;
+    private static int EndOf(YamlDotNet.RepresentationModel.YamlNode node) => node is YamlSequenceNode { Style: not SequenceStyle.Flow, Children: [.., var last] } ? EndOf(last) : (int)node.End.Index;
 
     private static string? Scalar(List<Entry> entries, string key) => (entries.FirstOrDefault(e => e.Key == key)?.Value as YamlScalarNode)?.Value;
 
-    private sealed record Entry(string Key, YamlNode KeyNode, YamlNode Value);
+    private sealed record Entry(string Key, YamlDotNet.RepresentationModel.YamlNode KeyNode, YamlDotNet.RepresentationModel.YamlNode Value);
 }

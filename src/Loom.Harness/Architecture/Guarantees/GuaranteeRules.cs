@@ -15,17 +15,23 @@ internal static class GuaranteeRules
     {
         var outgoing = plan.Bindings.ToLookup(b => b.FromComponent, StringComparer.Ordinal);
         var incoming = plan.Bindings.ToLookup(b => b.ToComponent, StringComparer.Ordinal);
-        var byName = plan.Components.ToDictionary(c => c.Name, StringComparer.Ordinal);
-        var sinks = plan.Components.Where(c => c.Type == ComponentType.Sink).Select(c => (Plan: c, Before: Reach(c.Name, n => incoming[n].Select(b => b.FromComponent)))).ToList();
+        var order = plan.Components.Select((c, i) => (c.Name, i)).ToDictionary(p => p.Name, p => p.i, StringComparer.Ordinal);
+        var before = new Dictionary<string, HashSet<string>>(StringComparer.Ordinal);
         var result = new List<PathGuarantee>();
         foreach (var source in plan.Components.Where(c => c.Type is ComponentType.Source or ComponentType.ApiEndpoint && outgoing.Contains(c.Name)))
         {
             var after = Reach(source.Name, n => outgoing[n].Select(b => b.ToComponent));
-            foreach (var (sink, before) in sinks.Where(s => after.Contains(s.Plan.Name)))
+            foreach (var sink in after.Select(n => plan.Components[order[n]]).Where(c => c.Type == ComponentType.Sink).OrderBy(c => order[c.Name]))
             {
-                var between = plan.Components.Where(c => after.Contains(c.Name) && before.Contains(c.Name)).ToList();
-                var bindings = plan.Bindings.Where(b => after.Contains(b.FromComponent) && before.Contains(b.ToComponent)).ToList();
-                result.Add(Judge(plan.State.Adapter ?? adapter, source, sink, between, bindings));
+                if (!before.TryGetValue(sink.Name, out var reaching))
+                {
+                    before[sink.Name] = reaching = Reach(sink.Name, n => incoming[n].Select(b => b.FromComponent));
+                }
+
+                // Only what lies between is looked at, so that many short paths cost little.
+                var names = after.Where(reaching.Contains).OrderBy(n => order[n]).ToList();
+                var bindings = names.SelectMany(n => outgoing[n]).Where(b => reaching.Contains(b.ToComponent)).ToList();
+                result.Add(Judge(plan.State.Adapter ?? adapter, source, sink, [.. names.Select(n => plan.Components[order[n]])], bindings));
             }
         }
 

@@ -13,6 +13,12 @@ namespace Loom.Harness.Architecture.Planning;
 /// <summary>Makes a component's chain: the kernel's capabilities and those that are asked for, in order of execution.</summary>
 internal sealed class ChainPlanner(FindingList findings, IClassSource classes)
 {
+    // What nobody asked for is the same everywhere. Nobody asked for a limit: there is none.
+    private static readonly Dictionary<string, CapabilityPlan> s_implied = StandardCapability.All.ToDictionary(
+        c => c.Name,
+        c => c == StandardCapability.RateLimiter ? Make(c, new NoSettings(), declared: false) with { Options = null } : Make(c, OptionsShape.Of(c.Options).Create(), declared: false),
+        StringComparer.Ordinal);
+
     /// <summary>The chain.</summary>
     /// <param name="plan">The component, without its chain.</param>
     /// <param name="given">Value of <c>capabilities</c>.</param>
@@ -37,10 +43,7 @@ internal sealed class ChainPlanner(FindingList findings, IClassSource classes)
 
         foreach (var standard in StandardCapability.All.Where(c => IsImplied(c, plan) && !chain.ContainsKey(c.Name)))
         {
-            // Nobody asked for a limit: there is none.
-            chain.Add(standard.Name, standard == StandardCapability.RateLimiter
-                ? Make(standard, new NoSettings(), declared: false) with { Options = null }
-                : Make(standard, OptionsShape.Of(standard.Options).Create(), declared: false));
+            chain.Add(standard.Name, s_implied[standard.Name]);
         }
 
         return [.. chain.Values.OrderBy(c => c.Tier).ThenBy(c => c.Name, StringComparer.Ordinal)];

@@ -21,6 +21,7 @@ internal sealed record ProjectBuild(string? Assembly, string? Problem);
 internal sealed class ProjectBuilder(ISupervisor supervisor, ImmutableDictionary<string, string> environment, TimeProvider time)
 {
     private const int ShownLines = 6;
+    private const string Stamp = "loom.stamp";
     private static readonly TimeSpan s_deadline = TimeSpan.FromMinutes(5);
 
     /// <summary>Builds each project; the key of the result is the path as given.</summary>
@@ -35,14 +36,26 @@ internal sealed class ProjectBuilder(ISupervisor supervisor, ImmutableDictionary
         return result;
     }
 
+    /// <summary>The builds that are there and of the sources as they are now; needs no SDK.</summary>
+    public static IReadOnlyDictionary<string, ProjectBuild> Existing(string directory, IEnumerable<string> projects) => projects.Distinct(StringComparer.Ordinal)
+        .Where(p => File.Exists(Path.GetFullPath(p, directory)))
+        .Select(p => (Project: p, Ready: Ready(directory, Path.GetFullPath(p, directory), out _, out _)))
+        .Where(p => p.Ready is not null)
+        .ToDictionary(p => p.Project, p => p.Ready!, StringComparer.Ordinal);
+
+    private static ProjectBuild? Ready(string directory, string project, out string output, out string sources)
+    {
+        output = Path.Combine(directory, ".loom", "harness", "build", Path.GetFileNameWithoutExtension(project));
+        sources = ProjectSources.Hash(DiskSystemFiles.Instance, Path.GetDirectoryName(project)!) ?? "";
+        var stamp = Path.Combine(output, Stamp);
+        return File.Exists(stamp) && File.ReadAllText(stamp) == sources && Find(output) is { } ready ? new ProjectBuild(ready, null) : null;
+    }
+
     private async Task<ProjectBuild> OneAsync(string directory, string project, CancellationToken ct)
     {
-        var output = Path.Combine(directory, ".loom", "harness", "build", Path.GetFileNameWithoutExtension(project));
-        var stamp = Path.Combine(output, "loom.stamp");
-        var sources = ProjectSources.Hash(DiskSystemFiles.Instance, Path.GetDirectoryName(project)!) ?? "";
-        if (File.Exists(stamp) && await File.ReadAllTextAsync(stamp, ct).ConfigureAwait(false) == sources && Find(output) is { } ready)
+        if (Ready(directory, project, out var output, out var sources) is { } ready)
         {
-            return new ProjectBuild(ready, null);
+            return ready;
         }
 
         if (Program() is not { } dotnet)
@@ -81,7 +94,7 @@ internal sealed class ProjectBuilder(ISupervisor supervisor, ImmutableDictionary
             return new ProjectBuild(null, "the build made no assembly with a .deps.json beside it");
         }
 
-        await File.WriteAllTextAsync(stamp, sources, ct).ConfigureAwait(false);
+        await File.WriteAllTextAsync(Path.Combine(output, Stamp), sources, ct).ConfigureAwait(false);
         return new ProjectBuild(built, null);
     }
 

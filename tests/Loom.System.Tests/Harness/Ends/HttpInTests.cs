@@ -142,7 +142,7 @@ public class HttpInTests
         public static async Task<Served> StartAsync(HttpInOptions options, bool loop = true, SemaphoreSlim? hold = null, int buffer = 1000)
         {
             var served = new Served();
-            var routes = new EndpointRoutes([]);
+            var routes = new EndpointRoutes();
             var builder = new HarnessBuilder("served")
                 .Add("api", () => new HttpIn(options, routes, new Random(1)))
                 .Add("mark", () => new Mark(served.Seen, hold))

@@ -10,7 +10,7 @@ namespace Loom.Harness.Components.BuiltIns.Keyed;
 /// Groups events by key and window and sends one event for each window that closes. In event time a window closes when an event arrives that is
 /// later than its end by the lateness, whatever its key; at the end of the inputs all windows close.
 /// </summary>
-[Component("accumulate", Type = ComponentType.Accumulator, StateVersion = 1,
+[Component("accumulate", Type = ComponentType.Accumulator, StateVersion = 1, OneAtATime = true,
     Summary = "Groups events by key and window and sends, for each window that closes, its aggregates: {key, start, end, ...}. Open windows are part of checkpoints; ids are component/key/window.")]
 internal sealed class AccumulateAccumulator : Accumulator<JsonElement, Window, JsonElement>
 {

@@ -34,7 +34,7 @@ internal sealed record DedupeOptions : IValidatableObject
 }
 
 /// <summary>Lets the first event of each key pass.</summary>
-[Component("dedupe", Type = ComponentType.Transformer, StateVersion = 1,
+[Component("dedupe", Type = ComponentType.Transformer, StateVersion = 1, OneAtATime = true,
     Summary = "Lets the first event of each key pass and leaves out the ones that repeat it. What it has seen is part of checkpoints.")]
 internal sealed class DedupeTransformer(DedupeOptions options) : Transformer<JsonElement, JsonElement>
 {

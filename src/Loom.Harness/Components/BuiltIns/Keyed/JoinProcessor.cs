@@ -8,7 +8,7 @@ namespace Loom.Harness.Components.BuiltIns.Keyed;
 /// Brings events of two inputs together by key. An event waits until no partner can come any more: until the other input has moved on by more
 /// than the window (and the lateness), or, by the clock, until the window has passed.
 /// </summary>
-[Component("join", Type = ComponentType.StreamProcessor, StateVersion = 1,
+[Component("join", Type = ComponentType.StreamProcessor, StateVersion = 1, OneAtATime = true,
     Summary = "Joins the events of its inputs left and right by key within a window of time: {key, left, right}. What waits is part of checkpoints.")]
 internal sealed class JoinProcessor(JoinOptions options, TimeProvider time) : StreamProcessor<JsonElement, JsonElement>
 {

@@ -50,7 +50,7 @@ internal sealed record StoreOptions : IValidatableObject
 }
 
 /// <summary>Answers get, put and delete.</summary>
-[Component("store", Type = ComponentType.Store, StateVersion = 1,
+[Component("store", Type = ComponentType.Store, StateVersion = 1, OneAtATime = true,
     Summary = "Keeps values under keys and answers get, put and delete of the components whose request_response ports are bound to it, such as lookup.")]
 [Answers]
 internal sealed class StoreComponent(StoreOptions options, TimeProvider time) : Transformer<JsonElement, JsonElement>

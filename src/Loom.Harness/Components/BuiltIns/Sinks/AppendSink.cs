@@ -30,9 +30,12 @@ internal abstract record AppendOptions
 }
 
 /// <summary>Appends one record for each event to a file: staged until a checkpoint commits it, or directly in a run without checkpoints.</summary>
+#pragma warning disable CA1001 // The setup context owns the semaphore.
 internal abstract class AppendSink(AppendOptions options, ILogger log) : Sink<JsonElement>
+#pragma warning restore CA1001
 {
     private readonly ArrayBufferWriter<byte> _record = new(4096);
+    private SemaphoreSlim _one = null!;
     private bool _staged;
 
     /// <summary>The file.</summary>
@@ -47,6 +50,7 @@ internal abstract class AppendSink(AppendOptions options, ILogger log) : Sink<Js
         var path = ctx.WritePath(options.Path);
         var replace = options.Existing == ExistingFile.Replace;
         _staged = ctx.TakesCheckpoints;
+        _one = ctx.Own(new SemaphoreSlim(1, 1));
         File = ctx.Own<AppendFile>(_staged ? new StagedAppend(path, Staging.FolderOf(ctx), replace, log) : new PlainAppend(path, replace));
         return default;
     }
@@ -57,23 +61,36 @@ internal abstract class AppendSink(AppendOptions options, ILogger log) : Sink<Js
     /// <inheritdoc />
     protected sealed override ValueTask OnItemAsync(Event<JsonElement> e, CancellationToken ct)
     {
+        // With concurrency several come at once, and a file has one end.
+        if (!_one.Wait(0, ct))
+        {
+            return WriteLaterAsync(e, ct);
+        }
+
         var room = File.MakeRoomAsync(ct);
         if (!room.IsCompletedSuccessfully)
         {
             return AfterRoomAsync(room, e);
         }
 
-        Add(e);
-        return default;
+        try
+        {
+            Add(e);
+            return default;
+        }
+        finally
+        {
+            _one.Release();
+        }
     }
 
     /// <inheritdoc />
     protected internal sealed override ValueTask OnTickAsync(DateTimeOffset now, Emitter<JsonElement> output, CancellationToken ct) =>
-        File.FlushAsync(durable: false, ct);
+        FlushAsync(durable: false, ct);
 
     /// <inheritdoc />
     protected internal sealed override ValueTask FlushAsync(bool end, Emitter<JsonElement> output, CancellationToken ct) =>
-        File.FlushAsync(durable: true, ct);
+        FlushAsync(durable: true, ct);
 
     /// <inheritdoc />
     protected internal sealed override async ValueTask<StateWriter?> SnapshotAsync(CancellationToken ct)
@@ -97,10 +114,37 @@ internal abstract class AppendSink(AppendOptions options, ILogger log) : Sink<Js
     /// <inheritdoc />
     protected internal sealed override ValueTask CommitAsync(CancellationToken ct) => File.CommitAsync(ct);
 
+    private async ValueTask WriteLaterAsync(Event<JsonElement> e, CancellationToken ct)
+    {
+        await _one.WaitAsync(ct).ConfigureAwait(false);
+        await AfterRoomAsync(File.MakeRoomAsync(ct), e).ConfigureAwait(false);
+    }
+
+    // Holds the file's end and gives it back.
     private async ValueTask AfterRoomAsync(ValueTask room, Event<JsonElement> e)
     {
-        await room.ConfigureAwait(false);
-        Add(e);
+        try
+        {
+            await room.ConfigureAwait(false);
+            Add(e);
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    private async ValueTask FlushAsync(bool durable, CancellationToken ct)
+    {
+        await _one.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            await File.FlushAsync(durable, ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            _one.Release();
+        }
     }
 
     private void Add(in Event<JsonElement> e)

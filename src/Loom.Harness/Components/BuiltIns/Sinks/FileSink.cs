@@ -39,16 +39,20 @@ internal sealed record StagedFile(long Number, string Path);
 /// <summary>One file for each event.</summary>
 [Component("file_out", Type = ComponentType.Sink, Idempotent = true, StateVersion = 1,
     Summary = "Writes a file for each event; a reader sees the old file or the new one, never a part. With checkpoints files appear when a checkpoint commits them; without, one by one.")]
+#pragma warning disable CA1001 // The setup context owns the semaphore.
 internal sealed class FileSink(FileOutOptions options) : Sink<JsonElement>
+#pragma warning restore CA1001
 {
     private readonly ArrayBufferWriter<byte> _content = new(4096);
     private SetupContext _ctx = null!;
     private FileStaging? _staging;
+    private SemaphoreSlim _one = null!;
 
     /// <inheritdoc />
     protected internal override ValueTask SetupAsync(SetupContext ctx, CancellationToken ct)
     {
         _ctx = ctx;
+        _one = ctx.Own(new SemaphoreSlim(1, 1));
         _staging = ctx.TakesCheckpoints ? new FileStaging(Staging.FolderOf(ctx)) : null;
         return default;
     }
@@ -57,7 +61,20 @@ internal sealed class FileSink(FileOutOptions options) : Sink<JsonElement>
     protected override async ValueTask OnItemAsync(Event<JsonElement> e, CancellationToken ct)
     {
         var path = PathOf(e);
-        var content = ContentOf(e);
+        // With concurrency several come at once; the later one of a path is to win.
+        await _one.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            await WriteAsync(path, ContentOf(e), ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    private async ValueTask WriteAsync(string path, ReadOnlyMemory<byte> content, CancellationToken ct)
+    {
         if (_staging is null)
         {
             FileStaging.Replace(path, temp => File.WriteAllBytes(temp, content.Span));

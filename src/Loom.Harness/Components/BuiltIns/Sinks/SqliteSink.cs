@@ -16,6 +16,8 @@ internal sealed class SqliteSink(SqliteOutOptions options) : Sink<JsonElement>
     private SqliteTable _table = null!;
     // Rows of the transaction that is open. SQLite gives up a whole transaction for some failures (a full disk); then they are put in again.
     private readonly List<(string Key, (string Column, object Value)[] Row)> _kept = [];
+    // With concurrency several events come at once; a connection serves one.
+    private readonly Lock _lock = new();
     private bool _open;
 
     /// <inheritdoc />
@@ -58,12 +60,15 @@ internal sealed class SqliteSink(SqliteOutOptions options) : Sink<JsonElement>
     {
         try
         {
-            if (_kept.Count >= options.CommitRows)
+            lock (_lock)
             {
-                Commit();
-            }
+                if (_kept.Count >= options.CommitRows)
+                {
+                    Commit();
+                }
 
-            Put(e);
+                Put(e);
+            }
         }
         catch (SqliteException error)
         {
@@ -115,7 +120,10 @@ internal sealed class SqliteSink(SqliteOutOptions options) : Sink<JsonElement>
     {
         try
         {
-            Commit();
+            lock (_lock)
+            {
+                Commit();
+            }
         }
         catch (SqliteException e)
         {

@@ -39,15 +39,19 @@ internal sealed class StdoutSink(StdoutOptions options) : Sink<JsonElement>
     /// <inheritdoc />
     protected override ValueTask OnItemAsync(Event<JsonElement> e, CancellationToken ct)
     {
-        if (_lines.WrittenCount >= BlockBytes)
+        lock (_lines)
         {
-            Print();
+            if (_lines.WrittenCount >= BlockBytes)
+            {
+                Print();
+            }
+
+            _line.ResetWrittenCount();
+            EventJson.Write(e, options.Format, _line);
+            _lines.Write(_line.WrittenSpan);
+            _lines.Write("\n"u8);
         }
 
-        _line.ResetWrittenCount();
-        EventJson.Write(e, options.Format, _line);
-        _lines.Write(_line.WrittenSpan);
-        _lines.Write("\n"u8);
         return default;
     }
 
@@ -67,11 +71,14 @@ internal sealed class StdoutSink(StdoutOptions options) : Sink<JsonElement>
 
     private void Print()
     {
-        if (_lines.WrittenCount > 0)
+        lock (_lines)
         {
-            _output.Write(_lines.WrittenSpan);
-            _output.Flush();
-            _lines.ResetWrittenCount();
+            if (_lines.WrittenCount > 0)
+            {
+                _output.Write(_lines.WrittenSpan);
+                _output.Flush();
+                _lines.ResetWrittenCount();
+            }
         }
     }
 }

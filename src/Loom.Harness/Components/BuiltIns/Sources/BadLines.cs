@@ -33,6 +33,13 @@ internal sealed partial class BadLines(BadLine rule, SetupContext ctx, ILogger l
         }
     }
 
+    /// <summary>What a parser said, without its line number, which is always the first.</summary>
+    public static string Reason(JsonException error)
+    {
+        var end = error.Message.IndexOf(" LineNumber:", StringComparison.Ordinal);
+        return end < 0 ? error.Message : $"{error.Message[..end].TrimEnd('.')} (at its byte {error.BytePositionInLine + 1})";
+    }
+
     /// <summary>A record as a payload: its text, cut where it is very long.</summary>
     public static JsonElement Shown(ReadOnlySpan<byte> record) =>
         JsonSerializer.SerializeToElement(Encoding.UTF8.GetString(record[..Math.Min(record.Length, ShownBytes)]), SourceJson.Default.String);

@@ -130,7 +130,7 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
         }
         catch (JsonException e)
         {
-            if (_bad.Judge($"{file.Name}, the line at byte {lines.LineAt}: {e.Message}", e) is { } error)
+            if (_bad.Judge($"{file.Name}, the line at byte {lines.LineAt}: {BadLines.Reason(e)}", e) is { } error)
             {
                 var shown = BadLines.Shown(lines.Line.Span);
                 read = new Read<JsonElement> { Data = shown, Partition = file.Fingerprint.Partition, Offset = lines.LineAt, Next = lines.Position, Error = error };

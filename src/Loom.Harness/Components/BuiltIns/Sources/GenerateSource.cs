@@ -9,7 +9,7 @@ namespace Loom.Harness.Components.BuiltIns.Sources;
 /// <summary>Settings of <c>generate</c>.</summary>
 internal sealed record GenerateOptions
 {
-    [Range(0, long.MaxValue)]
+    [Range(0, 1_000_000_000_000)]
     [Description("Events to make; 0 = without end.")]
     public long Count { get; init; } = 1000;
 

@@ -151,7 +151,7 @@ internal sealed class StdinSource(StdinOptions options, ILogger<StdinSource> log
         }
         catch (JsonException e)
         {
-            if (_bad.Judge($"line {at + 1} of standard input: {e.Message}", e) is { } error)
+            if (_bad.Judge($"line {at + 1} of standard input: {BadLines.Reason(e)}", e) is { } error)
             {
                 read = Read<JsonElement>.Item(BadLines.Shown(text), at, at + 1) with { Error = error };
                 return true;

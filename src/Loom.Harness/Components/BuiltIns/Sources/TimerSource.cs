@@ -31,7 +31,7 @@ internal sealed record TimerOptions : IValidatableObject
     [Description("Ticks whose time passed while the system was busy or, with checkpoints, was not running: skip leaves them out and tells how many, catch_up makes each.")]
     public MissedTicks Missed { get; init; }
 
-    [Range(0, long.MaxValue)]
+    [Range(0, 1_000_000_000_000)]
     [Description("Ticks after which the source ends; 0 = never.")]
     public long Count { get; init; }
 

@@ -1,0 +1,104 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Loom.Core.Storage;
+using Loom.Core.Web;
+using Loom.Harness.Execution;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Harness.Api;
+
+/// <summary>Where a running system's API is, for the verbs that speak to it: <c>.loom/harness/SYSTEM/run.json</c>, mode 0600, there while the system runs.</summary>
+/// <param name="Address">Base address.</param>
+/// <param name="Token">Opens it.</param>
+/// <param name="Pid">The process.</param>
+internal sealed record RunningSystem(string Address, string Token, int Pid)
+{
+    public static string PathOf(string directory, string system) => Path.Combine(directory, ".loom", "harness", system, "run.json");
+
+    /// <summary>The systems that say they run in a folder, by name; one that was killed may still say so.</summary>
+    public static IReadOnlyDictionary<string, RunningSystem> In(string directory)
+    {
+        var found = new Dictionary<string, RunningSystem>(StringComparer.Ordinal);
+        var folder = Path.Combine(directory, ".loom", "harness");
+        foreach (var file in Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "run.json", SearchOption.AllDirectories) : [])
+        {
+            if (JsonSerializer.Deserialize(File.ReadAllBytes(file), RunningSystemJson.Default.RunningSystem) is { } running)
+            {
+                found[Path.GetFileName(Path.GetDirectoryName(file)!)] = running;
+            }
+        }
+
+        return found;
+    }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(RunningSystem))]
+internal sealed partial class RunningSystemJson : JsonSerializerContext;
+
+/// <summary>Serves the API and metrics of one system while it runs; it cannot be switched off. Tokens are needed also on loopback.</summary>
+internal sealed class HarnessListener : IAsyncDisposable
+{
+    private readonly WebServer _server;
+    private readonly HarnessMetrics _metrics;
+    private readonly string _runFile;
+
+    private HarnessListener(WebServer server, HarnessMetrics metrics, HarnessApi api, string runFile)
+    {
+        (_server, _metrics, Api, _runFile) = (server, metrics, api, runFile);
+    }
+
+    public HarnessApi Api { get; }
+
+    /// <summary>Base address, once open.</summary>
+    public string Address => _server.Address.GetLeftPart(UriPartial.Authority);
+
+    /// <summary>Opens it.</summary>
+    /// <param name="harness">The system.</param>
+    /// <param name="bind">Where; port 0 takes any.</param>
+    /// <param name="token"><c>LLORCH_API_TOKEN</c>, which opens it too; null = none set.</param>
+    /// <param name="drain">Asks the run to drain.</param>
+    /// <param name="pid">This process.</param>
+    /// <param name="time">Clock.</param>
+    /// <param name="loggers">Logs.</param>
+    /// <param name="ct">Gives up.</param>
+    /// <exception cref="PortTakenException">The port is in use.</exception>
+    public static async Task<HarnessListener> OpenAsync(
+        SystemExecutionHarness harness, IPEndPoint bind, string? token, Action drain, int pid, TimeProvider time, ILoggerFactory loggers, CancellationToken ct)
+    {
+        var log = loggers.CreateLogger("Loom.Harness.Api");
+        var runToken = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+        var gate = new GateOptions { Address = bind.Address, Token = token, RunToken = runToken, OpenInference = false };
+        var metrics = new HarnessMetrics(harness);
+        var api = new HarnessApi(harness, drain);
+        var application = new RouteServer(new RouteTable([.. api.Routes, MetricsRoute.Of(metrics)]), new Gatekeeper(gate, time, log), log);
+        var server = new WebServer(bind, shapeErrors: false, new ServerLoggers(loggers));
+        var listener = new HarnessListener(server, metrics, api, RunningSystem.PathOf(harness.Assembly.Plan.Directory, harness.Assembly.Plan.Name));
+        try
+        {
+            await server.StartAsync<HttpContext>(application, ct).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            await listener.DisposeAsync().ConfigureAwait(false);
+            throw new PortTakenException(bind, "harness.bind", e);
+        }
+
+        Directory.CreateDirectory(Path.GetDirectoryName(listener._runFile)!);
+        var running = JsonSerializer.SerializeToUtf8Bytes(new RunningSystem(listener.Address, runToken, pid), RunningSystemJson.Default.RunningSystem);
+        DurableFile.Write(listener._runFile, running, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return listener;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        File.Delete(_runFile);
+        await _server.StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
+        _server.Dispose();
+        _metrics.Dispose();
+    }
+}
