@@ -31,6 +31,19 @@ internal static class NotCarriedOut
 
         foreach (var component in plan.Components)
         {
+            foreach (var port in component.Ports.Where(p => p.Class is SemanticClass.ControlIn or SemanticClass.MetricsIn))
+            {
+                if (plan.Bindings.Any(b => b.ToComponent == component.Name && b.ToPort == port.Name))
+                {
+                    Add(findings, $"port {component.Name}.{port.Name}: control and metrics streams are not carried out by this version; loom harness ps and the API's pause and resume are the way");
+                }
+            }
+
+            if (component.Batching is not null && (Many(component, SemanticClass.DataIn) || Many(component, SemanticClass.DataOut)))
+            {
+                Add(findings, $"component {component.Name}: batching of a component with several data inputs or outputs is not carried out by this version; remove batching");
+            }
+
             foreach (var port in component.Ports.Where(p => p.Flow == FlowType.Pull))
             {
                 Add(findings, $"port {component.Name}.{port.Name}: flow_type pull is not carried out by this version; push with a small buffer is the nearest");
@@ -39,6 +52,8 @@ internal static class NotCarriedOut
 
         return findings;
     }
+
+    private static bool Many(ComponentPlan component, SemanticClass semantic) => component.Ports.Count(p => p.Class == semantic) > 1;
 
     private static void Add(List<Finding> findings, string message) =>
         findings.Add(new Finding(Code, Severity.Error, SystemLoader.ArchitectureFile, 0, 0, message));
