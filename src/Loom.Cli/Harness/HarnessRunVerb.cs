@@ -124,7 +124,7 @@ internal static class HarnessRunVerb
             }
 
             using var over = parse.GetValue(s_duration) is { } time ? new CancellationTokenSource(time, context.Time) : new CancellationTokenSource();
-            await using var listener = await HarnessListener.OpenAsync(harness, bind, token, over.Cancel, Environment.ProcessId, context.Time, loggers, ct).ConfigureAwait(false);
+            await using var listener = await HarnessListener.OpenAsync(harness, bind, services.Routes, token, over.Cancel, Environment.ProcessId, context.Time, loggers, ct).ConfigureAwait(false);
             return await RunAsync(context, harness, signals, listener, over.Token).ConfigureAwait(false);
         }
         catch (SystemFilesException e)

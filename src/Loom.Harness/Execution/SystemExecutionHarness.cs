@@ -121,6 +121,11 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             throw new SystemFilesException(loaded.Findings, isLock: false);
         }
 
+        if (NotCarriedOut.In(loaded.Plan) is { Count: > 0 } refused)
+        {
+            throw new SystemFilesException(refused, isLock: false);
+        }
+
         if (request.Unlocked)
         {
             return loaded.Plan;
