@@ -1,4 +1,3 @@
-using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Components;
 using Shouldly;
