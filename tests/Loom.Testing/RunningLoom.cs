@@ -190,7 +190,8 @@ public sealed class RunningLoom : IAsyncDisposable
         return Process.Start(info)!;
     }
 
-    private static List<string> ProcessesWith(string variable)
+    /// <summary>Processes that are alive with <c>NAME=VALUE</c> in the environment they were started with: pid and command line of each.</summary>
+    public static IReadOnlyList<string> ProcessesWith(string variable)
     {
         var found = new List<string>();
         foreach (var folder in Directory.GetDirectories("/proc").Where(d => char.IsAsciiDigit(Path.GetFileName(d)[0])))

@@ -26,15 +26,30 @@ internal sealed record HarnessSession(string Directory, HarnessOptions Options, 
     /// <exception cref="CliError">The configuration is wrong.</exception>
     public static HarnessSession Open(VerbContext context, ParseResult parse, string directory, string? deployment)
     {
-        var loaded = ProcessConfiguration.Load(context, parse, LoomPart.Up);
+        var folder = Path.GetFullPath(directory, context.WorkingDirectory);
+        // A system belongs to the project it lies in, wherever the command is typed; one that lies in none is run by the project around the terminal.
+        var own = context.ProjectOption is null && IsInProject(folder) ? context with { WorkingDirectory = folder } : context;
+        var loaded = ProcessConfiguration.Load(own, parse, LoomPart.Up);
         if (!loaded.Ok)
         {
             throw ProcessConfiguration.ErrorOf(loaded);
         }
 
-        var folder = Path.GetFullPath(directory, context.WorkingDirectory);
         var file = deployment is null ? null : Path.GetRelativePath(folder, Path.GetFullPath(deployment, context.WorkingDirectory));
         return new HarnessSession(folder, HarnessOptions.From(loaded.Snapshot), loaded.Snapshot.Environment, file) { Settings = loaded.Snapshot };
+    }
+
+    private static bool IsInProject(string folder)
+    {
+        for (var at = new DirectoryInfo(folder); at is not null; at = at.Parent)
+        {
+            if (File.Exists(Path.Combine(at.FullName, "loom.toml")))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>Loads the system; projects its classes stand in are built first where their sources have changed.</summary>

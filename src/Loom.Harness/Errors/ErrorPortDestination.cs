@@ -10,6 +10,12 @@ internal sealed class ErrorPortDestination(Func<ItemFailure, JsonElement> descri
     public async ValueTask TakeAsync(ItemFailure failure, CancellationToken ct)
     {
         var e = new Event<JsonElement>(failure.Id, describe(failure), failure.Key, failure.Time, failure.Mock);
+        // What travels with an event goes on with its error: an endpoint finds the request that waits for it.
+        foreach (var (name, value) in failure.Headers)
+        {
+            e = e.WithHeader(name, value);
+        }
+
         await port.SendSlowAsync(e, ct).ConfigureAwait(true);
         port.Flush();
     }

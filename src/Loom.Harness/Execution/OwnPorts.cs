@@ -109,7 +109,11 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
         }
 
         await loop.Errors.TakeAsync(
-            new ItemFailure(loop.Plan.Name, port.Plan.Name, _inHand.Id, _inHand.Key, _inHand.Time, PayloadJson.Of(_inHand.Data), error, _inHand.Attempt, _inHand.Mock), ct).ConfigureAwait(true);
+            new ItemFailure(loop.Plan.Name, port.Plan.Name, _inHand.Id, _inHand.Key, _inHand.Time, PayloadJson.Of(_inHand.Data), error, _inHand.Attempt, _inHand.Mock)
+            {
+                Headers = _inHand.Headers,
+            },
+            ct).ConfigureAwait(true);
         loop.Counters.CountFailed();
         _hasInHand = false;
     }

@@ -48,9 +48,13 @@ internal sealed record RunSnapshot(
         return new RunSnapshot(components, streams, assembly.Checkpoints?.Snapshot, BottleneckOf(components, streams));
     }
 
-    /// <summary>Events that sources brought in.</summary>
-    public long Read(SystemAssembly assembly) =>
-        assembly.Run.Hosts.Where(h => h.Plan.Type == Loom.Components.ComponentType.Source).Sum(h => h.Loop.Counters.Taken);
+    /// <summary>Events that sources and endpoints brought in; an endpoint takes its answers and makes its requests.</summary>
+    public long Read(SystemAssembly assembly) => assembly.Run.Hosts.Sum(h => h.Plan.Type switch
+    {
+        Loom.Components.ComponentType.Source => h.Loop.Counters.Taken,
+        Loom.Components.ComponentType.ApiEndpoint => h.Loop.Counters.Emitted,
+        _ => 0,
+    });
 
     // Where pressure starts: inputs at least three quarters full, outputs at most a quarter; the fullest input first, the one nearest the end of equals.
     private static string? BottleneckOf(ComponentSnapshot[] components, StreamSnapshot[] streams)

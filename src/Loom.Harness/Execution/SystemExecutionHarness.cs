@@ -97,7 +97,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     {
         var result = await _assembly.Run.RunAsync(tokens).ConfigureAwait(false);
         return result.ExitCode == RunResult.Ended && _request.Strict && _letters.Taken > 0
-            ? result with { ExitCode = RunResult.DeadLetters, Reason = $"{_letters.Taken} events are in the dead letter" }
+            ? result with { ExitCode = RunResult.DeadLetters, Reason = _letters.Taken == 1 ? "ended, and one event is a dead letter" : $"ended, and {_letters.Taken} events are dead letters" }
             : result;
     }
 

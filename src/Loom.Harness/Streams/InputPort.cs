@@ -56,7 +56,7 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
     }
 
     public ItemFailure? TryDivert(string component, Exception error) =>
-        TryRead(out var e) ? new ItemFailure(component, plan.Name, e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, e.Attempt, e.Mock) : null;
+        TryRead(out var e) ? new ItemFailure(component, plan.Name, e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, e.Attempt, e.Mock) { Headers = e.Headers } : null;
 
     private bool TryReadMany(out Event<T> e)
     {

@@ -68,6 +68,19 @@ public class FollowTests
     }
 
     [Fact]
+    public async Task Follow_AfterARunThatDidNot_GoesOnWhereItEnded()
+    {
+        using var folder = new TempFolder();
+        await File.WriteAllTextAsync(folder["app.log"], "one\ntwo\n");
+        await using var stage = new Stage(folder.Path);
+        var before = await Stage.ReadAsync(await StartAsync(stage, s_options with { Follow = false }));
+        await File.AppendAllTextAsync(folder["app.log"], "three\n");
+        var reads = new List<Read<JsonElement>>();
+        (await TextAsync(await StartAsync(stage, next: Stage.Offsets(before)), 1, reads)).ShouldBe(["three"]);
+        reads[0].Partition.ShouldBe(before[0].Partition);
+    }
+
+    [Fact]
     public async Task Follow_Renamed_ReadsTheOldToItsEndAndTheNewFromItsStart()
     {
         using var folder = new TempFolder();

@@ -19,6 +19,7 @@ internal sealed class Tail(FileSet files, FileLineOptions options) : IDisposable
     private IReadOnlyDictionary<string, long> _next = new Dictionary<string, long>();
     private volatile Fingerprint[] _published = [];
     private bool _looked;
+    private bool _followedBefore;
 
     /// <summary>Files that are open, in order of discovery.</summary>
     public IReadOnlyList<TailedFile> Open => _open;
@@ -39,6 +40,7 @@ internal sealed class Tail(FileSet files, FileLineOptions options) : IDisposable
     /// <summary>Identities of an earlier run.</summary>
     public void Restore(IEnumerable<Fingerprint> known)
     {
+        _followedBefore = true;
         _known.AddRange(known);
         foreach (var one in _known)
         {
@@ -217,6 +219,12 @@ internal sealed class Tail(FileSet files, FileLineOptions options) : IDisposable
 
         var bytes = first == 0 ? head.Length : first;
         var digest = Fingerprint.Digest(head.AsSpan(0, bytes));
+        if (!_looked && !_followedBefore && _next.TryGetValue(files.NameOf(path), out var read) && read <= stat.Bytes)
+        {
+            // The run before read the same file without following it: it goes on there, and its events keep their names.
+            return new Fingerprint(files.NameOf(path), path, stat.Device, stat.Inode, bytes, digest, read);
+        }
+
         var name = $"{files.NameOf(path)}#{digest}";
         for (var n = 2; !_partitions.Add(name); n++)
         {
