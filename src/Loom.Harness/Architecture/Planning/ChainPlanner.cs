@@ -31,6 +31,12 @@ internal sealed class ChainPlanner(FindingList findings, IClassSource classes)
     /// <param name="owner">For messages.</param>
     public IReadOnlyList<CapabilityPlan> Plan(ComponentPlan plan, YamlNode? given, string owner)
     {
+        // A source takes no events in, so a chain would have nothing to do there.
+        if (given is null && plan.Type == ComponentType.Source)
+        {
+            return [];
+        }
+
         if (given is null)
         {
             return s_unasked[(plan.Batching is not null, IsStateful(plan), plan.Type == ComponentType.Model)];
