@@ -181,6 +181,7 @@ public sealed class RunningLoom : IAsyncDisposable
 
         info.Environment["ORCHESTRATORD_BIND_ADDR"] = "127.0.0.1:0";
         info.Environment["POOL_MANAGERD_BIND_ADDR"] = "127.0.0.1:0";
+        info.Environment["LOOM_HARNESS__BIND"] = "127.0.0.1:0";
         info.Environment["PROMETHEUS_METRICS_PORT"] = "0";
         foreach (var (name, value) in environment)
         {

@@ -19,11 +19,14 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 
 _handlers = {}
 _out = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n", buffering=1 << 16)
 _out_lock = threading.Lock()
+_unflushed = threading.Event()
+_inbox = queue.SimpleQueue()
 _replies = {}
 _questions = iter(range(1, 1 << 62))
 sys.stdout = sys.stderr
@@ -74,11 +77,26 @@ snapshot, restore = _decorator("snapshot"), _decorator("restore")
 setup, drain, cleanup = _decorator("setup"), _decorator("drain"), _decorator("cleanup")
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _say(message, flush=True):
-    line = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    line = _encode(message) + "\n"
     with _out_lock:
-        _out.write(line + "\n")
+        _out.write(line)
         if flush:
+            _out.flush()
+    if not flush:
+        _unflushed.set()
+
+
+def _flush_soon():
+    """While items are waiting their answers leave together, at most a millisecond late, however long the next one takes."""
+    while True:
+        _unflushed.wait()
+        time.sleep(0.001)
+        _unflushed.clear()
+        with _out_lock:
             _out.flush()
 
 
@@ -124,7 +142,7 @@ def _work(message, handler, argument):
     try:
         for result in _results(handler(argument)):
             _emit(result, n)
-        _say({"type": "done", "n": n})
+        _say({"type": "done", "n": n}, flush=_inbox.empty())
     except ItemError as error:
         _say({"type": "error", "n": n, "code": error.code, "message": str(error), "retryable": error.retryable})
     except Exception as error:  # an unexpected one: its stack goes to the log
@@ -208,8 +226,9 @@ def run(max_in_flight=16, stream=False):
         "type": "ready", "v": 1, "max_in_flight": max_in_flight, "stateful": stateful,
         "batch": "batch" in _handlers, "replayable": stateful and "source" in _handlers, "stream": stream,
     })
-    inbox = queue.SimpleQueue()
+    inbox = _inbox
     threading.Thread(target=_read, args=(lines, inbox), daemon=True).start()
+    threading.Thread(target=_flush_soon, daemon=True).start()
     if "source" in _handlers:
         if stateful:
             # A replayable source begins where the host says: with null from the beginning.

@@ -27,6 +27,7 @@ internal static class HarnessRunVerb
     private static readonly Argument<string> s_directory = HarnessSession.DirectoryArgument();
     private static readonly Option<string?> s_deployment = HarnessSession.DeploymentOption();
     private static readonly Option<bool> s_fresh = new("--fresh") { Description = "Begin anew: earlier checkpoints are kept and not used" };
+    private static readonly Option<string[]> s_dropState = new("--drop-state") { Description = "Give up the state of a component that is gone; may be given again", HelpName = "NAME" };
     private static readonly Option<bool> s_unlocked = new("--unlocked") { Description = "Run what the files say now, without build.lock; shown in health and in every record" };
     private static readonly Option<bool> s_strict = new("--strict") { Description = "Dead letters at the end are a failure (exit 4)" };
     private static readonly Option<int?> s_port = new("--port") { Description = "Port of health and metrics (default: that of harness.bind; 0 takes any)" };
@@ -40,7 +41,7 @@ internal static class HarnessRunVerb
             "Run a system until its data ends or it is stopped; a first Ctrl+C drains, a second cancels, a third ends at once",
             ["loom harness run samples/pipeline/log_stats", "loom harness run --unlocked --duration 1m", "loom harness run --fresh --strict"],
             (context, parse, stop) => RunAsync(context, parse, signals, null, stop));
-        Add(command, s_directory, s_deployment, s_fresh, s_unlocked, s_strict, s_duration, s_port);
+        Add(command, s_directory, s_deployment, s_fresh, s_dropState, s_unlocked, s_strict, s_duration, s_port);
         return command;
     }
 
@@ -108,6 +109,7 @@ internal static class HarnessRunVerb
             Directory = session.Directory,
             Deployment = session.DeploymentFile,
             Fresh = parse.GetValue(s_fresh),
+            DropState = parse.GetValue(s_dropState) ?? [],
             Unlocked = parse.GetValue(s_unlocked),
             Strict = parse.GetValue(s_strict),
             From = checkpoint,
@@ -124,7 +126,7 @@ internal static class HarnessRunVerb
             }
 
             using var over = parse.GetValue(s_duration) is { } time ? new CancellationTokenSource(time, context.Time) : new CancellationTokenSource();
-            await using var listener = await HarnessListener.OpenAsync(harness, services.Routes, bind, token, over.Cancel, Environment.ProcessId, context.Time, loggers, ct).ConfigureAwait(false);
+            await using var listener = await HarnessListener.OpenAsync(harness, bind, services.Routes, token, over.Cancel, Environment.ProcessId, context.Time, loggers, ct).ConfigureAwait(false);
             return await RunAsync(context, harness, signals, listener, over.Token).ConfigureAwait(false);
         }
         catch (SystemFilesException e)

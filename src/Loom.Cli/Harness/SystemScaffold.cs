@@ -58,17 +58,6 @@ internal static partial class SystemScaffold
             {"id": 3, "amount": 300, "count": 3}
 
             """),
-        ($"{name}.test.yaml", """
-            # loom harness test runs it.
-            system: .
-            cases:
-              - name: small orders are left out, large ones get their total
-                only: [large, total]
-                given: { large.in: [ { id: 1, amount: 40, count: 2 }, { id: 2, amount: 120, count: 2 } ] }
-                expect: { total.out: [ { id: 2, total: 240 } ] }
-                match: subset
-
-            """),
         (".gitignore", """
             .loom/
             out/

@@ -61,8 +61,8 @@ internal sealed class HarnessListener : IAsyncDisposable
 
     /// <summary>Opens it.</summary>
     /// <param name="harness">The system.</param>
-    /// <param name="routes">Where the system's own endpoints put their routes; the API's are added to them.</param>
     /// <param name="bind">Where; port 0 takes any.</param>
+    /// <param name="endpoints">Routes of the system's own <c>http_in</c>, which come and go.</param>
     /// <param name="token"><c>LLORCH_API_TOKEN</c>, which opens it too; null = none set.</param>
     /// <param name="drain">Asks the run to drain.</param>
     /// <param name="pid">This process.</param>
@@ -71,15 +71,15 @@ internal sealed class HarnessListener : IAsyncDisposable
     /// <param name="ct">Gives up.</param>
     /// <exception cref="PortTakenException">The port is in use.</exception>
     public static async Task<HarnessListener> OpenAsync(
-        SystemExecutionHarness harness, EndpointRoutes routes, IPEndPoint bind, string? token, Action drain, int pid, TimeProvider time, ILoggerFactory loggers, CancellationToken ct)
+        SystemExecutionHarness harness, IPEndPoint bind, EndpointRoutes endpoints, string? token, Action drain, int pid, TimeProvider time, ILoggerFactory loggers, CancellationToken ct)
     {
         var log = loggers.CreateLogger("Loom.Harness.Api");
         var runToken = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         var gate = new GateOptions { Address = bind.Address, Token = token, RunToken = runToken, OpenInference = false };
         var metrics = new HarnessMetrics(harness);
         var api = new HarnessApi(harness, drain);
-        routes.Keep([.. api.Routes, MetricsRoute.Of(metrics)]);
-        var application = new RouteServer(() => routes.Table, new Gatekeeper(gate, time, log), log);
+        endpoints.Keep([.. api.Routes, MetricsRoute.Of(metrics)]);
+        var application = new RouteServer(() => endpoints.Table, new Gatekeeper(gate, time, log), log);
         var server = new WebServer(bind, shapeErrors: false, new ServerLoggers(loggers));
         var listener = new HarnessListener(server, metrics, api, RunningSystem.PathOf(harness.Assembly.Plan.Directory, harness.Assembly.Plan.Name));
         try

@@ -8,7 +8,11 @@ namespace Loom.Harness.Checkpoints;
 /// <summary>How a run wants to begin.</summary>
 /// <param name="Fresh">Without anything that is there.</param>
 /// <param name="From">With this checkpoint instead of the newest.</param>
-internal sealed record StateStart(bool Fresh = false, CheckpointId? From = null);
+internal sealed record StateStart(bool Fresh = false, CheckpointId? From = null)
+{
+    /// <summary>Looks at the checkpoint to go on from before anything is begun; throws where it does not fit.</summary>
+    public Action<LoadedCheckpoint> Accept { get; init; } = static _ => { };
+}
 
 /// <summary>
 /// Where a running system keeps its state. When the store cannot be reached at the start, state is kept in memory and the store is asked again and again; once
@@ -157,6 +161,7 @@ internal sealed partial class StateHome : IAsyncDisposable
             {
                 var asked = await _store.LoadAsync(id, ct).ConfigureAwait(false)
                     ?? throw new StateRequiredException($"there is no checkpoint {id}; loom harness checkpoints lists what there is");
+                start.Accept(asked);
                 await _store.ResumeFromAsync(id, ct).ConfigureAwait(false);
                 return asked;
             }
@@ -173,6 +178,11 @@ internal sealed partial class StateHome : IAsyncDisposable
 
         var newest = await _store.LoadNewestAsync(ct).ConfigureAwait(false);
         _notices.AddRange(_store.Quarantined.Select(q => $"checkpoint {q.Id} is set aside: {q.Reason}"));
+        if (newest is not null)
+        {
+            start.Accept(newest);
+        }
+
         if (newest is not null || (_store.Candidates == 0 && _store.SetAside is null))
         {
             return newest;

@@ -20,6 +20,7 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
     private SemaphoreSlim? _room;
     private BindingPlan? _binding;
     private long _next;
+    private volatile bool _abandoned;
 
     public PortPlan Plan => requests.Plan;
 
@@ -43,6 +44,12 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
         _waiting[id] = answer;
         try
         {
+            // Looked at behind the registration: whoever abandons later finds this one waiting.
+            if (_abandoned)
+            {
+                throw Unanswered();
+            }
+
             Send(request.WithId(id));
             return await answer.Task.WaitAsync(_binding!.Timeout, time, ct).ConfigureAwait(false);
         }
@@ -71,9 +78,10 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
     /// <summary>The one who answers has ended.</summary>
     public void Abandon()
     {
+        _abandoned = true;
         foreach (var waiting in _waiting.Values)
         {
-            waiting.TrySetException(new ItemException("unanswered", $"{_binding?.ToComponent} has ended before it answered {_origin}", ErrorClass.Transient));
+            waiting.TrySetException(Unanswered());
         }
     }
 
@@ -100,6 +108,8 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
             requests.Mark(barrier);
         }
     }
+
+    private ItemException Unanswered() => new("unanswered", $"{_binding?.ToComponent} has ended before it answered {_origin}", ErrorClass.Transient);
 
     private void Send(in Event<JsonElement> request)
     {

@@ -51,6 +51,9 @@ internal sealed record HarnessRequest
     /// <summary>Go on from this checkpoint instead of the newest.</summary>
     public string? From { get; init; }
 
+    /// <summary>Components that are gone and whose state is given up.</summary>
+    public IReadOnlyList<string> DropState { get; init; } = [];
+
     /// <summary>Dead letters at the end are a failure (exit 4).</summary>
     public bool Strict { get; init; }
 }

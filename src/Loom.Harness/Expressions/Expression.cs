@@ -61,25 +61,20 @@ internal sealed class Expression : IEquatable<Expression>
     }
 
     /// <summary>The result as a key: a string as it is, anything else as canonical JSON. Null is no key: <c>missing_field</c>.</summary>
-    public string Key(in Event<JsonElement> e)
+    public string Key(in Event<JsonElement> e) => Key(e, out _);
+
+    /// <summary>The result as a key.</summary>
+    /// <param name="e">The event.</param>
+    /// <param name="isText">Whether it was a string; otherwise the key is JSON.</param>
+    public string Key(in Event<JsonElement> e, out bool isText)
     {
         var value = Run(e);
-        return value.Kind switch
-        {
-            Kind.String => value.String,
-            Kind.Null => throw new ItemException("missing_field", $"the key {Text} is null; give another one with has(...) ? ... : ..."),
-            _ => CanonicalJson.Of(value),
-        };
+        isText = value.Kind == Kind.String;
+        return isText ? value.String : Canonical(value);
     }
 
     /// <summary>The result as canonical JSON, a string in its quotes: what partitions are hashed by. Null is no key: <c>missing_field</c>.</summary>
-    public string CanonicalKey(in Event<JsonElement> e)
-    {
-        var value = Run(e);
-        return value.Kind == Kind.Null
-            ? throw new ItemException("missing_field", $"the key {Text} is null; give another one with has(...) ? ... : ...")
-            : CanonicalJson.Of(value);
-    }
+    public string CanonicalKey(in Event<JsonElement> e) => Canonical(Run(e));
 
     /// <summary>The result as it is; never an error.</summary>
     public Value Run(in Event<JsonElement> e)
@@ -100,4 +95,8 @@ internal sealed class Expression : IEquatable<Expression>
 
     /// <inheritdoc />
     public override string ToString() => Text;
+
+    private string Canonical(in Value value) => value.Kind == Kind.Null
+        ? throw new ItemException("missing_field", $"the key {Text} is null; give another one with has(...) ? ... : ...")
+        : CanonicalJson.Of(value);
 }

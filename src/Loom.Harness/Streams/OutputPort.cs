@@ -72,12 +72,26 @@ internal sealed class OutputPort<T>(PortPlan plan, IRoute<T> route) : IOutputPor
         }
 
         Prepare(e);
+        ItemException? overflow = null;
         foreach (var target in _targets)
         {
-            while (target.HasPrepared && !target.TryWrite())
+            // A stream that drops does not keep the event from the others.
+            try
             {
-                await target.WaitForRoomAsync(ct).ConfigureAwait(true);
+                while (target.HasPrepared && !target.TryWrite())
+                {
+                    await target.WaitForRoomAsync(ct).ConfigureAwait(true);
+                }
             }
+            catch (ItemException dropped)
+            {
+                overflow ??= dropped;
+            }
+        }
+
+        if (overflow is not null)
+        {
+            throw overflow;
         }
     }
 

@@ -41,30 +41,22 @@ internal sealed class Target<T, TStream>(EventStream<TStream> stream, Func<Event
 
     public override bool TryWrite()
     {
-        switch (stream.Plan.Overflow)
+        if (stream.TryWrite(_prepared.Peek()))
         {
-            case OverflowRule.DropNewest when !stream.TryWrite(_prepared.Peek()):
-                stream.CountDropped();
-                break;
-            case OverflowRule.DropNewest:
-                break;
-            case OverflowRule.Fail when !stream.TryWrite(_prepared.Peek()):
-                stream.CountDropped();
-                _prepared.Dequeue();
-                throw new ItemException("overflow", $"stream \"{stream.Plan.Name}\" is full ({stream.Plan.Buffer} events) and overflow is fail");
-            case OverflowRule.Fail:
-                break;
-            default:
-                if (!stream.TryWrite(_prepared.Peek()))
-                {
-                    return false;
-                }
-
-                break;
+            _prepared.Dequeue();
+            return true;
         }
 
+        if (stream.Plan.Overflow == OverflowRule.Block)
+        {
+            return false;
+        }
+
+        // Never silently: what does not fit is counted and goes to the error destination of the sending component.
         _prepared.Dequeue();
-        return true;
+        stream.CountDropped();
+        var rule = stream.Plan.Overflow == OverflowRule.DropNewest ? "drop_newest" : "fail";
+        throw new ItemException("overflow", $"stream \"{stream.Plan.Name}\" is full ({stream.Plan.Buffer} events) and its overflow is {rule}");
     }
 
     public override ValueTask WaitForRoomAsync(CancellationToken ct) => stream.WaitForRoomAsync(_prepared.Peek(), ct);

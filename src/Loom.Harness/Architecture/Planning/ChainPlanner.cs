@@ -19,12 +19,29 @@ internal sealed class ChainPlanner(FindingList findings, IClassSource classes)
         c => c == StandardCapability.RateLimiter ? Make(c, new NoSettings(), declared: false) with { Options = null } : Make(c, OptionsShape.Of(c.Options).Create(), declared: false),
         StringComparer.Ordinal);
 
+    // Chains of components that ask for nothing: few, and shared by all of them.
+    private static readonly Dictionary<(bool Batched, bool Stateful, bool Model), CapabilityPlan[]> s_unasked =
+        (from batched in (bool[])[false, true] from stateful in (bool[])[false, true] from model in (bool[])[false, true] select (batched, stateful, model)).ToDictionary(
+            k => k,
+            k => StandardCapability.All.Where(c => IsImplied(c, k.batched, k.stateful, k.model)).Select(c => s_implied[c.Name]).ToArray());
+
     /// <summary>The chain.</summary>
     /// <param name="plan">The component, without its chain.</param>
     /// <param name="given">Value of <c>capabilities</c>.</param>
     /// <param name="owner">For messages.</param>
     public IReadOnlyList<CapabilityPlan> Plan(ComponentPlan plan, YamlNode? given, string owner)
     {
+        // A source takes no events in, so a chain would have nothing to do there.
+        if (given is null && plan.Type == ComponentType.Source)
+        {
+            return [];
+        }
+
+        if (given is null)
+        {
+            return s_unasked[(plan.Batching is not null, IsStateful(plan), plan.Type == ComponentType.Model)];
+        }
+
         var chain = new Dictionary<string, CapabilityPlan>(StringComparer.Ordinal);
         foreach (var (name, config, at) in Entries(given, owner))
         {
@@ -41,7 +58,7 @@ internal sealed class ChainPlanner(FindingList findings, IClassSource classes)
             }
         }
 
-        foreach (var standard in StandardCapability.All.Where(c => IsImplied(c, plan) && !chain.ContainsKey(c.Name)))
+        foreach (var standard in StandardCapability.All.Where(c => IsImplied(c, plan.Batching is not null, IsStateful(plan), plan.Type == ComponentType.Model) && !chain.ContainsKey(c.Name)))
         {
             chain.Add(standard.Name, s_implied[standard.Name]);
         }
@@ -49,10 +66,12 @@ internal sealed class ChainPlanner(FindingList findings, IClassSource classes)
         return [.. chain.Values.OrderBy(c => c.Tier).ThenBy(c => c.Name, StringComparer.Ordinal)];
     }
 
-    private static bool IsImplied(StandardCapability standard, ComponentPlan plan) =>
-        standard == StandardCapability.Batched ? plan.Batching is not null
-        : standard == StandardCapability.State ? plan.Descriptor.StateVersion > 0 || plan.State != new StatePlan()
-        : standard == StandardCapability.LlmProvider ? plan.Type == ComponentType.Model
+    private static bool IsStateful(ComponentPlan plan) => plan.Descriptor.StateVersion > 0 || plan.State != new StatePlan();
+
+    private static bool IsImplied(StandardCapability standard, bool batched, bool stateful, bool model) =>
+        standard == StandardCapability.Batched ? batched
+        : standard == StandardCapability.State ? stateful
+        : standard == StandardCapability.LlmProvider ? model
         : standard.Kernel;
 
     private CapabilityPlan? Declared(StandardCapability standard, YamlMapping? config, YamlNode at, string owner)

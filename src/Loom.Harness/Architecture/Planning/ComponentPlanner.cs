@@ -21,6 +21,9 @@ internal enum SchedulerKind
 /// <summary>Makes the plan of one component of its entry in the YAML, overrides already merged in.</summary>
 internal sealed partial class ComponentPlanner(PlanningContext context)
 {
+    private static readonly RestartPlan s_restart = new();
+    private static readonly JsonElement s_noConfig = YamlJson.Element(null, masked: true);
+
     /// <summary>How <c>type</c> writes the roles.</summary>
     public static IReadOnlyDictionary<string, ComponentType> Types { get; } =
         Enum.GetValues<ComponentType>().ToDictionary(t => t == ComponentType.ApiEndpoint ? "APIEndpoint" : t.ToString(), StringComparer.Ordinal);
@@ -42,20 +45,19 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
 
         var over = entry.Find("name") is YamlScalar { Text: var known } && context.Deployment.Components.TryGetValue(known, out var found) ? found.Map : null;
         var map = over is null ? entry : Overlay.Component(entry, over, findings);
-        var keys = new KeyReader(map, "component", findings);
-        if (keys.Required("name", map) is not { } name)
+        if (new KeyReader(map, "component", findings).Required("name", map) is not { } name)
         {
             return null;
         }
 
-        var nameNode = keys.At("name", map);
+        var nameNode = map.Find("name")!;
         var owner = $"component \"{Redaction.Plain(name)}\"";
         if (!IsName(name))
         {
             findings.Error(Codes.BadName, nameNode, $"\"{Redaction.Plain(name)}\" is no name of a component; use a-z, 0-9 and _, a letter first");
         }
 
-        keys = new KeyReader(map, owner, findings);
+        var keys = new KeyReader(map, owner, findings);
         keys.Node("name");
         var type = Type(keys, map);
         var uses = keys.Node("uses") is { } given ? UsesReader.Read(given, owner, findings) : null;
@@ -82,7 +84,7 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
             Uses = uses ?? new UsesPlan(),
             Descriptor = descriptor ?? Unknown(),
             Options = options,
-            Config = YamlJson.Element(config, masked: true),
+            Config = config is null ? s_noConfig : YamlJson.Element(config, masked: true),
             Ports = ports,
             Concurrency = keys.Int("concurrency", 1, 100_000) ?? descriptor?.Concurrency ?? 1,
             Ordering = keys.Choice<ItemOrder>("ordering") ?? ItemOrder.Strict,
@@ -192,8 +194,13 @@ internal sealed partial class ComponentPlanner(PlanningContext context)
 
     private RestartPlan Restart(YamlMapping? map, string owner)
     {
+        var standard = s_restart;
+        if (map is null)
+        {
+            return standard;
+        }
+
         var keys = new KeyReader(map, $"restart of {owner}", context.Findings);
-        var standard = new RestartPlan();
         var plan = new RestartPlan
         {
             Attempts = keys.Int("attempts", 0, 1_000_000) ?? standard.Attempts,

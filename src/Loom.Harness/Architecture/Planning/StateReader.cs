@@ -10,11 +10,18 @@ internal static class StateReader
 {
     public static IReadOnlyList<string> Adapters { get; } = ["redis_snapshot", "sqlite_snapshot", "inmem_ephemeral"];
 
+    private static readonly StatePlan s_none = new();
+
     public static StatePlan Read(YamlMapping? map, string what, FindingList findings)
     {
+        if (map is null)
+        {
+            return s_none;
+        }
+
         var keys = new KeyReader(map, what, findings);
         var adapter = keys.Text("adapter");
-        if (adapter is not null && !Adapters.Contains(adapter) && map is not null)
+        if (adapter is not null && !Adapters.Contains(adapter))
         {
             var near = Nearest.Of(adapter, Adapters);
             findings.Error(Codes.StateAdapter, keys.At("adapter", map),

@@ -1,7 +1,6 @@
 using System.Data;
 using System.Text.Json.Serialization;
 using Loom.Components;
-using Loom.Fast.Tests.Harness.Architecture;
 using Loom.Harness.Architecture;
 using Loom.Harness.Components.Classes;
 

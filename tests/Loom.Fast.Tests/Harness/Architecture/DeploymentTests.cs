@@ -1,4 +1,3 @@
-using Loom.Harness.Architecture;
 using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Architecture.Chains;
 using Loom.Harness.Architecture.Locking;

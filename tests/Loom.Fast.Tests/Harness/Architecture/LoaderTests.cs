@@ -1,4 +1,3 @@
-using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Components;
 using Shouldly;
@@ -59,6 +58,19 @@ public sealed class LoaderTests
     public void Load_AnUnknownPort_IsToldWithItsPlaceAndTheNearestName() =>
         new MemorySystem(Small.Replace("to: work.in, buffer", "to: work.inn, buffer")).Lines().ShouldBe(
             ["architecture.yaml:14:27: error LH204: component \"work\" has no input port \"inn\"; did you mean \"in\"? (inputs: in, control)"]);
+
+    [Fact]
+    public void Load_ACapabilityOnASource_IsRefused() =>
+        new MemorySystem(LoaderTests.Small.Replace("settle_ms: 20 } }", "settle_ms: 20 }, capabilities: [RateLimiter] }")).Lines().ShouldBe(
+            ["architecture.yaml:4:101: error LH308: component \"read\" has no data input, so RateLimiter has no events to act on; put it on the component behind it"]);
+
+    [Fact]
+    public void Load_ASystemOfNothing_TellsWhatItNeeds() => new MemorySystem("{}").Lines().ShouldBe(
+    [
+        "architecture.yaml:1:1: error LH107: architecture needs the key \"components\": a list of what the system is made of",
+        "architecture.yaml:1:1: error LH107: architecture needs the key \"schema_version\"",
+        "architecture.yaml:1:1: error LH107: architecture needs the key \"system\": { name, version }",
+    ]);
 
     private sealed class Services : IServiceProvider
     {

@@ -65,6 +65,15 @@ public sealed class LockTests
         SystemLock.Verify(system.Load(), system).Findings.ShouldHaveSingleItem().Message.ShouldStartWith("the code of component work has changed");
     }
 
+    [Fact]
+    public void Verify_ALockedDeployment_IsAnInput()
+    {
+        var text = LoaderTests.Small.Replace("policy: { delivery: at_least_once }", "policy: { security: { lock_deployment: true } }");
+        var system = Locked(text, ("deployment.yaml", "schema_version: \"1.0.0\"\nenvironment: test\n"));
+        system.With("deployment.yaml", "schema_version: \"1.0.0\"\nenvironment: prod\n");
+        SystemLock.Verify(system.Load(), system).Findings.ShouldHaveSingleItem().Message.ShouldStartWith("deployment.yaml has changed");
+    }
+
     [Theory]
     [InlineData("block")]
     [InlineData("flow")]

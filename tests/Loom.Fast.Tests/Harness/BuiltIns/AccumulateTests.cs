@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Components.BuiltIns.Keyed;
 using Loom.Testing;

@@ -65,6 +65,7 @@ public sealed class AskPortTests
         var asked = Ask("1");
         _answers.Complete();
         (await Should.ThrowAsync<ItemException>(asked)).Code.ShouldBe("unanswered");
+        (await Should.ThrowAsync<ItemException>(Ask("2"))).Code.ShouldBe("unanswered");
     }
 
     private Task<JsonElement> Ask(string json) => _ask.AskAsync(new Event<JsonElement>(EventId.Root("s:0", 0), JsonElement.Parse(json)), default).AsTask();

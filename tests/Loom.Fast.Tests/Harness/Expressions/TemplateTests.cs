@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Expressions;
 using Shouldly;

@@ -9,10 +9,12 @@ using Xunit;
 
 namespace Loom.Fast.Tests.Harness.State;
 
-public sealed class CheckpointStoreTests
+public sealed class CheckpointStoreTests : IAsyncDisposable
 {
     private readonly InMemoryState _state = new();
     private readonly ManualTimeProvider _time = new();
+
+    public ValueTask DisposeAsync() => _state.DisposeAsync();
 
     [Fact]
     public async Task Save_ThenLoadNewest_GivesBackStateVersionsOffsetsAndGraph()

@@ -142,6 +142,28 @@ public sealed class StateHomeTests : IDisposable
         used.GetValueOrDefault("newer").ShouldBeGreaterThan(0);
     }
 
+    [Fact]
+    public async Task Open_StateOfAComponentThatIsGone_IsRefusedUntilItIsGivenUpByName()
+    {
+        var choice = StateChoice.Of(new StatePlan { Adapter = "sqlite_snapshot" }, new Dictionary<string, StatePlan>(), new StateSettings());
+        await using (var home = await Open(choice))
+        {
+            await home.Store.SaveAsync(Draft("a"), default);
+            await home.Store.SaveAsync(Draft("b"), default);
+        }
+
+        StateStart Start(params string[] dropped) => new(From: new CheckpointId(1, 1)) { Accept = c => GraphChange.Check(c.Id, c.Parts, [], dropped) };
+        (await Should.ThrowAsync<StateRequiredException>(() => Open(choice, Start()))).Message
+            .ShouldBe("checkpoint 1.1 holds the state of \"c\", and the system has no such component any more; --drop-state c gives it up, --fresh begins anew");
+        await using (var plain = await Open(choice))
+        {
+            plain.Resumed!.Id.ToString().ShouldBe("1.2"); // the refused run has begun nothing
+        }
+
+        await using var given = await Open(choice, Start("c"));
+        given.Resumed!.Id.ToString().ShouldBe("1.1");
+    }
+
     private static StateChoice Redis(RedisServer redis, bool required = false, int keep = 10) => StateChoice.Of(
         new StatePlan { RedisUrl = redis.Url, Required = required, Keep = keep }, new Dictionary<string, StatePlan>(), new StateSettings());
 

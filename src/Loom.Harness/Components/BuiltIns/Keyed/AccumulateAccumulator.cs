@@ -21,6 +21,7 @@ internal sealed class AccumulateAccumulator : Accumulator<JsonElement, Window, J
     private readonly TimeProvider _time;
     private readonly (string Name, AggregateOp Op, Expression? Of)[] _aggregates;
     private readonly Value[] _values;
+    private readonly List<long> _starts = [];
     private readonly List<int> _found = [];
     private WindowTable _table;
     private string _name = "accumulate";
@@ -49,8 +50,8 @@ internal sealed class AccumulateAccumulator : Accumulator<JsonElement, Window, J
 
     protected override async ValueTask OnItemAsync(Event<JsonElement> e, Emitter<JsonElement> output, CancellationToken ct)
     {
-        var key = _options.Key is null ? "*" : _options.Key.Key(e);
-        var isText = _options.Key is null || _options.Key.Run(e).Kind == Kind.String;
+        var isText = true;
+        var key = _options.Key is null ? "*" : _options.Key.Key(e, out isText);
         for (var i = 0; i < _aggregates.Length; i++)
         {
             var (_, op, of) = _aggregates[i];
@@ -135,9 +136,8 @@ internal sealed class AccumulateAccumulator : Accumulator<JsonElement, Window, J
     private void TakeFixed(in Event<JsonElement> e, string key, bool isText, long ticks)
     {
         var size = _options.Size!.Value.Ticks;
-        var starts = _options.Window == WindowKind.Tumbling ? [WindowRules.Tumbling(ticks, size)] : WindowRules.Sliding(ticks, size, _options.Every!.Value.Ticks).ToArray();
-        starts = Array.FindAll(starts, s => s + size > _watermark);
-        if (starts.Length == 0)
+        FindStarts(ticks, size);
+        if (_starts.Count == 0)
         {
             throw Late(ticks);
         }
@@ -145,18 +145,38 @@ internal sealed class AccumulateAccumulator : Accumulator<JsonElement, Window, J
         var windows = _table.Find(key);
         _found.Clear();
         var missing = 0;
-        foreach (var start in starts)
+        foreach (var start in _starts)
         {
-            var index = windows?.Open.FindIndex(w => w.Start == start) ?? -1;
+            var index = windows?.IndexOf(start) ?? -1;
             _found.Add(index);
             missing += index < 0 ? 1 : 0;
             Check(index < 0 ? null : windows!.Open[index]);
         }
 
         _table.Reserve(missing);
-        for (var i = 0; i < starts.Length; i++)
+        for (var i = 0; i < _starts.Count; i++)
         {
-            Add(_found[i] >= 0 ? _table.Own(windows!, _found[i]) : _table.Open(key, isText, starts[i], starts[i] + size), e, ticks);
+            Add(_found[i] >= 0 ? _table.Own(windows!, _found[i]) : _table.Open(key, isText, _starts[i], _starts[i] + size), e, ticks);
+        }
+    }
+
+    // Starts of the windows that hold a time and are still open.
+    private void FindStarts(long ticks, long size)
+    {
+        _starts.Clear();
+        if (_options.Window == WindowKind.Tumbling)
+        {
+            _starts.Add(WindowRules.Tumbling(ticks, size));
+        }
+        else
+        {
+            _starts.AddRange(WindowRules.Sliding(ticks, size, _options.Every!.Value.Ticks));
+        }
+
+        // The earliest come first, so what is closed stands at the front.
+        while (_starts.Count > 0 && _starts[0] + size <= _watermark)
+        {
+            _starts.RemoveAt(0);
         }
     }
 

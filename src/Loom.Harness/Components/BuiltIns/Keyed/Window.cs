@@ -49,4 +49,18 @@ internal sealed class KeyWindows(bool isText)
     public long Begun { get; set; }
 
     public List<Window> Open { get; } = new(1);
+
+    /// <summary>Place of the window that begins at a time; -1 when none does.</summary>
+    public int IndexOf(long start)
+    {
+        for (var i = 0; i < Open.Count; i++)
+        {
+            if (Open[i].Start == start)
+            {
+                return i;
+            }
+        }
+
+        return -1;
+    }
 }

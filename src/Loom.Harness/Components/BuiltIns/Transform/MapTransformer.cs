@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Text;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Expressions;
@@ -45,13 +46,13 @@ internal sealed record MapOptions : IValidatableObject
 [Component("map", Type = ComponentType.Transformer, Summary = "Makes another payload of each event, whole or field by field, and may give it another key or time.")]
 internal sealed class MapTransformer(MapOptions options) : Transformer<JsonElement, JsonElement>
 {
-    private readonly KeyValuePair<string, Expression>[] _set = [.. options.Set];
-    private readonly HashSet<string> _remove = [.. options.Remove];
-    private readonly HashSet<string>? _only = options.Only.Count == 0 ? null : [.. options.Only];
+    private readonly (byte[] Name, Expression Value)[] _set = [.. options.Set.Select(s => (Encoding.UTF8.GetBytes(s.Key), s.Value))];
+    private readonly byte[][] _remove = [.. options.Remove.Select(Encoding.UTF8.GetBytes)];
+    private readonly byte[][] _only = [.. options.Only.Select(Encoding.UTF8.GetBytes)];
 
     protected override ValueTask OnItemAsync(Event<JsonElement> e, Emitter<JsonElement> output, CancellationToken ct)
     {
-        var data = options.Expr is not null ? options.Expr.Evaluate(e) : _set.Length > 0 || _remove.Count > 0 || _only is not null ? Fields(e) : e.Data;
+        var data = options.Expr is not null ? options.Expr.Evaluate(e) : _set.Length + _remove.Length + _only.Length > 0 ? Fields(e) : e.Data;
         var result = e.Derive(data);
         if (options.Key is not null)
         {
@@ -85,14 +86,14 @@ internal sealed class MapTransformer(MapOptions options) : Transformer<JsonEleme
         var written = 0UL;
         foreach (var member in e.Data.EnumerateObject())
         {
-            var index = Array.FindIndex(_set, s => member.NameEquals(s.Key));
+            var index = IndexOf(member);
             if (index >= 0)
             {
-                json.WritePropertyName(_set[index].Key);
+                json.WritePropertyName(_set[index].Name);
                 values[index].WriteTo(json);
                 written |= index < 64 ? 1UL << index : 0;
             }
-            else if (_only is null ? !_remove.Contains(member.Name) : _only.Contains(member.Name) && !_remove.Contains(member.Name))
+            else if (!IsAmong(member, _remove) && (_only.Length == 0 || IsAmong(member, _only)))
             {
                 member.WriteTo(json);
             }
@@ -100,13 +101,39 @@ internal sealed class MapTransformer(MapOptions options) : Transformer<JsonEleme
 
         for (var i = 0; i < _set.Length; i++)
         {
-            if (i < 64 ? (written & (1UL << i)) == 0 : !e.Data.TryGetProperty(_set[i].Key, out _))
+            if (i < 64 ? (written & (1UL << i)) == 0 : !e.Data.TryGetProperty(_set[i].Name, out _))
             {
-                json.WritePropertyName(_set[i].Key);
+                json.WritePropertyName(_set[i].Name);
                 values[i].WriteTo(json);
             }
         }
 
         return payload.End();
+    }
+
+    private int IndexOf(JsonProperty member)
+    {
+        for (var i = 0; i < _set.Length; i++)
+        {
+            if (member.NameEquals(_set[i].Name))
+            {
+                return i;
+            }
+        }
+
+        return -1;
+    }
+
+    private static bool IsAmong(JsonProperty member, byte[][] names)
+    {
+        foreach (var name in names)
+        {
+            if (member.NameEquals(name))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 }

@@ -1,0 +1,42 @@
+using Loom.Harness.Architecture;
+using Loom.Harness.Execution;
+using Shouldly;
+using Xunit;
+
+namespace Loom.Fast.Tests.Harness.Execution;
+
+public sealed class NotCarriedOutTests
+{
+    [Fact]
+    public void In_SystemOfWhatExists_FindsNothing() => NotCarriedOut.In(Plan(b => b)).ShouldBeEmpty();
+
+    [Theory]
+    [InlineData("spill")]
+    [InlineData("drop_oldest")]
+    [InlineData("ttl")]
+    [InlineData("feedback")]
+    [InlineData("batching")]
+    public void In_SystemThatAsksForMore_SaysWhatAndWhere(string asked)
+    {
+        var plan = Plan(b => asked switch
+        {
+            "spill" => b with { Overflow = OverflowRule.Spill },
+            "drop_oldest" => b with { Overflow = OverflowRule.DropOldest },
+            "ttl" => b with { TimeToLive = TimeSpan.FromSeconds(1) },
+            "feedback" => b with { Feedback = true, MaxInFlight = 5 },
+            _ => b,
+        });
+        if (asked == "batching")
+        {
+            var numbers = plan.Components[0];
+            plan = plan with { Components = [numbers with { Batching = new BatchingPlan(), Ports = [.. numbers.Ports, numbers.Ports.First(p => p.Name == "out") with { Name = "other" }] }, .. plan.Components.Skip(1)] };
+        }
+
+        var finding = NotCarriedOut.In(plan).ShouldHaveSingleItem();
+        finding.Code.ShouldBe("LH226");
+        finding.Message.ShouldContain(asked == "ttl" ? "ttl_ms" : asked);
+    }
+
+    private static SystemPlan Plan(Func<BindingPlan, BindingPlan> shape) =>
+        new HarnessBuilder("system").Add("numbers", () => new Numbers(1)).Add("keep", () => new Keep([])).Bind("numbers.out", "keep.in", shape).Plan("/system");
+}
