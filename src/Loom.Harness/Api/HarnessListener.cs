@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
@@ -20,14 +21,14 @@ internal sealed record RunningSystem(string Address, string Token, int Pid)
 {
     public static string PathOf(string directory, string system) => Path.Combine(directory, ".loom", "harness", system, "run.json");
 
-    /// <summary>The systems that say they run in a folder, by name; one that was killed may still say so.</summary>
+    /// <summary>The systems that run in a folder, by name. One that was killed still says so; it is told by its process, which is gone.</summary>
     public static IReadOnlyDictionary<string, RunningSystem> In(string directory)
     {
         var found = new Dictionary<string, RunningSystem>(StringComparer.Ordinal);
         var folder = Path.Combine(directory, ".loom", "harness");
         foreach (var file in Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "run.json", SearchOption.AllDirectories) : [])
         {
-            if (JsonSerializer.Deserialize(File.ReadAllBytes(file), RunningSystemJson.Default.RunningSystem) is { } running)
+            if (JsonSerializer.Deserialize(File.ReadAllBytes(file), RunningSystemJson.Default.RunningSystem) is { } running && Directory.Exists(string.Create(CultureInfo.InvariantCulture, $"/proc/{running.Pid}")))
             {
                 found[Path.GetFileName(Path.GetDirectoryName(file)!)] = running;
             }

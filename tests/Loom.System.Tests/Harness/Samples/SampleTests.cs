@@ -139,6 +139,23 @@ public sealed class SampleTests
     }
 
     [Fact]
+    public async Task Ps_AfterAKill_SaysThatNothingRuns()
+    {
+        using var sample = new SampleSystem("triage_api");
+        await using (var run = Child.Start(sample.Folder, [RunningLoom.Program, "harness", "run", "--port", "0"]))
+        {
+            await Deadline.Until(() => run.Exited.IsCompleted || File.Exists(sample[".loom/harness/triage_api/run.json"]), "it listens", RunningLoom.Deadline);
+            (await sample.RunAsync("ps")).Exit.ShouldBe(0, run.Output);
+            run.Signal(9);
+            await run.Exited.WaitAsync(RunningLoom.Deadline);
+        }
+
+        var (exit, _, error) = await sample.RunAsync("ps");
+        exit.ShouldBe(3);
+        error.ShouldContain("no system runs in");
+    }
+
+    [Fact]
     public async Task New_FromASample_RunsUnderItsOwnName()
     {
         using var folder = new TempFolder();
