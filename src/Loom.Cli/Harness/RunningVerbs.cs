@@ -150,7 +150,11 @@ internal static class RunningVerbs
         var isItem = true;
         await foreach (var line in lines.ConfigureAwait(false))
         {
-            if (line.StartsWith("event: ", StringComparison.Ordinal))
+            if (line == ": on")
+            {
+                context.Terminal.Note("tapped; Ctrl+C ends the tap, not the system");
+            }
+            else if (line.StartsWith("event: ", StringComparison.Ordinal))
             {
                 isItem = line == "event: item";
             }
