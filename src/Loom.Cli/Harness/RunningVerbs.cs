@@ -127,32 +127,50 @@ internal static class RunningVerbs
         using (client)
         {
             var path = $"/v2/harness/systems/{name}/tap?stream={Uri.EscapeDataString(stream)}&sample={sample}{(filter is null ? "" : $"&filter={Uri.EscapeDataString(filter)}")}";
-            var shown = 0L;
-            var isItem = true;
-            await foreach (var line in client.LinesAsync(path, stop).ConfigureAwait(false))
+            try
             {
-                if (line.StartsWith("event: ", StringComparison.Ordinal))
+                if (await ShowAsync(context, client.LinesAsync(path, stop), limit).ConfigureAwait(false) >= limit)
                 {
-                    isItem = line == "event: item";
-                }
-                else if (line.StartsWith("data: ", StringComparison.Ordinal))
-                {
-                    if (!isItem)
-                    {
-                        context.Terminal.Note($"copies dropped so far, because this terminal is slow: {line.AsSpan(6)}");
-                        continue;
-                    }
-
-                    context.Terminal.Out.WriteLine(context.Terminal.Json ? line[6..] : Text(line[6..]));
-                    if (++shown >= limit)
-                    {
-                        break;
-                    }
+                    return ExitCode.Ok;
                 }
             }
+            catch (IOException) when (!stop.IsCancellationRequested)
+            {
+                // The system was killed, or left without a word at its end.
+            }
 
+            context.Terminal.Note($"{name} has ended");
             return ExitCode.Ok;
         }
+    }
+
+    private static async Task<long> ShowAsync(VerbContext context, IAsyncEnumerable<string> lines, long limit)
+    {
+        var shown = 0L;
+        var isItem = true;
+        await foreach (var line in lines.ConfigureAwait(false))
+        {
+            if (line.StartsWith("event: ", StringComparison.Ordinal))
+            {
+                isItem = line == "event: item";
+            }
+            else if (line.StartsWith("data: ", StringComparison.Ordinal))
+            {
+                if (!isItem)
+                {
+                    context.Terminal.Note($"copies dropped so far, because this terminal is slow: {line.AsSpan(6)}");
+                    continue;
+                }
+
+                context.Terminal.Out.WriteLine(context.Terminal.Json ? line[6..] : Text(line[6..]));
+                if (++shown >= limit)
+                {
+                    break;
+                }
+            }
+        }
+
+        return shown;
     }
 
     private static string Text(string json)

@@ -167,6 +167,8 @@ internal sealed class HarnessApi(SystemExecutionHarness harness, Action drain)
         call.Http.Response.ContentType = "text/event-stream";
         var body = call.Http.Response.Body;
         await call.Http.Response.StartAsync(call.Gone).ConfigureAwait(false);
+        // Whoever asks is told at once that the tap is on, not with the first event.
+        await body.FlushAsync(call.Gone).ConfigureAwait(false);
         var dropped = 0L;
         await foreach (var e in tap.ReadAllAsync(call.Gone).ConfigureAwait(false))
         {

@@ -11,6 +11,8 @@ namespace Loom.SystemTests.Harness.Samples;
 /// <summary>Each sample system, run by the real program from a copy of its folder: what it writes, to the byte.</summary>
 public sealed class SampleTests
 {
+    private const string Token = "a-token-for-these-tests-alone";
+
     private static readonly string[] s_counts =
     [
         """{"key":"checkout","start":"2026-03-01T10:00:00Z","end":"2026-03-01T10:01:00Z","lines":2,"errors":1}""",
@@ -93,13 +95,9 @@ public sealed class SampleTests
     [Fact]
     public async Task TriageApi_AnswersKeepsAndDrains()
     {
-        const string Token = "a-token-for-this-test-alone";
         using var sample = new SampleSystem("triage_api");
         await using var run = Child.Start(sample.Folder, [RunningLoom.Program, "harness", "run", "--port", "0"], ("LLORCH_API_TOKEN", Token));
-        await Deadline.Until(() => run.Exited.IsCompleted || run.Output.Contains("health and metrics: http", StringComparison.Ordinal), "it listens", RunningLoom.Deadline);
-        run.Exited.IsCompleted.ShouldBeFalse(run.Output);
-        var address = new Uri(run.Output.Split("health and metrics: ")[1].Split(' ')[0]);
-        using var client = new HttpClient { BaseAddress = address, Timeout = TimeSpan.FromSeconds(60) };
+        using var client = new HttpClient { BaseAddress = await AddressAsync(run), Timeout = TimeSpan.FromSeconds(60) };
         (await PostAsync(client, "{\"text\":\"x\"}", null)).Status.ShouldBe(HttpStatusCode.Unauthorized);
         (HttpStatusCode Status, string Text) answer = default;
         // Requests are taken once all components are set up.
@@ -139,15 +137,31 @@ public sealed class SampleTests
     }
 
     [Fact]
-    public async Task Ps_AfterAKill_SaysThatNothingRuns()
+    public async Task AfterAKill_TapEndsAndPsSaysThatNothingRuns()
     {
         using var sample = new SampleSystem("triage_api");
-        await using (var run = Child.Start(sample.Folder, [RunningLoom.Program, "harness", "run", "--port", "0"]))
+        Child tap;
+        await using (var run = Child.Start(sample.Folder, [RunningLoom.Program, "harness", "run", "--port", "0"], ("LLORCH_API_TOKEN", Token)))
         {
-            await Deadline.Until(() => run.Exited.IsCompleted || File.Exists(sample[".loom/harness/triage_api/run.json"]), "it listens", RunningLoom.Deadline);
+            using var client = new HttpClient { BaseAddress = await AddressAsync(run), Timeout = TimeSpan.FromSeconds(60) };
             (await sample.RunAsync("ps")).Exit.ShouldBe(0, run.Output);
+            // One that has shown an event is surely connected.
+            tap = Child.Start(sample.Folder, [RunningLoom.Program, "harness", "tap", "sort.answer"]);
+            await Deadline.Until(
+                () =>
+                {
+                    PostAsync(client, "{\"text\":\"hello\"}", Token).GetAwaiter().GetResult();
+                    return tap.Output.Contains("hello", StringComparison.Ordinal);
+                },
+                "the tap shows what passes");
             run.Signal(9);
             await run.Exited.WaitAsync(RunningLoom.Deadline);
+        }
+
+        await using (tap)
+        {
+            (await tap.Exited.WaitAsync(RunningLoom.Deadline)).ShouldBe((0, null), tap.Output);
+            tap.Output.ShouldContain("triage_api has ended");
         }
 
         var (exit, _, error) = await sample.RunAsync("ps");
@@ -164,6 +178,13 @@ public sealed class SampleTests
         exit.ShouldBe(0, output + error);
         JsonElement.Parse(output).GetProperty("system").GetString().ShouldBe("mine");
         File.ReadAllLines(folder["mine/out/counts.jsonl"]).ShouldBe(s_counts);
+    }
+
+    private static async Task<Uri> AddressAsync(Child run)
+    {
+        await Deadline.Until(() => run.Exited.IsCompleted || run.Output.Contains(" (loom harness ps", StringComparison.Ordinal), "it listens", RunningLoom.Deadline);
+        run.Exited.IsCompleted.ShouldBeFalse(run.Output);
+        return new Uri(run.Output.Split("health and metrics: ")[1].Split(' ')[0]);
     }
 
     private static async Task<(HttpStatusCode Status, string Text)> PostAsync(HttpClient client, string body, string? token)
