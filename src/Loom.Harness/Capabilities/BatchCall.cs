@@ -8,7 +8,7 @@ namespace Loom.Harness.Capabilities;
 /// One batch on its way through the chain. Under <c>per_item</c> members are refused or fail alone and the rest goes on; under <c>fail_fast</c> the
 /// first failure is the batch's.
 /// </summary>
-internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode errorMode) : Call<TIn>(component), IBatchCall
+internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode errorMode) : Call<TIn>(component, isBatch: true)
 {
     private readonly List<(int Index, Event<TOut> Event)> _kept = [];
     private readonly SortedDictionary<int, Exception> _errors = [];

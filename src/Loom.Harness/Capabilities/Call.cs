@@ -3,12 +3,15 @@ using Loom.Components;
 namespace Loom.Harness.Capabilities;
 
 /// <summary>One event, or one batch, on its way through the chain of its component. Reused for the next one: nobody keeps it.</summary>
-internal abstract class Call(string component) : IDisposable
+internal abstract class Call(string component, bool isBatch) : IDisposable
 {
     private CancellationTokenSource? _attempt;
     private CancellationTokenRegistration _link;
 
     public string Component { get; } = component;
+
+    /// <summary>Whether it stands for a batch.</summary>
+    public bool IsBatch { get; } = isBatch;
 
     /// <summary>Cancels the run.</summary>
     public CancellationToken Run { get; set; }
@@ -73,13 +76,8 @@ internal abstract class Call(string component) : IDisposable
     protected abstract void Clear();
 }
 
-/// <summary>A call that stands for a batch.</summary>
-#pragma warning disable CA1040 // A mark that is asked for on the hot path.
-internal interface IBatchCall;
-#pragma warning restore CA1040
-
 /// <summary>A call that carries payloads of a known type.</summary>
-internal abstract class Call<TIn>(string component) : Call(component)
+internal abstract class Call<TIn>(string component, bool isBatch) : Call(component, isBatch)
 {
     /// <summary>Asks a check of every payload; one that fails is refused with the error the check gives.</summary>
     public abstract void Check(Func<TIn, ItemException?> check);

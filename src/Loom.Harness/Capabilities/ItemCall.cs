@@ -3,7 +3,7 @@ using Loom.Components;
 namespace Loom.Harness.Capabilities;
 
 /// <summary>One event on its way through the chain.</summary>
-internal sealed class ItemCall<TIn, TOut>(string component, Emitter<TOut> output) : Call<TIn>(component)
+internal sealed class ItemCall<TIn, TOut>(string component, Emitter<TOut> output) : Call<TIn>(component, isBatch: false)
 {
     private Event<TIn> _event;
 

@@ -8,7 +8,7 @@ internal sealed class MetricsLink(int sample, TimeProvider time, LinkCounters co
     public override ValueTask InvokeAsync(Call call)
     {
         counters.Called();
-        if (_untilTimed-- > 0 && call is not IBatchCall)
+        if (_untilTimed-- > 0 && !call.IsBatch)
         {
             return Next.InvokeAsync(call);
         }

@@ -119,6 +119,17 @@ internal sealed class ItemLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
     private bool TryTake()
     {
+        if (Inputs.Length == 1)
+        {
+            if (!Inputs[0].TryRead(out _call.Slot))
+            {
+                return false;
+            }
+
+            _call.Taken(0);
+            return true;
+        }
+
         for (var i = 0; i < Inputs.Length; i++)
         {
             var port = NextPort;

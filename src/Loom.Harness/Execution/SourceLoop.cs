@@ -134,15 +134,17 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
                 return Stop.End;
             }
 
-            _unsent = Take(read);
+            var e = Take(read);
             if (read.Error is not null)
             {
+                _unsent = e;
                 _refused = read.Error;
                 return Stop.Refused;
             }
 
-            if (!_output.TrySend(_unsent))
+            if (!_output.TrySend(e))
             {
+                _unsent = e;
                 return Stop.Room;
             }
 

@@ -13,6 +13,8 @@ public sealed class Emitter<T> : IReadOnlyList<Event<T>>
     /// <summary>Events held for one item before they are released early.</summary>
     public const int HeldLimit = 10_000;
 
+    private const int UsedAgain = 4;
+
     private readonly IReadOnlyList<string> _ports;
     private Event<T>[] _events = new Event<T>[4];
     private int[]? _portOf;
@@ -78,14 +80,18 @@ public sealed class Emitter<T> : IReadOnlyList<Event<T>>
     /// <summary>Forgets what is held, for the next attempt or the next item.</summary>
     internal void Clear()
     {
-        if (Count > 0)
+        // The few slots that every item uses again are not cleared: they keep at most so many payloads a little longer.
+        if (Count > UsedAgain)
         {
             Array.Clear(_events, 0, Count);
-            Count = 0;
         }
 
-        _parent = default;
-        _ordinal = 0;
+        Count = 0;
+        if (_ordinal > 0)
+        {
+            _parent = default;
+            _ordinal = 0;
+        }
     }
 
     /// <summary>Drops the held events after they were passed on, within one item: ordinals go on.</summary>
