@@ -81,6 +81,30 @@ public class FollowTests
     }
 
     [Fact]
+    public async Task Follow_ThenNot_ThenAgain_EachLineOnce()
+    {
+        using var folder = new TempFolder();
+        await File.WriteAllTextAsync(folder["app.log"], "one\n");
+        await using var stage = new Stage(folder.Path);
+        var reads = new List<Read<JsonElement>>();
+        byte[]? state = null;
+        foreach (var (follow, line) in new[] { (true, "one"), (false, "two"), (false, "three"), (true, "four") })
+        {
+            await File.AppendAllTextAsync(folder["app.log"], line == "one" ? "" : line + "\n");
+            var source = await StartAsync(stage, s_options with { Follow = follow }, state, Stage.Offsets(reads));
+            (await TextAsync(source, 1, reads)).ShouldBe([line]);
+            if (!follow)
+            {
+                (await Stage.ReadAsync(source)).ShouldBeEmpty();
+            }
+
+            state = await Stage.SnapshotAsync(source);
+        }
+
+        reads.Select(r => r.Partition).Distinct().Count().ShouldBe(1);
+    }
+
+    [Fact]
     public async Task Follow_Renamed_ReadsTheOldToItsEndAndTheNewFromItsStart()
     {
         using var folder = new TempFolder();

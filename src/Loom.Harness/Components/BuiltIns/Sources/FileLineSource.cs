@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Loom.Components;
+using Loom.Core.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Components.BuiltIns.Sources;
@@ -18,6 +19,7 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
     private BadLines _bad = null!;
     private FileSet _files = null!;
     private Tail? _tail;
+    private Fingerprint[] _followed = [];
     private TailedFile? _current;
     private long? _lastLook;
     private uint _turn;
@@ -55,12 +57,13 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
     /// <inheritdoc />
     protected internal sealed override ValueTask<StateWriter?> SnapshotAsync(CancellationToken ct)
     {
-        if (_tail is null)
+        // Files that an earlier run followed keep the names it gave them, for this run and those after it.
+        var known = _tail?.Known ?? _followed;
+        if (_tail is null && known.Length == 0)
         {
             return new((StateWriter?)null);
         }
 
-        var known = _tail.Known;
         return new((into, cancel) => new ValueTask(JsonSerializer.SerializeAsync(into, known, SourceJson.Default.FingerprintArray, cancel)));
     }
 
@@ -68,7 +71,8 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
     protected internal sealed override async ValueTask RestoreAsync(RestoredState state, CancellationToken ct)
     {
         var known = await JsonSerializer.DeserializeAsync(state.Content, SourceJson.Default.FingerprintArray, ct).ConfigureAwait(false);
-        _tail?.Restore(known ?? []);
+        _followed = known ?? [];
+        _tail?.Restore(_followed);
     }
 
     /// <inheritdoc />
@@ -216,7 +220,7 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
             _listed = true;
             foreach (var path in _files.List())
             {
-                var name = _files.NameOf(path);
+                var name = PartitionOf(path);
                 _waiting.Enqueue((path, name, _next.GetValueOrDefault(name)));
             }
         }
@@ -227,8 +231,23 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
         }
 
         var handle = File.OpenHandle(next.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.Asynchronous | FileOptions.SequentialScan);
-        _current = new TailedFile(next.Partition, new Fingerprint(next.Partition, next.Path, 0, 0, 0, "", 0), new LineReader(handle, next.From, options.MaxLineBytes));
+        _current = new TailedFile(_files.NameOf(next.Path), new Fingerprint(next.Partition, next.Path, 0, 0, 0, "", 0), new LineReader(handle, next.From, options.MaxLineBytes));
         return true;
+    }
+
+    private string PartitionOf(string path)
+    {
+        if (_followed.Length > 0 && FileStat.Of(path, follow: true) is { } stat)
+        {
+            using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            var head = Fingerprint.HeadOf(handle);
+            if (Array.Find(_followed, f => f.IsSameNode(stat) && f.Fits(stat, head)) is { } known)
+            {
+                return known.Partition;
+            }
+        }
+
+        return _files.NameOf(path);
     }
 
     // Files with something to read take turns, a block each.
