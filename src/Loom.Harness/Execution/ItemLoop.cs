@@ -12,6 +12,7 @@ internal sealed class ItemLoop<TIn, TOut> : LoopBase<TIn, TOut>
 {
     private readonly Link _chain;
     private readonly ItemCall<TIn, TOut> _call;
+    private readonly InputPort<TIn>? _plain;
     private ValueTask _pending;
     private Exception? _error;
     private int _released;
@@ -20,6 +21,7 @@ internal sealed class ItemLoop<TIn, TOut> : LoopBase<TIn, TOut>
         : base(context, component)
     {
         _chain = context.Chain.Build(component);
+        _plain = Inputs is [{ IsPlain: true } only] ? only : null;
         _call = new ItemCall<TIn, TOut>(context.Plan.Name, NewEmitter());
     }
 
@@ -119,13 +121,14 @@ internal sealed class ItemLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
     private bool TryTake()
     {
-        if (Inputs.Length == 1)
+        if (_plain is not null)
         {
-            if (!Inputs[0].TryRead(out _call.Slot))
+            if (!_plain.TryTake(out var slots, out var index))
             {
                 return false;
             }
 
+            _call.Point(slots, index);
             _call.Taken(0);
             return true;
         }

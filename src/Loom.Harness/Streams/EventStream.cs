@@ -283,12 +283,26 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     }
 
     /// <summary>Takes the next event, if there is one before the next barrier.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryRead(out Event<T> e)
+    {
+        if (!TryTake(out var slots, out var index))
+        {
+            Unsafe.SkipInit(out e);
+            return false;
+        }
+
+        e = slots[index];
+        return true;
+    }
+
+    /// <summary>Takes the next event where it lies: it stays there until the reader takes another or waits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Event<T>[]? slots, out int index)
     {
         if (_read == _readable && !FindReadable())
         {
-            Unsafe.SkipInit(out e);
+            slots = null;
+            index = 0;
             return false;
         }
 
@@ -298,10 +312,11 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
             head = NextSegment();
         }
 
-        e = head.Slots[_headIndex++];
+        slots = head.Slots;
+        index = _headIndex++;
         if (_sized)
         {
-            Volatile.Write(ref _bytesOut.Value, _bytesOut.Value + PayloadSize<T>.Of(e.Data));
+            Volatile.Write(ref _bytesOut.Value, _bytesOut.Value + PayloadSize<T>.Of(slots[index].Data));
         }
 
         Volatile.Write(ref _consumed.Value, ++_read);

@@ -24,6 +24,9 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
 
     public PortPlan Plan => plan;
 
+    /// <summary>Whether there is one stream and no rule to ask.</summary>
+    public bool IsPlain => _streams.Length == 1 && firstWins is null;
+
     /// <summary>Adds a binding, in the order of declaration; for <c>priority</c> the highest comes first.</summary>
     public void Add(EventStream<T> stream)
     {
@@ -57,6 +60,20 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
 
     public ItemFailure? TryDivert(string component, Exception error) =>
         TryRead(out var e) ? new ItemFailure(component, plan.Name, e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, e.Attempt, e.Mock) { Headers = e.Headers } : null;
+
+    /// <summary>Takes the next event where it lies, valid until the next one is taken; false also where several streams are merged, and then it must be read.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Event<T>[]? slots, out int index)
+    {
+        if (IsPlain)
+        {
+            return _streams[0].TryTake(out slots, out index);
+        }
+
+        slots = null;
+        index = 0;
+        return false;
+    }
 
     private bool TryReadMany(out Event<T> e)
     {
