@@ -7,7 +7,7 @@ namespace Loom.Harness.Execution;
 
 /// <summary>When checkpoints are taken.</summary>
 /// <param name="Interval">Between two; 60 s by default.</param>
-/// <param name="Items">Also after so many events of the sources; null: off.</param>
+/// <param name="Items">Most events of the sources that a crash repeats; a checkpoint begins after half of them. Null: off.</param>
 internal sealed record CheckpointTimes(TimeSpan Interval, long? Items)
 {
     /// <summary>A checkpoint that takes longer is abandoned.</summary>
@@ -35,7 +35,7 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
     private IReadOnlyList<ComponentHost> _hosts = [];
     private Gathering? _gathering;
     private long _number;
-    private long _sent;
+    private readonly RepeatBound _bound = new(times.Items);
     private volatile CheckpointsSnapshot _snapshot = new(0, 0, null, null, TimeSpan.Zero);
 
     public CheckpointsSnapshot Snapshot => _snapshot;
@@ -63,7 +63,7 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
         try
         {
             var start = time.GetTimestamp();
-            Interlocked.Exchange(ref _sent, 0);
+            _bound.Began();
             var gathering = Begin();
             try
             {
@@ -71,6 +71,7 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
                 await BeforeSave(ct).ConfigureAwait(false);
                 var info = await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false);
                 _snapshot = _snapshot with { Taken = _snapshot.Taken + 1, Last = info, LastError = null, LastDuration = time.GetElapsedTime(start) };
+                _bound.Settled();
                 foreach (var host in _hosts)
                 {
                     host.Loop.Commit(gathering.Barrier);
@@ -83,6 +84,12 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
                 var why = e is TimeoutException ? $"no part within {CheckpointTimes.Longest.TotalSeconds:0} s from {string.Join(", ", gathering.Missing)}" : e.Message;
                 _snapshot = _snapshot with { Failed = _snapshot.Failed + 1, LastError = why };
                 LogAbandoned(log, gathering.Barrier.Number, why);
+                _bound.Settled();
+                foreach (var host in _hosts)
+                {
+                    host.Loop.Ask(Attention.None);
+                }
+
                 return null;
             }
             finally
@@ -147,9 +154,11 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
         }
     }
 
+    public bool MustHold => _bound.MustHold;
+
     public void CountSent()
     {
-        if (times.Items is { } items && Interlocked.Increment(ref _sent) == items)
+        if (_bound.Count())
         {
             Want();
         }

@@ -199,6 +199,9 @@ internal interface ICheckpointParts
     /// <summary>The component could not take part; the checkpoint is abandoned and processing goes on.</summary>
     void Failed(string component, CheckpointBarrier barrier, Exception error);
 
+    /// <summary>Whether a source must wait for a checkpoint before it sends another event.</summary>
+    bool MustHold { get; }
+
     /// <summary>A source has sent another event; whoever counts may ask for a checkpoint.</summary>
     void CountSent();
 

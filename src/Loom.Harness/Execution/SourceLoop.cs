@@ -27,6 +27,7 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
         Read,
         Room,
         Refused,
+        Hold,
         End,
     }
 
@@ -72,6 +73,11 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
                 case Stop.Room:
                     context.FlushOutputs();
                     await SendSlowAsync(_unsent, ct).ConfigureAwait(true);
+                    break;
+                case Stop.Hold:
+                    // The end of the checkpoint, its barrier, or a stop.
+                    context.FlushOutputs();
+                    await context.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
                     break;
                 case Stop.Refused:
                     context.FlushOutputs();
@@ -119,6 +125,11 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
             if (context.Gate.HasInterrupt)
             {
                 return Stop.Attention;
+            }
+
+            if (context.Checkpoints.MustHold)
+            {
+                return Stop.Hold;
             }
 
             var reading = source.ReadAsync(context.Stopping, ct);
