@@ -19,7 +19,6 @@ internal sealed class OptionKey
         Type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
         Required = property.IsDefined(typeof(RequiredMemberAttribute)) || property.IsDefined(typeof(RequiredAttribute));
         Description = property.GetCustomAttribute<DescriptionAttribute>()?.Description ?? "";
-        Hot = property.IsDefined(typeof(HotAttribute));
         Range = property.GetCustomAttribute<RangeAttribute>();
         Allowed = property.GetCustomAttribute<AllowedValuesAttribute>()?.Values;
         Others = [.. property.GetCustomAttributes<ValidationAttribute>().Where(a => a is not (RangeAttribute or AllowedValuesAttribute or RequiredAttribute))];
@@ -40,8 +39,6 @@ internal sealed class OptionKey
 
     /// <summary>One sentence, with its unit.</summary>
     public string Description { get; }
-
-    public bool Hot { get; }
 
     public RangeAttribute? Range { get; }
 

@@ -27,11 +27,6 @@ internal static class ConfigSchema
                 schema["default"] = JsonNode.Parse(standard.GetRawText());
             }
 
-            if (key.Hot)
-            {
-                schema["x-hot"] = true;
-            }
-
             properties[key.Name] = schema;
         }
 

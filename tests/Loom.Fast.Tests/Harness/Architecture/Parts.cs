@@ -21,7 +21,6 @@ internal static class Parts
         public required string Path { get; init; }
 
         [Description("Keep reading at its end.")]
-        [Hot]
         public bool Follow { get; init; }
 
         [Description("What a bad line leads to.")]
