@@ -2,11 +2,10 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Loom.Cli.Composition;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 using Loom.Harness.Benchmarks;
-using Loom.Processes;
-using Loom.Processes.Guarding;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Loom.Cli.Harness;
@@ -34,15 +33,7 @@ internal static class BenchVerb
         var folder = Directory.CreateTempSubdirectory("loom-bench-").FullName;
         try
         {
-            await using var supervisor = new Supervisor(new SupervisorOptions
-            {
-                RunId = Guid.NewGuid().ToString("N")[..12],
-                GuardianCommand = Guardian.CommandLine(context.Executable, folder),
-                AdoptStrays = true,
-                Time = context.Time,
-                Random = new Random(),
-                Logger = NullLogger.Instance,
-            });
+            await using var supervisor = GuardedSupervisor.Create(context, Guid.NewGuid().ToString("N")[..12], folder, NullLogger.Instance);
             var anyio = await AnyioPeer.IsThereAsync(folder, supervisor, ct).ConfigureAwait(false);
             if (!anyio)
             {

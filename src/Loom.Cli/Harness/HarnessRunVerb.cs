@@ -13,8 +13,6 @@ using Loom.Core.Web;
 using Loom.Harness.Api;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Execution;
-using Loom.Processes;
-using Loom.Processes.Guarding;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Cli.Harness;
@@ -82,15 +80,7 @@ internal static class HarnessRunVerb
         using var logging = new LoomLogging(null, _ => LogLevel.Warning, json: false, watch: null) { Stream = context.Terminal.Err };
         using var loggers = new LoggerFactory([logging], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
         var state = Directory.CreateDirectory(Path.Combine(session.Directory, ".loom", "harness")).FullName;
-        await using var supervisor = new Supervisor(new SupervisorOptions
-        {
-            RunId = instance,
-            GuardianCommand = Guardian.CommandLine(context.Executable, state),
-            AdoptStrays = true,
-            Time = context.Time,
-            Random = new Random(),
-            Logger = loggers.CreateLogger("supervisor"),
-        });
+        await using var supervisor = GuardedSupervisor.Create(context, instance, state, loggers.CreateLogger("supervisor"));
         using var services = new HarnessServices(session.Settings, context.Time, loggers);
         var world = new HarnessWorld
         {

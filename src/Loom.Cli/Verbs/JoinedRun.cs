@@ -7,7 +7,6 @@ using Loom.Cli.Composition;
 using Loom.Cli.Logs;
 using Loom.Cli.Terminal;
 using Loom.Processes;
-using Loom.Processes.Guarding;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Loom.Cli.Verbs;
@@ -70,15 +69,7 @@ internal sealed class JoinedRun(VerbContext context, HomePlan plan, ProcessSigna
         var directory = Directory.CreateDirectory(Path.Combine(RunDirectory.Of(_folder).Path, "runs", runId)).FullName;
         try
         {
-            await using var supervisor = new Supervisor(new SupervisorOptions
-            {
-                RunId = runId,
-                GuardianCommand = Guardian.CommandLine(context.Executable, directory),
-                AdoptStrays = true,
-                Time = context.Time,
-                Random = new Random(),
-                Logger = NullLogger.Instance,
-            });
+            await using var supervisor = GuardedSupervisor.Create(context, runId, directory, NullLogger.Instance);
             await using var host = new AgentHost(main, supervisor, NullLogger.Instance);
             var printer = new LogPrinter(context.Terminal, new LogView(null, null, false, false));
             using var following = supervisor.FollowOutput(l => words.Post(() => printer.Print(new Logs.LogLine(l.Name, l.At, l.Text, l.IsError))));

@@ -20,17 +20,7 @@ internal sealed class BreakerLink(Breaker breaker, bool fail, TimeProvider time,
                 : WaitAsync(call, wait);
         }
 
-        ValueTask next;
-        try
-        {
-            next = Next.InvokeAsync(call);
-        }
-        catch (Exception e)
-        {
-            Judge(e);
-            throw;
-        }
-
+        var next = Begin(call);
         if (!next.IsCompletedSuccessfully)
         {
             return AwaitAsync(next);
@@ -50,18 +40,21 @@ internal sealed class BreakerLink(Breaker breaker, bool fail, TimeProvider time,
         }
         while (!breaker.MayPass(out wait));
 
-        ValueTask next;
+        await AwaitAsync(Begin(call)).ConfigureAwait(true);
+    }
+
+    // What the rest of the chain throws before it waits is judged like what it throws later.
+    private ValueTask Begin(Call call)
+    {
         try
         {
-            next = Next.InvokeAsync(call);
+            return Next.InvokeAsync(call);
         }
         catch (Exception e)
         {
             Judge(e);
             throw;
         }
-
-        await AwaitAsync(next).ConfigureAwait(true);
     }
 
     private async ValueTask AwaitAsync(ValueTask next)

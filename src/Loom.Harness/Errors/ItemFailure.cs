@@ -35,6 +35,14 @@ internal sealed record ItemFailure(
 
     /// <summary>Where it stood in its batch.</summary>
     public int? Index { get; init; }
+
+    /// <summary>The failure of an event, with everything the event carries.</summary>
+    public static ItemFailure Of<T>(string component, string port, in Event<T> e, Exception error, int attempt) =>
+        new(component, port, e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, attempt, e.Mock)
+        {
+            Headers = e.Headers,
+            TraceId = e.Trace.TraceId == default ? null : e.Trace.TraceId.ToHexString(),
+        };
 }
 
 /// <summary>Takes events that could not be processed, for good.</summary>

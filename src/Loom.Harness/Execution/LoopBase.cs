@@ -20,7 +20,7 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
 
     public async Task RunAsync(CancellationToken ct)
     {
-        await using var cancel = ct.UnsafeRegister(static c => WakeAll((LoopContext)c!), context);
+        await using var cancel = ct.UnsafeRegister(static c => ((LoopContext)c!).Wake(), context);
         using var ticks = component.Tick is { } every
             ? context.Time.CreateTimer(static c => ((LoopContext)c!).Ask(Attention.Tick), context, every, every)
             : null;
@@ -131,37 +131,19 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
             return true;
         }
 
-        var failure = new ItemFailure(context.Plan.Name, component.Inputs[port], e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, attempt, e.Mock)
-        {
-            Headers = e.Headers,
-            Index = index,
-            TraceId = e.Trace.TraceId == default ? null : e.Trace.TraceId.ToHexString(),
-        };
+        var failure = ItemFailure.Of(context.Plan.Name, component.Inputs[port], e, error, attempt) with { Index = index };
         await context.Errors.TakeAsync(failure, ct).ConfigureAwait(true);
         return false;
-    }
-
-    private static void WakeAll(LoopContext context)
-    {
-        context.Gate.Interrupt();
-        context.Outbox.Set();
     }
 
     private async ValueTask PassAsync(CheckpointBarrier barrier, CancellationToken ct)
     {
         await SettleAsync(BatchReason.Barrier, ct).ConfigureAwait(true);
-        try
+        await context.PassAsync(barrier, async () =>
         {
             await FlushAsync(end: false, ct).ConfigureAwait(true);
-            var state = await component.SnapshotAsync(ct).ConfigureAwait(true);
-            context.MarkOutputs(barrier);
-            context.Checkpoints.Passed(context.Plan.Name, barrier, context.Offsets, state);
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            context.MarkOutputs(barrier);
-            context.Checkpoints.Failed(context.Plan.Name, barrier, e);
-        }
+            return await component.SnapshotAsync(ct).ConfigureAwait(true);
+        }).ConfigureAwait(true);
     }
 
     private async ValueTask FlushAsync(bool end, CancellationToken ct)

@@ -153,7 +153,35 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
         }
     }
 
-    public void MarkOutputs(CheckpointBarrier barrier)
+    /// <summary>Passes a barrier: what is frozen belongs to the checkpoint, the barrier goes on. A component that cannot take part abandons the checkpoint, never the run.</summary>
+    /// <param name="barrier">The barrier.</param>
+    /// <param name="freeze">Flushes what must be and freezes the state.</param>
+    public async ValueTask PassAsync(CheckpointBarrier barrier, Func<ValueTask<StateWriter?>> freeze)
+    {
+        StateWriter? state;
+        try
+        {
+            state = await freeze().ConfigureAwait(true);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            MarkOutputs(barrier);
+            Checkpoints.Failed(plan.Name, barrier, e);
+            return;
+        }
+
+        MarkOutputs(barrier);
+        Checkpoints.Passed(plan.Name, barrier, new Dictionary<string, long>(Offsets, StringComparer.Ordinal), state);
+    }
+
+    /// <summary>Wakes the loop wherever it waits: a stop or the end of the run.</summary>
+    public void Wake()
+    {
+        Gate.Interrupt();
+        Outbox.Set();
+    }
+
+    private void MarkOutputs(CheckpointBarrier barrier)
     {
         foreach (var output in Outputs)
         {

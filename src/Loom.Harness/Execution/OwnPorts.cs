@@ -109,11 +109,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
         }
 
         await loop.Errors.TakeAsync(
-            new ItemFailure(loop.Plan.Name, port.Plan.Name, _inHand.Id, _inHand.Key, _inHand.Time, PayloadJson.Of(_inHand.Data), error, _inHand.Attempt, _inHand.Mock)
-            {
-                Headers = _inHand.Headers,
-            },
-            ct).ConfigureAwait(true);
+            ItemFailure.Of(loop.Plan.Name, port.Plan.Name, _inHand, error, _inHand.Attempt), ct).ConfigureAwait(true);
         loop.Counters.CountFailed();
         _hasInHand = false;
     }
@@ -152,17 +148,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
         }
 
         _passed = barrier.Number;
-        try
-        {
-            var state = await Component!.SnapshotAsync(ct).ConfigureAwait(true);
-            loop.MarkOutputs(barrier);
-            loop.Checkpoints.Passed(loop.Plan.Name, barrier, loop.Offsets, state);
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            loop.MarkOutputs(barrier);
-            loop.Checkpoints.Failed(loop.Plan.Name, barrier, e);
-        }
+        await loop.PassAsync(barrier, () => Component!.SnapshotAsync(ct)).ConfigureAwait(true);
     }
 }
 

@@ -49,8 +49,8 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
 
     private async Task ReadAllAsync(CancellationToken ct)
     {
-        await using var cancel = ct.UnsafeRegister(static c => Wake((LoopContext)c!), context);
-        await using var stop = context.Stopping.UnsafeRegister(static c => Wake((LoopContext)c!), context);
+        await using var cancel = ct.UnsafeRegister(static c => ((LoopContext)c!).Wake(), context);
+        await using var stop = context.Stopping.UnsafeRegister(static c => ((LoopContext)c!).Wake(), context);
         var ended = false;
         while (!ended)
         {
@@ -108,12 +108,6 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
 
             _unacknowledged.Clear();
         }
-    }
-
-    private static void Wake(LoopContext context)
-    {
-        context.Gate.Interrupt();
-        context.Outbox.Set();
     }
 
     // Reads and sends while nothing has to be waited for.
@@ -246,7 +240,7 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     private async ValueTask RefuseAsync(Event<T> e, ItemException error, CancellationToken ct)
     {
         context.Counters.CountTaken();
-        await context.Errors.TakeAsync(new ItemFailure(context.Plan.Name, "out", e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, 1, e.Mock), ct).ConfigureAwait(true);
+        await context.Errors.TakeAsync(ItemFailure.Of(context.Plan.Name, "out", e, error, attempt: 1), ct).ConfigureAwait(true);
         context.Counters.CountFailed();
     }
 
@@ -299,19 +293,13 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
         if (attention.HasFlag(Attention.Barrier) && context.WantedBarrier is { } barrier)
         {
             Note();
-            try
+            await context.PassAsync(barrier, async () =>
             {
                 var state = await source.SnapshotAsync(ct).ConfigureAwait(true);
                 _acknowledgeAt.Enqueue((barrier, [.. _unacknowledged]));
                 _unacknowledged.Clear();
-                context.MarkOutputs(barrier);
-                context.Checkpoints.Passed(context.Plan.Name, barrier, new Dictionary<string, long>(context.Offsets, StringComparer.Ordinal), state);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                context.MarkOutputs(barrier);
-                context.Checkpoints.Failed(context.Plan.Name, barrier, e);
-            }
+                return state;
+            }).ConfigureAwait(true);
         }
 
         if (attention.HasFlag(Attention.Commit) && context.CommittedBarrier is { } committed)

@@ -59,7 +59,7 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
     }
 
     public ItemFailure? TryDivert(string component, Exception error) =>
-        TryRead(out var e) ? new ItemFailure(component, plan.Name, e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, e.Attempt, e.Mock) { Headers = e.Headers } : null;
+        TryRead(out var e) ? ItemFailure.Of(component, plan.Name, e, error, e.Attempt) : null;
 
     /// <summary>Takes the next event where it lies, valid until the next one is taken; false also where several streams are merged, and then it must be read.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
