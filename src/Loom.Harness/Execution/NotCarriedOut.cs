@@ -39,11 +39,6 @@ internal static class NotCarriedOut
                 }
             }
 
-            if (component.Batching is not null && (Many(component, SemanticClass.DataIn) || Many(component, SemanticClass.DataOut)))
-            {
-                Add(findings, $"component {component.Name}: batching of a component with several data inputs or outputs is not carried out by this version; remove batching");
-            }
-
             foreach (var port in component.Ports.Where(p => p.Flow == FlowType.Pull))
             {
                 Add(findings, $"port {component.Name}.{port.Name}: flow_type pull is not carried out by this version; push with a small buffer is the nearest");
@@ -52,8 +47,6 @@ internal static class NotCarriedOut
 
         return findings;
     }
-
-    private static bool Many(ComponentPlan component, SemanticClass semantic) => component.Ports.Count(p => p.Class == semantic) > 1;
 
     private static void Add(List<Finding> findings, string message) =>
         findings.Add(new Finding(Code, Severity.Error, SystemLoader.ArchitectureFile, 0, 0, message));

@@ -15,7 +15,6 @@ public sealed class NotCarriedOutTests
     [InlineData("drop_oldest")]
     [InlineData("ttl")]
     [InlineData("feedback")]
-    [InlineData("batching")]
     public void In_SystemThatAsksForMore_SaysWhatAndWhere(string asked)
     {
         var plan = Plan(b => asked switch
@@ -26,12 +25,6 @@ public sealed class NotCarriedOutTests
             "feedback" => b with { Feedback = true, MaxInFlight = 5 },
             _ => b,
         });
-        if (asked == "batching")
-        {
-            var numbers = plan.Components[0];
-            plan = plan with { Components = [numbers with { Batching = new BatchingPlan(), Ports = [.. numbers.Ports, numbers.Ports.First(p => p.Name == "out") with { Name = "other" }] }, .. plan.Components.Skip(1)] };
-        }
-
         var finding = NotCarriedOut.In(plan).ShouldHaveSingleItem();
         finding.Code.ShouldBe("LH226");
         finding.Message.ShouldContain(asked == "ttl" ? "ttl_ms" : asked);
