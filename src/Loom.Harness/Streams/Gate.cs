@@ -1,3 +1,4 @@
+using Loom.Components;
 using Loom.Harness.Architecture;
 
 namespace Loom.Harness.Streams;
@@ -18,6 +19,15 @@ internal interface IStreamHead
     void BeforeWait(int wanted);
 
     void AfterWait();
+}
+
+/// <summary>The reading side of a stream of a known payload.</summary>
+internal interface IStreamHead<T> : IStreamHead
+{
+    BindingPlan Plan { get; }
+
+    /// <summary>Takes the next event, if there is one before the next barrier.</summary>
+    bool TryRead(out Event<T> e);
 }
 
 /// <summary>What a component finds when it looks at its inputs.</summary>
