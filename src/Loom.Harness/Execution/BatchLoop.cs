@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
@@ -98,6 +99,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
         _spare.TryPop(out var batch) ? batch : new Batch<TIn>(_plan.MaxItems) { Component = Context.Plan.Name, Run = Context.Run };
 
     // Settles what has finished and sets to work what waits, until neither is left to do.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask AdvanceAsync(CancellationToken ct)
     {
         for (var i = 0; i < _busy.Count;)
@@ -132,6 +134,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
     }
 
     // False when the batch was set to work again.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> FinishAsync(WorkSlot<BatchCall<TIn, TOut>> slot, CancellationToken ct)
     {
         var (call, error) = (slot.Call, slot.Error);

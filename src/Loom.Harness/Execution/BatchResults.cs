@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Loom.Components;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Streams;
@@ -20,6 +21,7 @@ internal sealed class BatchResults<TIn, TOut>(
     private readonly Dictionary<int, Exception> _refused = [];
     private int[] _emitted = [];
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask SendAsync(BatchCall<TIn, TOut> call, CancellationToken ct)
     {
         _refused.Clear();
@@ -45,6 +47,7 @@ internal sealed class BatchResults<TIn, TOut>(
     }
 
     // Nothing failed and everything is in order: results go on as they lie.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendPlainAsync(BatchCall<TIn, TOut> call, CancellationToken ct)
     {
         var (output, members) = (call.Output, call.All.Count);
@@ -75,6 +78,7 @@ internal sealed class BatchResults<TIn, TOut>(
     }
 
     // A rule of the port may refuse a result: that is an error of the member it came from.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendOneAsync(int index, int port, Event<TOut> e, CancellationToken ct)
     {
         if (outputs.Length == 0 || outputs[port].TrySend(e))
@@ -92,6 +96,7 @@ internal sealed class BatchResults<TIn, TOut>(
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask CountAsync(BatchCall<TIn, TOut> call, CancellationToken ct)
     {
         var batch = call.All;
