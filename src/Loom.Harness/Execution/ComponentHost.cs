@@ -1,5 +1,6 @@
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Control;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -65,7 +66,8 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
             await WithinAsync(
                 async token =>
                 {
-                    _component = run.Create(plan);
+                    loop.Reconfigure = stop => _component!.ReconfigureAsync(loop.Controls.Options!, stop);
+                    _component = run.Create(loop.Controls.Options == plan.Options ? plan : plan with { Options = loop.Controls.Options });
                     await _component.SetupAsync(new HostSetupContext(this, run, _owned), token).ConfigureAwait(true);
                 },
                 run.Times.Setup,
@@ -167,7 +169,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
 
     Task IComponentRunner.RunAsync<T>(Source<T> source, CancellationToken ct)
     {
-        var sourceLoop = new SourceLoop<T>(loop, source);
+        var sourceLoop = new SourceLoop<T>(loop, loop.Controls.Rate.IsWanted ? new PacedSource<T>(source, loop.Controls.Rate, run.Time) : source);
         _acknowledgeAll = () => sourceLoop.AcknowledgeAsync(null);
         return sourceLoop.RunAsync(ct);
     }
