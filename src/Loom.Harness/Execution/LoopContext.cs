@@ -3,6 +3,7 @@ using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Execution;
 
@@ -23,6 +24,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     public Signal Outbox { get; } = new();
 
     public ComponentCounters Counters { get; } = new() { IsEnd = plan.Ports.All(p => p.Class != SemanticClass.DataOut) };
+
+    /// <summary>How long it stood still for its parts in checkpoints.</summary>
+    public LatencyHistogram Pauses { get; } = new();
 
     /// <summary>What the component counts of its own accord.</summary>
     public ComponentMetrics Metrics { get; } = new();
@@ -159,6 +163,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     public async ValueTask PassAsync(CheckpointBarrier barrier, Func<ValueTask<StateWriter?>> freeze)
     {
         StateWriter? state;
+        var start = time.GetTimestamp();
         try
         {
             state = await freeze().ConfigureAwait(true);
@@ -171,6 +176,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
         }
 
         MarkOutputs(barrier);
+        Pauses.Add(time.GetElapsedTime(start));
         Checkpoints.Passed(plan.Name, barrier, new Dictionary<string, long>(Offsets, StringComparer.Ordinal), state);
     }
 
