@@ -4,6 +4,7 @@ using Loom.Harness.Capabilities;
 using Loom.Harness.Control;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Execution;
 
@@ -25,6 +26,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     public Signal Outbox { get; } = new();
 
     public ComponentCounters Counters { get; } = new() { IsEnd = plan.Ports.All(p => p.Class != SemanticClass.DataOut) };
+
+    /// <summary>How long it stood still for its parts in checkpoints.</summary>
+    public LatencyHistogram Pauses { get; } = new();
 
     /// <summary>What the component counts of its own accord.</summary>
     public ComponentMetrics Metrics { get; } = new();
@@ -175,6 +179,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     public async ValueTask PassAsync(CheckpointBarrier barrier, Func<ValueTask<StateWriter?>> freeze)
     {
         StateWriter? state;
+        var start = time.GetTimestamp();
         try
         {
             state = await freeze().ConfigureAwait(true);
@@ -187,6 +192,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
         }
 
         MarkOutputs(barrier);
+        Pauses.Add(time.GetElapsedTime(start));
         Checkpoints.Passed(plan.Name, barrier, new Dictionary<string, long>(Offsets, StringComparer.Ordinal), state);
     }
 
