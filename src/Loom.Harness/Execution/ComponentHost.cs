@@ -227,6 +227,11 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
     {
         var state = await MemoryOfAsync(_component!, ct).ConfigureAwait(true);
         await loop.RedeliverAsync(LastFailure!, ct).ConfigureAwait(true);
+        if (plan.Descriptor.ExecutesChain)
+        {
+            loop.Counters.CountLost();
+        }
+
         try
         {
             await CleanupAsync(run.Times.Cleanup).ConfigureAwait(true);

@@ -60,6 +60,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     /// <summary>Resumes a component that waits for a person.</summary>
     public PauseSwitch Pause { get; } = new();
 
+    /// <summary>Streams that bring its own outputs back to it, by way of others.</summary>
+    public List<IFeedbackStream> Feedbacks { get; } = [];
+
     /// <summary>Carries out what it is told while it runs.</summary>
     public ComponentControls Controls { get; set; } = null!;
 
@@ -189,6 +192,11 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
             MarkOutputs(barrier);
             Checkpoints.Failed(plan.Name, barrier, e);
             return;
+        }
+
+        foreach (var feedback in Feedbacks)
+        {
+            feedback.Record(barrier);
         }
 
         MarkOutputs(barrier);

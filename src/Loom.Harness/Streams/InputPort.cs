@@ -10,6 +10,9 @@ internal interface IDiverted
 {
     /// <summary>Takes the next event as a failure, or null when there is none.</summary>
     ItemFailure? TryDivert(string component, Exception error);
+
+    /// <summary>Events that were read and, by the rule of the port, not handed on.</summary>
+    long PassedOver { get; }
 }
 
 /// <summary>One input port: the streams bound to it, merged by its fan-in. Order within each stream is kept.</summary>
@@ -26,6 +29,8 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
     private int _turn;
 
     public PortPlan Plan => plan;
+
+    public long PassedOver => firstWins?.Later ?? 0;
 
     /// <summary>Whether there is one stream, and neither it nor the port has a rule to ask.</summary>
     public bool IsPlain => _only is not null;

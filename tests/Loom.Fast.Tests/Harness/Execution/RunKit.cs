@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Checkpoints;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution;
 using Loom.Harness.Streams.Spills;
@@ -19,6 +20,8 @@ internal sealed class RunKit : IErrorDestination
     public LifecycleTimes Times { get; init; } = new();
 
     public Func<BindingPlan, ISpillFiles>? Spills { get; init; }
+
+    public StateHome? State { get; init; }
 
     public async Task<RunResult> RunAsync(HarnessBuilder builder, CancellationToken stop = default, CancellationToken force = default, Action<SystemAssembly>? started = null)
     {
@@ -41,6 +44,7 @@ internal sealed class RunKit : IErrorDestination
         GraphHash = "test",
         Run = "r1",
         Spills = Spills,
+        State = State,
     });
 
     public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct)
