@@ -100,7 +100,7 @@ internal sealed partial class SystemRun(
             }
         }
 
-        return result.ExitCode == RunResult.Ended ? await FinishAsync(result).ConfigureAwait(false) : result;
+        return result.ExitCode == RunResult.Ended ? await FinishAsync(result, tokens.Force).ConfigureAwait(false) : result;
     }
 
     // On a pool thread, or on one of its own.
@@ -169,24 +169,25 @@ internal sealed partial class SystemRun(
     }
 
     // Everything has been delivered: the last checkpoint, then the outside may let go and staged output becomes visible.
-    private async Task<RunResult> FinishAsync(RunResult result)
+    private async Task<RunResult> FinishAsync(RunResult result, CancellationToken force)
     {
-        using var limit = new CancellationTokenSource(CheckpointTimes.Longest, surroundings.Time);
+        using var late = new CancellationTokenSource(CheckpointTimes.Longest, surroundings.Time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(late.Token, force);
         try
         {
             if (checkpoints is not null)
             {
-                await checkpoints.TakeFinalAsync(limit.Token).ConfigureAwait(false);
+                await checkpoints.TakeFinalAsync(limit.Token).WaitAsync(limit.Token).ConfigureAwait(false);
             }
 
             foreach (var host in hosts)
             {
-                await host.CommitAsync(limit.Token).ConfigureAwait(false);
+                await host.CommitAsync(limit.Token).AsTask().WaitAsync(limit.Token).ConfigureAwait(false);
             }
 
             foreach (var host in hosts)
             {
-                await host.AcknowledgeAllAsync().ConfigureAwait(false);
+                await host.AcknowledgeAllAsync().AsTask().WaitAsync(limit.Token).ConfigureAwait(false);
             }
 
             return result;
