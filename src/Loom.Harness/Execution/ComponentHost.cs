@@ -45,6 +45,9 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
     private byte[]? _memory;
     private Func<ValueTask>? _acknowledgeAll;
 
+    // A loop of the harness gives its last state itself.
+    private bool _tellsItsEnd;
+
     public ComponentPlan Plan => plan;
 
     public LoopContext Loop => loop;
@@ -129,6 +132,11 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
                 _state = ComponentState.Running;
                 using var context = new HostProcessContext(this, run, _component!);
                 await _component!.ProcessAsync(context, ct).ConfigureAwait(true);
+                if (!_tellsItsEnd)
+                {
+                    loop.Checkpoints.Ended(plan.Name, loop.Offsets, await _component.SnapshotAsync(ct).ConfigureAwait(true));
+                }
+
                 _state = ComponentState.Stopping;
                 loop.CompleteOutputs();
                 return HostEnd.Finished;
@@ -179,12 +187,14 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
     Task IComponentRunner.RunAsync<T>(Source<T> source, CancellationToken ct)
     {
         var sourceLoop = new SourceLoop<T>(loop, source);
+        _tellsItsEnd = true;
         _acknowledgeAll = () => sourceLoop.AcknowledgeAsync(null);
         return sourceLoop.RunAsync(ct);
     }
 
     async Task IComponentRunner.RunAsync<TIn, TOut>(ItemComponent<TIn, TOut> component, CancellationToken ct)
     {
+        _tellsItsEnd = true;
         using LoopBase<TIn, TOut> itemLoop = plan switch
         {
             { Batching: { } batching } => new BatchLoop<TIn, TOut>(loop, component, batching),

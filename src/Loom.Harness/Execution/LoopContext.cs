@@ -115,9 +115,14 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
         }
     }
 
-    /// <summary>Reads the inputs to their end and hands every event to the error destination, in place of a component that failed for good.</summary>
+    /// <summary>Hands the event in hand, and every event of the inputs to their end, to the error destination, in place of a component that failed for good.</summary>
     public async Task DivertAsync(Exception error, CancellationToken ct)
     {
+        foreach (var own in _own.Values)
+        {
+            await own.RefuseAsync(error, ct).ConfigureAwait(true);
+        }
+
         while (true)
         {
             foreach (var input in Inputs.Values.Cast<IDiverted>())

@@ -32,23 +32,19 @@ public sealed class LifecycleDrills
             from hangs in new[] { false, true }
             select (point, position, hangs)).ToList();
         var wrong = new ConcurrentQueue<string>();
-        await Drill.RunAsync(
-            "throw and hang at each point",
-            cases.Count,
-            cases.Count,
-            async n =>
+        await Parallel.ForEachAsync(cases, new ParallelOptions { MaxDegreeOfParallelism = 12 }, async (c, _) =>
+        {
+            using var fault = new Fault(c.point, c.position, c.hangs);
+            try
             {
-                using var fault = new Fault(cases[n].point, cases[n].position, cases[n].hangs);
-                try
-                {
-                    await ProveAsync(fault);
-                }
-                catch (Exception e)
-                {
-                    wrong.Enqueue($"{fault}: {e.Message}");
-                }
-            },
-            atOnce: 12);
+                await ProveAsync(fault);
+            }
+            catch (Exception e)
+            {
+                wrong.Enqueue($"{fault}: {e.Message}");
+            }
+        });
+        Drill.Report("throw and hang at each point", cases.Count - wrong.Count, cases.Count, "exit code, order of cleanup and account of section 5");
         wrong.ShouldBeEmpty();
     }
 
