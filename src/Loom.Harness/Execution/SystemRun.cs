@@ -127,7 +127,14 @@ internal sealed partial class SystemRun(
 
             foreach (var (host, task) in running.Where(r => r.Value.IsCompleted && ended.Add(r.Key)))
             {
-                if (await task.ConfigureAwait(false) is HostEnd.Failed)
+                var end = await task.ConfigureAwait(false);
+                if (end == HostEnd.Cancelled && host.IsData)
+                {
+                    // It can be seen to have ended before the cancellation itself is seen; nothing of this end is orderly.
+                    return await AbandonAsync(running, cancel, "cancelled").ConfigureAwait(false);
+                }
+
+                if (end == HostEnd.Failed)
                 {
                     var why = $"\"{host.Plan.Name}\" failed: {host.LastFailure?.Message}";
                     _errors.Add(host.LastFailure!);
