@@ -111,7 +111,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
         get
         {
             var consumed = Volatile.Read(ref _consumed.Value);
-            return Math.Max(0, Volatile.Read(ref _published.Value) - consumed);
+            return Math.Max(0, Published(consumed) - consumed);
         }
     }
 
@@ -426,7 +426,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     {
         var now = _time.GetTimestamp();
         var read = Volatile.Read(ref _consumed.Value);
-        var written = Math.Max(read, Volatile.Read(ref _published.Value));
+        var written = Math.Max(read, Published(read));
         var oldest = written > read ? Volatile.Read(ref _head)?.Since ?? Volatile.Read(ref _first)?.Since ?? now : now;
         return new StreamSnapshot(
             Plan.Name,
@@ -444,6 +444,9 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
             Span(Interlocked.Read(ref _starvedTicks), Volatile.Read(ref _starvedSince), now),
             _completed);
     }
+
+    // What can have been published when so many had been consumed: both counts go on between the two looks of whoever watches.
+    private long Published(long consumed) => Math.Min(Volatile.Read(ref _published.Value), consumed + _capacity);
 
     private TimeSpan Span(long ticks, long since, long now) => _time.GetElapsedTime(0, ticks + (since == 0 ? 0 : Math.Max(0, now - since)));
 
