@@ -259,6 +259,7 @@ internal sealed class HarnessApi(SystemExecutionHarness harness, Action drain)
         w.WriteNumber("in_hand", c.InHand);
         w.WriteNumber("emitted", c.Emitted);
         w.WriteNumber("unbound", c.Unbound);
+        w.WriteNumber("superseded", c.Superseded);
         w.WriteNumber("restarts", c.Restarts);
         w.WriteEndObject();
     }

@@ -10,6 +10,9 @@ internal interface IDiverted
 {
     /// <summary>Takes the next event as a failure, or null when there is none.</summary>
     ItemFailure? TryDivert(string component, Exception error);
+
+    /// <summary>Events that were left out because one of their correlation id had passed: <c>first_wins</c>.</summary>
+    long Superseded { get; }
 }
 
 /// <summary>One input port: the streams bound to it, merged by its fan-in. Order within each stream is kept.</summary>
@@ -23,6 +26,8 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
     private int _turn;
 
     public PortPlan Plan => plan;
+
+    public long Superseded => firstWins?.Later ?? 0;
 
     /// <summary>Whether there is one stream and no rule to ask.</summary>
     public bool IsPlain => _streams.Length == 1 && firstWins is null;
