@@ -76,6 +76,7 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
             state = await context.Gate.WaitAsync(ct, wanted).ConfigureAwait(true);
         }
 
+        await context.RefuseAsync(ct).ConfigureAwait(true);
         switch (state)
         {
             case GateState.Ended:
@@ -98,6 +99,7 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
         context.Gate.TakeInterrupt();
         ct.ThrowIfCancellationRequested();
         var attention = context.TakeAttention();
+        await context.RefuseAsync(ct).ConfigureAwait(true);
         if (attention.HasFlag(Attention.Tick))
         {
             var output = NewEmitter();

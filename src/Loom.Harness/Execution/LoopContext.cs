@@ -10,6 +10,7 @@ namespace Loom.Harness.Execution;
 internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
 {
     private readonly Dictionary<string, IRedelivers> _own = new(StringComparer.Ordinal);
+    private Refusals? _refusals;
     private int _attention;
 
     public ComponentPlan Plan => plan;
@@ -32,6 +33,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
 
     /// <summary>Typed input ports by name, each an InputPort of its payload.</summary>
     public Dictionary<string, object> Inputs { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What the component's streams refused while it looked at them.</summary>
+    public Refusals Refusals => _refusals ??= new Refusals(() => Ask(Attention.Refused));
 
     /// <summary>Where failed items go.</summary>
     public required IErrorDestination Errors { get; set; }
@@ -135,7 +139,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
                 }
             }
 
-            switch (await Gate.WaitAsync(ct).ConfigureAwait(true))
+            var state = await Gate.WaitAsync(ct).ConfigureAwait(true);
+            await RefuseAsync(ct).ConfigureAwait(true);
+            switch (state)
             {
                 case GateState.Ended:
                     Checkpoints.Ended(plan.Name, Offsets, null);
@@ -149,6 +155,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
             }
         }
     }
+
+    /// <summary>Hands on what the component's streams refused; before a barrier passes and before the end, so that nothing stays behind.</summary>
+    public ValueTask RefuseAsync(CancellationToken ct) => _refusals is { IsEmpty: false } refused ? refused.SendAsync(Errors, ct) : default;
 
     public void FlushOutputs()
     {
@@ -221,6 +230,9 @@ internal enum Attention
 
     /// <summary>The component itself has work from elsewhere.</summary>
     Wake = 64,
+
+    /// <summary>A stream of the component refused an event.</summary>
+    Refused = 128,
 }
 
 /// <summary>Takes each component's part in a checkpoint.</summary>

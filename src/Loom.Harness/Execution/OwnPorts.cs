@@ -48,6 +48,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
                 state = GateState.Interrupted;
             }
 
+            await loop.RefuseAsync(ct).ConfigureAwait(true);
             switch (state)
             {
                 case GateState.Ready:

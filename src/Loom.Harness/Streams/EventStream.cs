@@ -24,6 +24,19 @@ internal interface IStreamEnd
     IStreamTap Tap(int sample);
 }
 
+/// <summary>The writing side of a stream of a known payload.</summary>
+internal interface IStreamTail<T> : IStreamEnd
+{
+    /// <summary>Writes one event if the stream takes it now.</summary>
+    bool TryWrite(in Event<T> e);
+
+    /// <summary>Waits until the stream may take the event.</summary>
+    ValueTask WaitForRoomAsync(Event<T> e, CancellationToken ct);
+
+    /// <summary>Counts an event that never entered, because overflow said so.</summary>
+    void CountDropped();
+}
+
 /// <summary>
 /// A bounded first-in first-out stream between one writer and one reader. Events lie in a chain of pooled segments; each side keeps its place to
 /// itself and publishes a count, so a step costs no lock and no allocation. <c>depth ≤ buffer</c> holds always.
@@ -33,7 +46,7 @@ internal interface IStreamEnd
 /// then. <see cref="TryWrite"/> wakes a reader it can see waiting; only <see cref="Flush"/> puts the fence that makes sure of it, so a writer flushes before it waits
 /// for anything else, and after its last event of a run.
 /// </remarks>
-internal sealed class EventStream<T> : IStreamEnd, IStreamHead
+internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
 {
     // Events a writer adds before it lets a busy reader know.
     private const int Run = 16;
