@@ -203,7 +203,7 @@ internal static class HarnessRunVerb
         ["components"] = new JsonArray([.. snapshot.Components.Select(c => new JsonObject
         {
             ["name"] = c.Name, ["state"] = JsonNamingPolicy.SnakeCaseLower.ConvertName(c.State.ToString()), ["taken"] = c.Taken, ["done"] = c.Done, ["filtered"] = c.Filtered,
-            ["dead_lettered"] = c.Failed, ["emitted"] = c.Emitted, ["unbound"] = c.Unbound, ["restarts"] = c.Restarts,
+            ["dead_lettered"] = c.Failed, ["emitted"] = c.Emitted, ["unbound"] = c.Unbound, ["superseded"] = c.Superseded, ["restarts"] = c.Restarts,
         })]),
         ["streams"] = new JsonArray([.. snapshot.Streams.Select(s => new JsonObject
         {

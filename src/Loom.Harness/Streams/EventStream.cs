@@ -24,6 +24,19 @@ internal interface IStreamEnd
     IStreamTap Tap(int sample);
 }
 
+/// <summary>The writing side of a stream of a known payload.</summary>
+internal interface IStreamTail<T> : IStreamEnd
+{
+    /// <summary>Writes one event if the stream takes it now.</summary>
+    bool TryWrite(in Event<T> e);
+
+    /// <summary>Waits until the stream may take the event.</summary>
+    ValueTask WaitForRoomAsync(Event<T> e, CancellationToken ct);
+
+    /// <summary>Counts an event that never entered, because overflow said so.</summary>
+    void CountDropped();
+}
+
 /// <summary>
 /// A bounded first-in first-out stream between one writer and one reader. Events lie in a chain of pooled segments; each side keeps its place to
 /// itself and publishes a count, so a step costs no lock and no allocation. <c>depth ≤ buffer</c> holds always.
@@ -33,7 +46,7 @@ internal interface IStreamEnd
 /// then. <see cref="TryWrite"/> wakes a reader it can see waiting; only <see cref="Flush"/> puts the fence that makes sure of it, so a writer flushes before it waits
 /// for anything else, and after its last event of a run.
 /// </remarks>
-internal sealed class EventStream<T> : IStreamEnd, IStreamHead
+internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
 {
     // Events a writer adds before it lets a busy reader know.
     private const int Run = 16;
@@ -97,7 +110,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
         get
         {
             var consumed = Volatile.Read(ref _consumed.Value);
-            return Math.Max(0, Volatile.Read(ref _w.Written) - consumed);
+            return Math.Max(0, Published(consumed) - consumed);
         }
     }
 
@@ -416,7 +429,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     {
         var now = _time.GetTimestamp();
         var read = Volatile.Read(ref _consumed.Value);
-        var written = Math.Max(read, Volatile.Read(ref _w.Written));
+        var written = Math.Max(read, Published(read));
         var oldest = written > read ? Volatile.Read(ref _r.Head)?.Since ?? Volatile.Read(ref _first)?.Since ?? now : now;
         return new StreamSnapshot(
             Plan.Name,
@@ -434,6 +447,9 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
             Span(Interlocked.Read(ref _r.StarvedTicks), Volatile.Read(ref _r.StarvedSince), now),
             _completed);
     }
+
+    // What can have been published when so many had been consumed: both counts go on between the two looks of whoever watches.
+    private long Published(long consumed) => Math.Min(Volatile.Read(ref _w.Written), consumed + _capacity);
 
     private TimeSpan Span(long ticks, long since, long now) => _time.GetElapsedTime(0, ticks + (since == 0 ? 0 : Math.Max(0, now - since)));
 
