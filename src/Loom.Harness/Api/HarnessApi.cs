@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Loom.Components;
 using Loom.Core.Web;
 using Loom.Harness.Architecture.Graphs;
 using Loom.Harness.Execution;
@@ -81,15 +82,12 @@ internal sealed class HarnessApi(SystemExecutionHarness harness, Action drain)
             throw Conflict($"{host.Plan.Name} is {HarnessMetrics.StateName(host.State)}, so it can neither be paused nor resumed");
         }
 
-        if (hold)
-        {
-            host.Loop.Pause.Hold("asked to pause");
-            host.Loop.Ask(Attention.Pause);
-        }
-        else if (!host.Loop.Pause.Release())
+        if (!hold && host.State != ComponentState.Paused)
         {
             throw Conflict($"{host.Plan.Name} is not paused");
         }
+
+        host.Loop.Controls.Apply(new ControlOperation { Op = hold ? ControlOperation.Pause : ControlOperation.Resume }, "the API");
 
         return WriteStatusAsync(call, 200, hold ? "paused" : "running");
     }

@@ -1,5 +1,6 @@
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Control;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -76,9 +77,10 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
             await WithinAsync(
                 async token =>
                 {
-                    var component = run.Create(plan);
+                    var component = run.Create(loop.Controls.Options == plan.Options ? plan : plan with { Options = loop.Controls.Options });
                     token.ThrowIfCancellationRequested();
                     await component.SetupAsync(new HostSetupContext(this, run, owned), token).ConfigureAwait(true);
+                    loop.Reconfigure = stop => component.ReconfigureAsync(loop.Controls.Options!, stop);
                     made = component;
                 },
                 run.Times.Setup,
@@ -186,7 +188,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
 
     Task IComponentRunner.RunAsync<T>(Source<T> source, CancellationToken ct)
     {
-        var sourceLoop = new SourceLoop<T>(loop, source);
+        var sourceLoop = new SourceLoop<T>(loop, loop.Controls.Rate.IsWanted ? new PacedSource<T>(source, loop.Controls.Rate, run.Time) : source);
         _tellsItsEnd = true;
         _acknowledgeAll = () => sourceLoop.AcknowledgeAsync(null);
         return sourceLoop.RunAsync(ct);

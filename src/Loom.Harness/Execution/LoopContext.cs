@@ -1,6 +1,7 @@
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
+using Loom.Harness.Control;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
 using Loom.Harness.Telemetry;
@@ -58,6 +59,12 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
 
     /// <summary>Resumes a component that waits for a person.</summary>
     public PauseSwitch Pause { get; } = new();
+
+    /// <summary>Carries out what it is told while it runs.</summary>
+    public ComponentControls Controls { get; set; } = null!;
+
+    /// <summary>Gives the component the options it has been told to take.</summary>
+    public Func<CancellationToken, ValueTask> Reconfigure { get; set; } = static _ => default;
 
     /// <summary>For a source: where reading goes on in each partition, after the last event it sent.</summary>
     public Dictionary<string, long> Offsets { get; } = new(StringComparer.Ordinal);
@@ -239,6 +246,9 @@ internal enum Attention
 
     /// <summary>A stream of the component refused an event.</summary>
     Refused = 128,
+
+    /// <summary>The component's options were changed.</summary>
+    Config = 256,
 }
 
 /// <summary>Takes each component's part in a checkpoint.</summary>

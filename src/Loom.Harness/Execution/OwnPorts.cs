@@ -133,6 +133,11 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
             await PassAsync(barrier, ct).ConfigureAwait(true);
         }
 
+        if (attention.HasFlag(Attention.Config))
+        {
+            await loop.Reconfigure(ct).ConfigureAwait(true);
+        }
+
         if (attention.HasFlag(Attention.Pause))
         {
             await loop.Pause.WaitAsync(ct).ConfigureAwait(true);

@@ -3,6 +3,7 @@ using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Checkpoints;
+using Loom.Harness.Control;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
 using Loom.Harness.Streams.Spills;
@@ -70,6 +71,12 @@ internal sealed class SystemAssembly : IDisposable
             c => c.Name, c => new LinkFactory(c, schemas, materials.CreateCapability, materials.Time, materials.Random), StringComparer.Ordinal);
         var loops = plan.Components.ToDictionary(c => c.Name, c => NewLoop(c, links[c.Name], materials), StringComparer.Ordinal);
         var stateFolder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
+        foreach (var (name, loop) in loops)
+        {
+            links[name].Rate.IsWanted = IsControlled(loop.Plan);
+            loop.Controls = new ComponentControls(loop, links[name].Rate, log);
+        }
+
         var wiring = new Wiring(plan, loops, materials.Time, materials.Spills ?? (b => SpillOf(stateFolder, b)));
         wiring.Connect();
         foreach (var loop in loops.Values)
@@ -82,8 +89,14 @@ internal sealed class SystemAssembly : IDisposable
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
         };
         Links = links;
+        ComponentHost[] hosts = [.. plan.Components.Select(c => new ComponentHost(c, loops[c.Name], surroundings))];
+        foreach (var host in hosts)
+        {
+            host.Loop.Controls.State = () => host.State;
+        }
+
         Run = new SystemRun(
-            surroundings, [.. plan.Components.Select(c => new ComponentHost(c, loops[c.Name], surroundings))], wiring.Streams, materials.State, Checkpoints, _stopping);
+            surroundings, hosts, wiring.Streams, materials.State, Checkpoints, _stopping);
     }
 
     public SystemPlan Plan { get; }
@@ -109,6 +122,10 @@ internal sealed class SystemAssembly : IDisposable
 
         _stopping.Dispose();
     }
+
+    // Only what somebody can hold back pays for it.
+    private bool IsControlled(ComponentPlan component) => (component.Descriptor.ExecutesChain || component.Uses.Command is not null)
+        && Plan.Bindings.Any(b => b.ToComponent == component.Name && component.Ports.Any(p => p.Name == b.ToPort && p.Class == SemanticClass.ControlIn));
 
     // What a run before left on disk is of no use to this one.
     private DiskSpillFiles SpillOf(string stateFolder, BindingPlan binding)

@@ -202,6 +202,11 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
 
     public void Mark(CheckpointBarrier barrier)
     {
+        if (_rules.IgnoresBarriers)
+        {
+            return;
+        }
+
         lock (_lock)
         {
             _marks.Enqueue((_written, barrier));
