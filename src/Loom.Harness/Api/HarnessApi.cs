@@ -78,7 +78,7 @@ internal sealed class HarnessApi(SystemExecutionHarness harness, Action drain)
         var host = HostOf(call);
         if (host.State is not (ComponentState.Running or ComponentState.Paused))
         {
-            throw Conflict($"{host.Plan.Name} is {HarnessMetrics.StateName(host.State)}, so it can neither be paused nor resumed");
+            throw Conflict($"{host.Plan.Name} is {Telemetry.SystemMetrics.Word(host.State)}, so it can neither be paused nor resumed");
         }
 
         if (hold)
@@ -250,7 +250,7 @@ internal sealed class HarnessApi(SystemExecutionHarness harness, Action drain)
     {
         w.WriteStartObject();
         w.WriteString("name", c.Name);
-        w.WriteString("state", HarnessMetrics.StateName(c.State));
+        w.WriteString("state", Telemetry.SystemMetrics.Word(c.State));
         w.WriteString("reason", c.Reason);
         w.WriteNumber("taken", c.Taken);
         w.WriteNumber("done", c.Done);

@@ -2,77 +2,106 @@ using System.Buffers;
 using System.Diagnostics.Metrics;
 using Loom.Core.Telemetry;
 using Loom.Harness.Execution;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Api;
 
-/// <summary>What a running system measures, read from its snapshot when somebody asks. Labels are names from the system's files, never keys or ids.</summary>
+/// <summary>
+/// What a running system measures, as instruments: <c>/metrics</c> and the OTLP export read them. All but the distributions are read from one snapshot when somebody asks.
+/// Labels are names from the system's files and words of short lists, never keys or ids.
+/// </summary>
 internal sealed class HarnessMetrics : IMetricsPage, IDisposable
 {
-    private readonly Meter _meter = new("Loom.Harness");
+    // Instruments of one reading show the same moment.
+    private static readonly TimeSpan s_sameReading = TimeSpan.FromMilliseconds(100);
+
+    private readonly Meter _meter;
     private readonly PrometheusExporter _exporter;
+    private readonly SystemAssembly _assembly;
+    private readonly HashSet<string> _own = new(StringComparer.Ordinal);
+    private readonly List<IDistribution> _distributions = [];
+    private readonly Lock _lock = new();
+    private volatile Reading? _reading;
 
     public HarnessMetrics(SystemExecutionHarness harness)
     {
-        var assembly = harness.Assembly;
+        _assembly = harness.Assembly;
+        _meter = new Meter("Loom.Harness", null, [new("system", _assembly.Plan.Name)]);
         _exporter = new PrometheusExporter(meter => ReferenceEquals(meter, _meter));
-        RunSnapshot Now() => RunSnapshot.Of(assembly);
-        Counter("loom_harness_items_total", "Events a component handled, by what became of them.", () => Now().Components.SelectMany(Items));
-        Counter("loom_harness_restarts_total", "Times a component was set up again.", () => Now().Components.Select(c => Of(c.Restarts, c.Name)));
-        Gauge("loom_harness_component_state", "1 for the state a component is in.", () => Now().Components.Select(c => Of(1, c.Name, ("state", StateName(c.State)))));
-        Gauge("loom_harness_stream_depth", "Events in a stream.", () => Now().Streams.Select(s => OfStream(s.Depth, s.Name)));
-        Gauge("loom_harness_stream_capacity", "Events a stream may hold.", () => Now().Streams.Select(s => OfStream(s.Capacity, s.Name)));
-        Seconds("loom_harness_stream_blocked_seconds_total", "Time the writer of a stream waited for room.", () => Now().Streams.Select(s => OfStream(s.Blocked.TotalSeconds, s.Name)));
-        Seconds("loom_harness_stream_starved_seconds_total", "Time the reader of a stream waited for an event.", () => Now().Streams.Select(s => OfStream(s.Starved.TotalSeconds, s.Name)));
-        Counter("loom_harness_capability_calls_total", "Calls of a capability, by outcome.", () => Capabilities(assembly));
-        Counter("loom_harness_dead_letters_total", "Events that went to the dead letter.", () => [new Measurement<long>(harness.DeadLetters.Taken)]);
-        Counter("loom_harness_checkpoint_failures_total", "Checkpoints that were abandoned.", () => [new Measurement<long>(Now().Checkpoints?.Failed ?? 0)]);
-        Counter("loom_harness_checkpoints_total", "Checkpoints that are complete.", () => [new Measurement<long>(Now().Checkpoints?.Taken ?? 0)]);
-        GaugeOf("loom_harness_checkpoint_seconds", "Duration of the last complete checkpoint.", () => [new Measurement<double>(Now().Checkpoints?.LastDuration.TotalSeconds ?? 0)]);
-        Gauge("loom_harness_checkpoint_bytes", "State in the last complete checkpoint.", () => [new Measurement<long>(Now().Checkpoints?.Last?.Bytes ?? 0)]);
-    }
-
-    public Task WriteAsync(IBufferWriter<byte> output, CancellationToken cancellationToken) => _exporter.WriteAsync(output, cancellationToken);
-
-    public void Dispose()
-    {
-        _exporter.Dispose();
-        _meter.Dispose();
-    }
-
-    /// <summary>A state as it is written everywhere.</summary>
-    public static string StateName(ComponentState state) => System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(state.ToString());
-
-    private static IEnumerable<Measurement<long>> Items(ComponentSnapshot c) =>
-    [
-        Of(c.Done - c.Filtered, c.Name, ("outcome", "done")), Of(c.Filtered, c.Name, ("outcome", "filtered")), Of(c.Failed, c.Name, ("outcome", "dead_lettered")),
-        Of(c.Unbound, c.Name, ("outcome", "unbound")),
-    ];
-
-    private static IEnumerable<Measurement<long>> Capabilities(SystemAssembly assembly)
-    {
-        foreach (var (component, links) in assembly.Links)
+        foreach (var metric in SystemMetrics.All)
         {
-            foreach (var (capability, counters) in links.Counters)
+            Observe(metric.Name, metric.Kind, metric.Help, () => metric.Read(Now()));
+        }
+
+        foreach (var distribution in Distribution.All)
+        {
+            Record(distribution);
+        }
+    }
+
+    /// <summary>Makes instruments for what components have defined since.</summary>
+    public void FindOwn()
+    {
+        lock (_lock)
+        {
+            foreach (var (name, isCounter) in ComponentMetrics.Names(Now()).Where(n => _own.Add(n.Name)))
             {
-                yield return Of(counters.Calls, component, ("capability", capability), ("outcome", "called"));
-                yield return Of(counters.Failures, component, ("capability", capability), ("outcome", "failed"));
-                yield return Of(counters.Waits, component, ("capability", capability), ("outcome", "waited"));
+                Observe(SystemMetrics.OwnPrefix + name, isCounter ? MetricKind.Counter : MetricKind.Gauge, "Defined by a component.", () => ComponentMetrics.Read(name, Now()));
             }
         }
     }
 
-    private static Measurement<long> Of(long value, string component, params (string Name, string Value)[] more) =>
-        new(value, [new("component", component), .. more.Select(m => KeyValuePair.Create(m.Name, (object?)m.Value))]);
+    public Task WriteAsync(IBufferWriter<byte> output, CancellationToken cancellationToken)
+    {
+        FindOwn();
+        return _exporter.WriteAsync(output, cancellationToken);
+    }
 
-    private static Measurement<long> OfStream(long value, string stream) => new(value, new KeyValuePair<string, object?>("stream", stream));
+    public void Dispose()
+    {
+        foreach (var values in _distributions)
+        {
+            values.Observed = null;
+        }
 
-    private static Measurement<double> OfStream(double value, string stream) => new(value, new KeyValuePair<string, object?>("stream", stream));
+        _exporter.Dispose();
+        _meter.Dispose();
+    }
 
-    private void Counter(string name, string help, Func<IEnumerable<Measurement<long>>> read) => _meter.CreateObservableCounter(name, read, description: help);
+    private MetricView Now()
+    {
+        var time = _assembly.Materials.Time;
+        if (_reading is not { } reading || time.GetElapsedTime(reading.At) > s_sameReading)
+        {
+            _reading = reading = new Reading(new MetricView(_assembly), time.GetTimestamp());
+        }
 
-    private void Seconds(string name, string help, Func<IEnumerable<Measurement<double>>> read) => _meter.CreateObservableCounter(name, read, "s", help);
+        return reading.View;
+    }
 
-    private void Gauge(string name, string help, Func<IEnumerable<Measurement<long>>> read) => _meter.CreateObservableGauge(name, read, description: help);
+    private void Observe(string name, MetricKind kind, string help, Func<IEnumerable<MetricPoint>> read)
+    {
+        IEnumerable<Measurement<double>> All() => read().Select(p => new Measurement<double>(p.Value, p.Labels));
+        if (kind == MetricKind.Counter)
+        {
+            _meter.CreateObservableCounter(SystemMetrics.Prefix + name, All, description: help);
+        }
+        else
+        {
+            _meter.CreateObservableGauge(SystemMetrics.Prefix + name, All, description: help);
+        }
+    }
 
-    private void GaugeOf(string name, string help, Func<IEnumerable<Measurement<double>>> read) => _meter.CreateObservableGauge(name, read, "s", help);
+    private void Record(Distribution distribution)
+    {
+        var histogram = _meter.CreateHistogram<double>(
+            SystemMetrics.Prefix + distribution.Name, distribution.Unit, distribution.Help, tags: null, new InstrumentAdvice<double> { HistogramBucketBoundaries = distribution.Bounds });
+        foreach (var (values, labels) in distribution.Series(_assembly))
+        {
+            values.Observed = value => histogram.Record(value, labels);
+            _distributions.Add(values);
+        }
+    }
+
+    private sealed record Reading(MetricView View, long At);
 }

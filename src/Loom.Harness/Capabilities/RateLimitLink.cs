@@ -68,6 +68,7 @@ internal sealed class RateLimitLink(RateLimiterSettings options, TimeProvider ti
         if (options.MaxWaitMs is { } most && wait > most.TotalSeconds * time.TimestampFrequency)
         {
             bucket.Return(items);
+            counters.Failed();
             throw new ItemException("rate_limited", $"the rate of {options.Rate}/s would make this event wait longer than max_wait_ms {most.TotalMilliseconds:F0}");
         }
 
@@ -95,7 +96,9 @@ internal sealed class RateLimitLink(RateLimiterSettings options, TimeProvider ti
     private async ValueTask WaitAsync(Call call, TimeSpan wait)
     {
         counters.Waited();
+        var start = time.GetTimestamp();
         await Task.Delay(wait, time, call.Run).ConfigureAwait(true);
+        counters.Seconds.Add(time.GetElapsedTime(start));
         await Next.InvokeAsync(call).ConfigureAwait(true);
     }
 }

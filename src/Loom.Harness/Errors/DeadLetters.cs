@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using Loom.Core.Loops;
 using Microsoft.Extensions.Logging;
 
@@ -10,6 +11,7 @@ namespace Loom.Harness.Errors;
 /// </summary>
 internal sealed partial class DeadLetters : IAsyncDisposable
 {
+    private const int MostCodes = 100;
     private static readonly TimeSpan s_flushEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_tryAgain = TimeSpan.FromSeconds(1);
 
@@ -20,6 +22,7 @@ internal sealed partial class DeadLetters : IAsyncDisposable
     private readonly ILogger _log;
     private readonly BackgroundLoop _loop;
     private readonly Dictionary<string, string> _trouble = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, long> _codes = new(StringComparer.Ordinal);
     private long _taken;
 
     /// <param name="files">Where.</param>
@@ -33,6 +36,9 @@ internal sealed partial class DeadLetters : IAsyncDisposable
 
     /// <summary>Letters taken by this run.</summary>
     public long Taken => Interlocked.Read(ref _taken);
+
+    /// <summary>Letters taken by this run, by code of their error; beyond a hundred codes the rest counts as <c>other</c>.</summary>
+    public IReadOnlyDictionary<string, long> Codes => _codes;
 
     /// <summary>Why letters cannot be written now; null = they can. Health is unhealthy meanwhile, and the components that have one wait.</summary>
     public string? Trouble
@@ -58,6 +64,8 @@ internal sealed partial class DeadLetters : IAsyncDisposable
             {
                 await _files.AppendAsync(component, line.WrittenMemory, ct).ConfigureAwait(false);
                 Interlocked.Increment(ref _taken);
+                var code = letter.Record.Code;
+                _codes.AddOrUpdate(_codes.ContainsKey(code) || _codes.Count < MostCodes ? code : "other", 1, static (_, n) => n + 1);
                 Done(component);
                 return;
             }

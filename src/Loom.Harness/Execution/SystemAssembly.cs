@@ -5,6 +5,7 @@ using Loom.Harness.Capabilities;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
+using Loom.Harness.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -42,6 +43,9 @@ internal sealed record RunMaterials
 
     /// <summary>The run's name in ids of batches.</summary>
     public required string Run { get; init; }
+
+    /// <summary>What metrics and alerts ask about besides the parts of the system.</summary>
+    public RunFacts Facts { get; init; } = new();
 }
 
 /// <summary>A system put together and ready to run once; also what is looked at while it runs.</summary>
@@ -71,9 +75,11 @@ internal sealed class SystemAssembly : IDisposable
             BindErrors(loop, materials);
         }
 
+        Metrics = new MetricHistory(SystemMetrics.Read, () => new MetricView(this), materials.Time);
         var stateFolder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
         var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths))
         {
+            Metrics = Metrics,
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
         };
         Links = links;
@@ -93,6 +99,9 @@ internal sealed class SystemAssembly : IDisposable
     public IReadOnlyDictionary<string, LinkFactory> Links { get; }
 
     public SystemRun Run { get; }
+
+    /// <summary>Metrics of the run for expressions.</summary>
+    public MetricHistory Metrics { get; }
 
     public void Dispose()
     {

@@ -7,6 +7,7 @@ using Loom.Harness.Checkpoints;
 using Loom.Harness.Commands;
 using Loom.Harness.Components;
 using Loom.Harness.Errors;
+using Loom.Harness.Telemetry;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
 
@@ -87,6 +88,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             State = state,
             Checkpoints = CheckpointTimesOf(plan, world.Options),
             GraphHash = GraphDocument.Hash(plan),
+            Facts = new RunFacts { DeadLetters = () => letters.Codes, DeadLetterTrouble = () => letters.Trouble, Resources = () => errors.Resources },
             Run = world.Random.Next(0, 1 << 24).ToString("x6", CultureInfo.InvariantCulture),
         });
         return new SystemExecutionHarness(assembly, letters, errors, request, [.. warnings.Select(w => w.ToString()), .. Notes(state)]);

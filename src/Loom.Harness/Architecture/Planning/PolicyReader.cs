@@ -89,7 +89,7 @@ internal static class PolicyReader
 
         var keys = new KeyReader(map, "alert", findings);
         var name = keys.Required("name", map);
-        var expression = keys.Required("expr", map);
+        var expression = keys.Required("expr", map) is null ? null : ExpressionText.ReadMetrics(keys, "expr", $"alert \"{name}\"", findings);
         var hold = keys.Time("for", 0, 86_400) ?? TimeSpan.Zero;
         var severity = keys.Choice<AlertSeverity>("severity") ?? AlertSeverity.Warning;
         var webhook = keys.Text("webhook");
