@@ -53,7 +53,10 @@ internal sealed class HarnessApi(SystemExecutionHarness harness, Action drain)
             harness.Assembly.State?.Fallback,
             harness.DeadLetters.Trouble,
             [.. harness.Assembly.Links.Where(l => l.Value.Breaker is { State: not Capabilities.BreakerState.Closed }).Select(l => l.Key)],
-            [.. run.Hosts.Where(h => h.LastRestart is { } at && time.GetElapsedTime(at) < SystemHealth.RestartCounts).Select(h => h.Plan.Name)]));
+            [.. run.Hosts.Where(h => h.LastRestart is { } at && time.GetElapsedTime(at) < SystemHealth.RestartCounts).Select(h => h.Plan.Name)])
+        {
+            Alerts = [.. harness.Assembly.Monitor.Alerts.Status.Where(a => a.State == Alerts.AlertState.Firing).Select(a => a.Rule.Name)],
+        });
     }
 
     private ApiRoute Get(string path, Func<ApiCall, Task> run) => new("GET", Base + path, Scopes.Manage, call => OwnAsync(call, run));

@@ -26,8 +26,8 @@ internal sealed record RunSurroundings(SystemPlan Plan, TimeProvider Time, ILogg
     /// <summary>Whether checkpoints are taken and a source reads again from them: only then is staging output worth its delay.</summary>
     public bool CanReplay { get; init; }
 
-    /// <summary>Metrics of the run for expressions; sampled every second while it runs.</summary>
-    public required Telemetry.MetricHistory Metrics { get; init; }
+    /// <summary>Samples metrics and looks at alerts every second while it runs.</summary>
+    public required Telemetry.SystemMonitor Monitor { get; init; }
 }
 
 /// <summary>

@@ -16,7 +16,7 @@ internal sealed class HostProcessContext(ComponentHost host, RunSurroundings run
     public override IComponentMetrics Metrics => host.Loop.Metrics;
 
     /// <summary>Metrics of the whole run, for conditions over them.</summary>
-    public Telemetry.MetricHistory SystemMetrics => run.Metrics;
+    public Telemetry.MetricHistory SystemMetrics => run.Monitor.Metrics;
 
     public override CancellationToken Stopping => host.Loop.Stopping;
 

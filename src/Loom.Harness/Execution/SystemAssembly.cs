@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Loom.Components;
+using Loom.Harness.Alerts;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Checkpoints;
@@ -75,11 +76,12 @@ internal sealed class SystemAssembly : IDisposable
             BindErrors(loop, materials);
         }
 
-        Metrics = new MetricHistory(SystemMetrics.Read, () => new MetricView(this), materials.Time);
+        var metrics = new MetricHistory(SystemMetrics.Read, () => new MetricView(this), materials.Time);
+        Monitor = new SystemMonitor(metrics, new AlertMonitor(BuiltInAlerts.For(plan.Policy), metrics, materials.Time, log), materials.Time, log);
         var stateFolder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
         var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths))
         {
-            Metrics = Metrics,
+            Monitor = Monitor,
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
         };
         Links = links;
@@ -100,8 +102,10 @@ internal sealed class SystemAssembly : IDisposable
 
     public SystemRun Run { get; }
 
-    /// <summary>Metrics of the run for expressions.</summary>
-    public MetricHistory Metrics { get; }
+    /// <summary>Metrics of the run for expressions, and its alerts.</summary>
+    public SystemMonitor Monitor { get; }
+
+    public MetricHistory Metrics => Monitor.Metrics;
 
     public void Dispose()
     {

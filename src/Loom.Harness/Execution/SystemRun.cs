@@ -1,7 +1,6 @@
 using Loom.Core.Loops;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Streams;
-using Loom.Harness.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -87,7 +86,7 @@ internal sealed partial class SystemRun(
         checkpoints?.Watch(hosts);
         var running = hosts.ToDictionary(h => h, h => StartHost(h, cancel.Token));
         var loop = checkpoints is null ? null : BackgroundLoop.Start("checkpoints", checkpoints.RunAsync, surroundings.Log);
-        await using var monitor = BackgroundLoop.Start("monitor", MonitorAsync, surroundings.Log).ConfigureAwait(false);
+        await using var monitor = BackgroundLoop.Start("monitor", surroundings.Monitor.RunAsync, surroundings.Log).ConfigureAwait(false);
         Started?.Invoke();
         RunResult result;
         try
@@ -103,17 +102,6 @@ internal sealed partial class SystemRun(
         }
 
         return result.ExitCode == RunResult.Ended ? await FinishAsync(result).ConfigureAwait(false) : result;
-    }
-
-    // Looks at the run every second, for conditions over metrics.
-    private async Task MonitorAsync(CancellationToken ct)
-    {
-        using var timer = new PeriodicTimer(MetricHistory.Every, surroundings.Time);
-        do
-        {
-            surroundings.Metrics.Sample();
-        }
-        while (await timer.WaitForNextTickAsync(ct).ConfigureAwait(false));
     }
 
     // On a pool thread, or on one of its own.

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Loom.Components;
+using Loom.Harness.Alerts;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Execution;
 
@@ -82,6 +83,8 @@ internal static class SystemMetrics
 
     private static IEnumerable<SystemMetric> Process() =>
     [
+        Gauge("alert_firing", "1 for each alert that fires.", v => v.Assembly.Monitor.Alerts.Status.Where(a => a.State == AlertState.Firing)
+            .Select(a => new MetricPoint(1, Label("alert", a.Rule.Name), Label("severity", Word(a.Rule.Severity))))),
         Gauge("memory_bytes", "Memory of the process.", v => v.Resources?.RssMb is { } mb ? [new MetricPoint(mb * 1024 * 1024)] : []),
         Gauge("memory_limit_ratio", "Memory of the process as a share of policy.resource_limits.max_memory_mb.", v => v.Assembly.Plan.Policy.MaxMemoryMb is { } most && v.Resources?.RssMb is { } mb ? [new MetricPoint(mb / most)] : []),
         Gauge("cpu_ratio", "Share of all cores the process used in the last second.", v => v.Resources?.CpuPercent is { } percent ? [new MetricPoint(percent / 100 / Environment.ProcessorCount)] : []),
