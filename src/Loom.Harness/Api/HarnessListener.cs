@@ -77,8 +77,14 @@ internal sealed class HarnessListener : IAsyncDisposable
         var runToken = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         var gate = new GateOptions { Address = bind.Address, Token = token, RunToken = runToken, OpenInference = false };
         var metrics = new HarnessMetrics(harness);
-        var api = new HarnessApi(harness, drain);
-        endpoints.Keep([.. api.Routes, MetricsRoute.Of(metrics)]);
+        var api = new HarnessApi(harness, drain, log);
+        var systems = new Dictionary<string, HarnessApi>(StringComparer.Ordinal) { [harness.Assembly.Plan.Name] = api };
+        endpoints.Keep(
+        [
+            new("GET", "/health/live", Scopes.None, call => WriteStatusAsync(call, 200, "live")),
+            new("GET", "/health/ready", Scopes.None, call => api.Verdict().Ready ? WriteStatusAsync(call, 200, "ready") : WriteStatusAsync(call, 503, "not ready")),
+            .. new HarnessRoutes(() => systems).Routes, MetricsRoute.Of(metrics),
+        ]);
         var application = new RouteServer(() => endpoints.Table, new Gatekeeper(gate, time, log), log);
         var server = new WebServer(bind, shapeErrors: false, new ServerLoggers(loggers));
         var listener = new HarnessListener(server, metrics, api, RunningSystem.PathOf(harness.Assembly.Plan.Directory, harness.Assembly.Plan.Name));
@@ -92,6 +98,7 @@ internal sealed class HarnessListener : IAsyncDisposable
             throw new PortTakenException(bind, "harness.bind", e);
         }
 
+        api.Address = listener.Address;
         Directory.CreateDirectory(Path.GetDirectoryName(listener._runFile)!);
         var running = JsonSerializer.SerializeToUtf8Bytes(new RunningSystem(listener.Address, runToken, pid), RunningSystemJson.Default.RunningSystem);
         DurableFile.Write(listener._runFile, running, UnixFileMode.UserRead | UnixFileMode.UserWrite);
@@ -104,5 +111,13 @@ internal sealed class HarnessListener : IAsyncDisposable
         await _server.StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
         _server.Dispose();
         _metrics.Dispose();
+        await Api.DisposeAsync().ConfigureAwait(false);
     }
+
+    private static Task WriteStatusAsync(ApiCall call, int status, string text) => call.WriteAsync(status, text, static (w, t) =>
+    {
+        w.WriteStartObject();
+        w.WriteString("status", t);
+        w.WriteEndObject();
+    });
 }

@@ -33,6 +33,8 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
     public override void Dispose() => _call.Dispose();
 
+    protected override Link Chain => _chain;
+
     protected override async Task ProcessAsync(CancellationToken ct)
     {
         _call.Run = ct;

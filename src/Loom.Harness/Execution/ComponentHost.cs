@@ -122,12 +122,14 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
                 using var context = new HostProcessContext(this, run, _component!);
                 await _component!.ProcessAsync(context, ct).ConfigureAwait(true);
                 _state = ComponentState.Stopping;
+                loop.Injections.Close();
                 loop.CompleteOutputs();
                 return HostEnd.Finished;
             }
             catch (OperationCanceledException) when (ct.IsCancellationRequested)
             {
                 _state = ComponentState.Stopping;
+                loop.Injections.Close();
                 return HostEnd.Cancelled;
             }
             catch (Exception e)
@@ -137,6 +139,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
                 if (e is Commands.ComponentFailedException || !await TryRestartAsync(ct).ConfigureAwait(true))
                 {
                     _state = ct.IsCancellationRequested ? ComponentState.Stopping : ComponentState.Failed;
+                    loop.Injections.Close();
                     return ct.IsCancellationRequested ? HostEnd.Cancelled
                         : plan.Restart.OnExhausted == OnExhausted.Isolate ? await IsolateAsync(ct).ConfigureAwait(true) : HostEnd.Failed;
                 }

@@ -36,6 +36,8 @@ internal sealed class ItemLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
     public override void Dispose() => _call.Dispose();
 
+    protected override Link Chain => _chain;
+
     protected override async Task ProcessAsync(CancellationToken ct)
     {
         _call.Run = ct;

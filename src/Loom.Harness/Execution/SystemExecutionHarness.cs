@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Loom.Harness.Alerts;
 using Loom.Harness.Architecture;
+using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Architecture.Graphs;
 using Loom.Harness.Architecture.Locking;
 using Loom.Harness.Checkpoints;
@@ -51,6 +52,12 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     /// <summary>Who is told of alerts.</summary>
     public IReadOnlyList<Webhook> Webhooks => _webhooks;
 
+    /// <summary>Name of this process among others that run the same system.</summary>
+    public required string Instance { get; init; }
+
+    /// <summary>What was agreed, or, unlocked, what the files say; null where an input cannot be read.</summary>
+    public LockContent? Lock { get; init; }
+
     /// <summary>Whether the run is not bound to a lock.</summary>
     public bool Unlocked => _request.Unlocked;
 
@@ -62,7 +69,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     /// <exception cref="StateRequiredException">State is required and cannot be kept or resumed (exit 6).</exception>
     public static async Task<SystemExecutionHarness> LoadAsync(HarnessRequest request, HarnessWorld world, CancellationToken ct)
     {
-        var plan = Agreed(request, world, out var warnings);
+        var (plan, agreed) = Agreed(request, world, out var warnings);
         var folder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
         var log = world.Logs.CreateLogger("Loom.Harness");
         var state = await OpenStateAsync(plan, request, folder, world, log, ct).ConfigureAwait(false);
@@ -99,7 +106,11 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             Run = world.Random.Next(0, 1 << 24).ToString("x6", CultureInfo.InvariantCulture),
         });
         var webhooks = WebhooksOf(plan, assembly, world, log);
-        return new SystemExecutionHarness(assembly, letters, errors, webhooks, request, [.. warnings.Select(w => w.ToString()), .. Notes(state)]);
+        return new SystemExecutionHarness(assembly, letters, errors, webhooks, request, [.. warnings.Select(w => w.ToString()), .. Notes(state)])
+        {
+            Instance = world.Instance,
+            Lock = agreed,
+        };
     }
 
     /// <summary>Runs it to its end.</summary>
@@ -141,7 +152,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
         return webhooks;
     }
 
-    private static SystemPlan Agreed(HarnessRequest request, HarnessWorld world, out IReadOnlyList<Finding> warnings)
+    private static (SystemPlan Plan, LockContent? Lock) Agreed(HarnessRequest request, HarnessWorld world, out IReadOnlyList<Finding> warnings)
     {
         var loaded = SystemLoader.Load(request.Directory, request.Deployment, world.Environment, world.Options);
         warnings = loaded.Findings;
@@ -157,11 +168,11 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
 
         if (request.Unlocked)
         {
-            return loaded.Plan;
+            return (loaded.Plan, SystemLock.Compute(loaded, DiskSystemFiles.Instance, new FindingList()));
         }
 
         var verdict = SystemLock.Verify(loaded, DiskSystemFiles.Instance);
-        return verdict.Plan ?? throw new SystemFilesException(verdict.Findings, isLock: true);
+        return (verdict.Plan ?? throw new SystemFilesException(verdict.Findings, isLock: true), verdict.Lock);
     }
 
     // State is kept where something can be resumed: offsets of a source that reads again, state of a component, staged output.
