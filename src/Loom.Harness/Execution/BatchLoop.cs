@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
@@ -89,6 +90,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask DispatchAsync(BatchReason reason, CancellationToken ct)
     {
         var now = Context.Time.GetUtcNow();
@@ -104,6 +106,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
         Context.FlushOutputs();
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask InvokeAsync(CancellationToken ct)
     {
         while (true)
@@ -174,6 +177,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
     }
 
     // Nothing failed and everything is in order: results go on as they lie.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendPlainAsync(CancellationToken ct)
     {
         var count = _call.Output.Count;
