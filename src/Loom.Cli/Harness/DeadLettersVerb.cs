@@ -149,14 +149,14 @@ internal static class DeadLettersVerb
         {
             var body = new JsonObject { ["ids"] = new JsonArray([.. parse.GetValue(s_ids)!.Select(i => JsonValue.Create(i))]), ["component"] = parse.GetValue(s_component) };
             var report = (await client.PostAsync($"/v2/harness/systems/{name}/dead-letters/retry", body, stop).ConfigureAwait(false))!.Value;
-            var kept = report.GetProperty("kept").GetInt64();
+            var (sent, kept) = (report.GetProperty("sent").GetInt64(), report.GetProperty("kept").GetInt64());
             if (context.Terminal.Json)
             {
                 context.Terminal.Out.WriteLine(report.GetRawText());
             }
             else
             {
-                context.Terminal.Note($"{report.GetProperty("sent").GetInt64()} dead letters sent again{(kept == 0 ? "" : $", {kept} kept: their component takes none now")}");
+                context.Terminal.Note($"{(sent == 1 ? "one dead letter" : $"{sent} dead letters")} sent again{(kept == 0 ? "" : $", {kept} kept: their component takes none now")}");
             }
 
             return kept == 0 ? ExitCode.Ok : ExitCode.Failed;

@@ -76,7 +76,8 @@ internal sealed class HarnessListener : IAsyncDisposable
         var log = loggers.CreateLogger("Loom.Harness.Api");
         var runToken = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         var gate = new GateOptions { Address = bind.Address, Token = token, RunToken = runToken, OpenInference = false };
-        var metrics = new HarnessMetrics(harness);
+        var metrics = new HarnessMetrics();
+        metrics.Show(harness.Assembly);
         var api = new HarnessApi(harness, drain, log);
         var systems = new Dictionary<string, HarnessApi>(StringComparer.Ordinal) { [harness.Assembly.Plan.Name] = api };
         endpoints.Keep(

@@ -7,48 +7,57 @@ using Loom.Harness.Telemetry;
 namespace Loom.Harness.Api;
 
 /// <summary>
-/// What a running system measures, as instruments: <c>/metrics</c> and the OTLP export read them. All but the distributions are read from one snapshot when somebody asks.
-/// Labels are names from the system's files and words of short lists, never keys or ids.
+/// What the systems of this process measure, as instruments: <c>/metrics</c> and the OTLP export read them. All but the distributions are read from one snapshot when somebody
+/// asks. Labels are names from the systems' files and words of short lists, never keys or ids; the first is the system.
 /// </summary>
 internal sealed class HarnessMetrics : IMetricsPage, IDisposable
 {
     // Instruments of one reading show the same moment.
     private static readonly TimeSpan s_sameReading = TimeSpan.FromMilliseconds(100);
 
-    private readonly Meter _meter;
+    private readonly Meter _meter = new("Loom.Harness");
     private readonly PrometheusExporter _exporter;
-    private readonly SystemAssembly _assembly;
+    private readonly Dictionary<string, Histogram<double>> _histograms = new(StringComparer.Ordinal);
     private readonly HashSet<string> _own = new(StringComparer.Ordinal);
-    private readonly List<IDistribution> _distributions = [];
     private readonly Lock _lock = new();
-    private volatile Reading? _reading;
+    private volatile IReadOnlyList<Watched> _systems = [];
 
-    public HarnessMetrics(SystemExecutionHarness harness)
+    public HarnessMetrics()
     {
-        _assembly = harness.Assembly;
-        _meter = new Meter("Loom.Harness", null, [new("system", _assembly.Plan.Name)]);
         _exporter = new PrometheusExporter(meter => ReferenceEquals(meter, _meter));
         foreach (var metric in SystemMetrics.All)
         {
-            Observe(metric.Name, metric.Kind, metric.Help, () => metric.Read(Now()));
+            Observe(metric.Name, metric.Kind, metric.Help, metric.Read);
         }
 
         foreach (var distribution in Distribution.All)
         {
-            Record(distribution);
+            _histograms[distribution.Name] = _meter.CreateHistogram<double>(
+                SystemMetrics.Prefix + distribution.Name, distribution.Unit, distribution.Help, tags: null, new InstrumentAdvice<double> { HistogramBucketBoundaries = distribution.Bounds });
         }
     }
 
-    /// <summary>Makes instruments for what components have defined since.</summary>
-    public void FindOwn()
+    /// <summary>Shows a system until the result is disposed.</summary>
+    public IDisposable Show(SystemAssembly assembly)
     {
-        lock (_lock)
+        var system = new Watched(this, assembly);
+        foreach (var distribution in Distribution.All)
         {
-            foreach (var (name, isCounter) in ComponentMetrics.Names(Now()).Where(n => _own.Add(n.Name)))
+            foreach (var (values, labels) in distribution.Series(assembly))
             {
-                Observe(SystemMetrics.OwnPrefix + name, isCounter ? MetricKind.Counter : MetricKind.Gauge, "Defined by a component.", () => ComponentMetrics.Read(name, Now()));
+                var histogram = _histograms[distribution.Name];
+                KeyValuePair<string, object?>[] all = [system.Label, .. labels];
+                values.Observed = value => histogram.Record(value, all);
+                system.Distributions.Add(values);
             }
         }
+
+        lock (_lock)
+        {
+            _systems = [.. _systems, system];
+        }
+
+        return system;
     }
 
     public Task WriteAsync(IBufferWriter<byte> output, CancellationToken cancellationToken)
@@ -59,29 +68,25 @@ internal sealed class HarnessMetrics : IMetricsPage, IDisposable
 
     public void Dispose()
     {
-        foreach (var values in _distributions)
-        {
-            values.Observed = null;
-        }
-
         _exporter.Dispose();
         _meter.Dispose();
     }
 
-    private MetricView Now()
+    // What components define is known once they have; from then on it is exported, too.
+    private void FindOwn()
     {
-        var time = _assembly.Materials.Time;
-        if (_reading is not { } reading || time.GetElapsedTime(reading.At) > s_sameReading)
+        lock (_lock)
         {
-            _reading = reading = new Reading(new MetricView(_assembly), time.GetTimestamp());
+            foreach (var (name, isCounter) in _systems.SelectMany(s => ComponentMetrics.Names(s.Now())).Where(n => _own.Add(n.Name)))
+            {
+                Observe(SystemMetrics.OwnPrefix + name, isCounter ? MetricKind.Counter : MetricKind.Gauge, "Defined by a component.", view => ComponentMetrics.Read(name, view));
+            }
         }
-
-        return reading.View;
     }
 
-    private void Observe(string name, MetricKind kind, string help, Func<IEnumerable<MetricPoint>> read)
+    private void Observe(string name, MetricKind kind, string help, Func<MetricView, IEnumerable<MetricPoint>> read)
     {
-        IEnumerable<Measurement<double>> All() => read().Select(p => new Measurement<double>(p.Value, p.Labels));
+        IEnumerable<Measurement<double>> All() => _systems.SelectMany(s => read(s.Now()).Select(p => new Measurement<double>(p.Value, [s.Label, .. p.Labels])));
         if (kind == MetricKind.Counter)
         {
             _meter.CreateObservableCounter(SystemMetrics.Prefix + name, All, description: help);
@@ -92,16 +97,38 @@ internal sealed class HarnessMetrics : IMetricsPage, IDisposable
         }
     }
 
-    private void Record(Distribution distribution)
+    private sealed record Reading(MetricView View, long At);
+
+    private sealed class Watched(HarnessMetrics page, SystemAssembly assembly) : IDisposable
     {
-        var histogram = _meter.CreateHistogram<double>(
-            SystemMetrics.Prefix + distribution.Name, distribution.Unit, distribution.Help, tags: null, new InstrumentAdvice<double> { HistogramBucketBoundaries = distribution.Bounds });
-        foreach (var (values, labels) in distribution.Series(_assembly))
+        private volatile Reading? _reading;
+
+        public KeyValuePair<string, object?> Label { get; } = SystemMetrics.Label("system", assembly.Plan.Name);
+
+        public List<IDistribution> Distributions { get; } = [];
+
+        public MetricView Now()
         {
-            values.Observed = value => histogram.Record(value, labels);
-            _distributions.Add(values);
+            var time = assembly.Materials.Time;
+            if (_reading is not { } reading || time.GetElapsedTime(reading.At) > s_sameReading)
+            {
+                _reading = reading = new Reading(new MetricView(assembly), time.GetTimestamp());
+            }
+
+            return reading.View;
+        }
+
+        public void Dispose()
+        {
+            foreach (var values in Distributions)
+            {
+                values.Observed = null;
+            }
+
+            lock (page._lock)
+            {
+                page._systems = [.. page._systems.Where(s => s != this)];
+            }
         }
     }
-
-    private sealed record Reading(MetricView View, long At);
 }

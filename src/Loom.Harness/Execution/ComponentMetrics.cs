@@ -12,7 +12,7 @@ internal sealed class ComponentMetrics : IComponentMetrics
     /// <summary>Series of one component; further label values are counted as <c>other</c>, and further names not at all.</summary>
     public const int MostSeries = 100;
 
-    private const int MostLabels = 3;
+    private const int MostLabels = 2; // a series bears at most four, of which system and component are two
     private const int LongestValue = 64;
 
     private readonly ConcurrentDictionary<Series, double> _series = new();
@@ -58,7 +58,7 @@ internal sealed class ComponentMetrics : IComponentMetrics
 
     private Series? Find(string name, bool isCounter, IReadOnlyDictionary<string, string> labels)
     {
-        var kept = labels.Count == 0 ? [] : labels.Select(l => KeyValuePair.Create(Clean(l.Key, null), Cut(l.Value))).Where(l => l.Key != "component").OrderBy(l => l.Key, StringComparer.Ordinal).Take(MostLabels).ToArray();
+        var kept = labels.Count == 0 ? [] : labels.Select(l => KeyValuePair.Create(Clean(l.Key, null), Cut(l.Value))).Where(l => l.Key is not ("component" or "system")).OrderBy(l => l.Key, StringComparer.Ordinal).Take(MostLabels).ToArray();
         var series = new Series(name, isCounter, kept);
         if (_series.Count < MostSeries || _series.ContainsKey(series))
         {
