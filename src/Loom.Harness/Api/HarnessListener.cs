@@ -21,6 +21,16 @@ internal sealed record RunningSystem(string Address, string Token, int Pid)
 {
     public static string PathOf(string directory, string system) => Path.Combine(directory, ".loom", "harness", system, "run.json");
 
+    /// <summary>Says where a system's API is.</summary>
+    /// <returns>The file, to be deleted when the system ends.</returns>
+    public string Write(string directory, string system)
+    {
+        var path = PathOf(directory, system);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        DurableFile.Write(path, JsonSerializer.SerializeToUtf8Bytes(this, RunningSystemJson.Default.RunningSystem), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return path;
+    }
+
     /// <summary>The systems that run in a folder, by name. One that was killed still says so; it is told by its process, which is gone.</summary>
     public static IReadOnlyDictionary<string, RunningSystem> In(string directory)
     {
@@ -100,9 +110,7 @@ internal sealed class HarnessListener : IAsyncDisposable
         }
 
         api.Address = listener.Address;
-        Directory.CreateDirectory(Path.GetDirectoryName(listener._runFile)!);
-        var running = JsonSerializer.SerializeToUtf8Bytes(new RunningSystem(listener.Address, runToken, pid), RunningSystemJson.Default.RunningSystem);
-        DurableFile.Write(listener._runFile, running, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        new RunningSystem(listener.Address, runToken, pid).Write(harness.Assembly.Plan.Directory, harness.Assembly.Plan.Name);
         return listener;
     }
 
