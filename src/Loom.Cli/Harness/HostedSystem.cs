@@ -164,7 +164,7 @@ internal sealed partial class HostedSystem(ListedSystem listed, SystemsRuntime o
     [LoggerMessage(EventId = 4502, Level = LogLevel.Error, Message = "system {System}: {Error}")]
     private static partial void LogError(ILogger logger, string system, string error);
 
-    [LoggerMessage(EventId = 4503, Level = LogLevel.Warning, Message = "system {System}: {Notice}")]
+    [LoggerMessage(EventId = 4503, Level = LogLevel.Information, Message = "system {System}: {Notice}")]
     private static partial void LogNotice(ILogger logger, string system, string notice);
 
     [LoggerMessage(EventId = 4504, Level = LogLevel.Error, Message = "system {System} ended by an error nobody foresaw")]

@@ -56,8 +56,8 @@ public sealed class SystemsUnderUpTests
     }
 
     [Theory]
-    [InlineData("[serving]\nbind = \"127.0.0.1:0\"\n[telemetry]\nmetrics_port = \"off\"\n", false)]
-    [InlineData("[serving]\nbind = \"127.0.0.1:0\"\n[telemetry]\nmetrics_port = \"off\"\n[serving.pools.demo]\nengine = \"mock\"\nmodels = [\"demo\"]\n", true)]
+    [InlineData("[serving]\nbind = \"127.0.0.1:0\"\n[telemetry]\nmetrics_port = 0\n", false)]
+    [InlineData("[serving]\nbind = \"127.0.0.1:0\"\n[telemetry]\nmetrics_port = 0\n[serving.engines.m]\nkind = \"mock\"\n[serving.pools.demo]\nengine = \"m\"\n", true)]
     public async Task Up_ListedSystems_RunBesideTheRestAndDrainWithDown(string toml, bool serves)
     {
         var folder = await ProjectAsync(toml);
