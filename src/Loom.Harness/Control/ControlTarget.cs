@@ -82,7 +82,7 @@ internal sealed class ControlTarget<T>(BindingPlan binding, ComponentControls co
 
     IStreamTap IStreamEnd.Tap(int sample)
     {
-        var tap = new StreamTap<JsonElement>(sample, left => _taps = [.. _taps.Where(t => t != left)]);
+        var tap = new StreamTap<JsonElement>(sample, time, left => _taps = [.. _taps.Where(t => t != left)]);
         _taps = [.. _taps, tap];
         return tap;
     }

@@ -26,6 +26,9 @@ internal sealed record RunSurroundings(SystemPlan Plan, TimeProvider Time, ILogg
 {
     /// <summary>Whether checkpoints are taken and a source reads again from them: only then is staging output worth its delay.</summary>
     public bool CanReplay { get; init; }
+
+    /// <summary>Samples metrics and looks at alerts every second while it runs.</summary>
+    public required Telemetry.SystemMonitor Monitor { get; init; }
 }
 
 /// <summary>
@@ -140,12 +143,14 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
                 }
 
                 _state = ComponentState.Stopping;
+                loop.Injections.Close();
                 loop.CompleteOutputs();
                 return HostEnd.Finished;
             }
             catch (OperationCanceledException) when (ct.IsCancellationRequested)
             {
                 _state = ComponentState.Stopping;
+                loop.Injections.Close();
                 return HostEnd.Cancelled;
             }
             catch (Exception e)
@@ -155,6 +160,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
                 if (e is Commands.ComponentFailedException || !await TryRestartAsync(ct).ConfigureAwait(true))
                 {
                     _state = ct.IsCancellationRequested ? ComponentState.Stopping : ComponentState.Failed;
+                    loop.Injections.Close();
                     return ct.IsCancellationRequested ? HostEnd.Cancelled
                         : plan.Restart.OnExhausted == OnExhausted.Isolate ? await IsolateAsync(ct).ConfigureAwait(true) : HostEnd.Failed;
                 }

@@ -57,6 +57,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     /// <summary>Makes the links of the chain that ends in the component.</summary>
     public required ChainBuilder Chain { get; init; }
 
+    /// <summary>Events from outside the component's streams.</summary>
+    public Injections Injections { get; } = new();
+
     /// <summary>Resumes a component that waits for a person.</summary>
     public PauseSwitch Pause { get; } = new();
 
@@ -249,6 +252,9 @@ internal enum Attention
 
     /// <summary>The component's options were changed.</summary>
     Config = 256,
+
+    /// <summary>An event from outside the component's streams waits.</summary>
+    Inject = 512,
 }
 
 /// <summary>Takes each component's part in a checkpoint.</summary>

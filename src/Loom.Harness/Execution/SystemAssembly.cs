@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Loom.Components;
+using Loom.Harness.Alerts;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Checkpoints;
@@ -7,6 +8,7 @@ using Loom.Harness.Control;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
 using Loom.Harness.Streams.Spills;
+using Loom.Harness.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -47,6 +49,9 @@ internal sealed record RunMaterials
 
     /// <summary>The run's name in ids of batches.</summary>
     public required string Run { get; init; }
+
+    /// <summary>What metrics and alerts ask about besides the parts of the system.</summary>
+    public RunFacts Facts { get; init; } = new();
 }
 
 /// <summary>A system put together and ready to run once; also what is looked at while it runs.</summary>
@@ -84,8 +89,11 @@ internal sealed class SystemAssembly : IDisposable
             BindErrors(loop, materials);
         }
 
+        var metrics = new MetricHistory(SystemMetrics.Read, () => new MetricView(this), materials.Time);
+        Monitor = new SystemMonitor(metrics, new AlertMonitor(BuiltInAlerts.For(plan.Policy), metrics, materials.Time, log), materials.Time, log);
         var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths))
         {
+            Monitor = Monitor,
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
         };
         Links = links;
@@ -111,6 +119,11 @@ internal sealed class SystemAssembly : IDisposable
     public IReadOnlyDictionary<string, LinkFactory> Links { get; }
 
     public SystemRun Run { get; }
+
+    /// <summary>Metrics of the run for expressions, and its alerts.</summary>
+    public SystemMonitor Monitor { get; }
+
+    public MetricHistory Metrics => Monitor.Metrics;
 
     public void Dispose()
     {

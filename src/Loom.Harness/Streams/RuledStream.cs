@@ -219,7 +219,7 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
 
     public IStreamTap Tap(int sample)
     {
-        var tap = new StreamTap<T>(sample, left =>
+        var tap = new StreamTap<T>(sample, _time, left =>
         {
             lock (_lock)
             {
