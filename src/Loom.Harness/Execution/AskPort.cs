@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
 
 namespace Loom.Harness.Execution;
@@ -11,11 +12,11 @@ namespace Loom.Harness.Execution;
 /// than the stream holds, so asking never waits inside the stream and several handlers may ask at once.
 /// </summary>
 #pragma warning disable CA1001 // A semaphore whose wait handle nobody asks for holds nothing to give back.
-internal sealed class AskPort(OutputPort<JsonElement> requests, string component, TimeProvider time) : IOutputPort, IAsk
+internal sealed class AskPort(OutputPort<JsonElement> requests, string component, TimeProvider time, Lane? lane = null) : IOutputPort, IAsk
 #pragma warning restore CA1001
 {
     private readonly Lock _lock = new();
-    private readonly ConcurrentDictionary<EventId, TaskCompletionSource<JsonElement>> _waiting = new();
+    private readonly ConcurrentDictionary<EventId, Asked> _waiting = new();
     private readonly string _origin = $"{component}.{requests.Plan.Name}";
     private SemaphoreSlim? _room;
     private BindingPlan? _binding;
@@ -40,8 +41,8 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
     {
         await _room!.WaitAsync(ct).ConfigureAwait(false);
         var id = EventId.Root(_origin, Interlocked.Increment(ref _next));
-        var answer = new TaskCompletionSource<JsonElement>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _waiting[id] = answer;
+        var asked = new Asked(lane);
+        _waiting[id] = asked;
         try
         {
             // Looked at behind the registration: whoever abandons later finds this one waiting.
@@ -51,7 +52,7 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
             }
 
             Send(request.WithId(id));
-            return await answer.Task.WaitAsync(_binding!.Timeout, time, ct).ConfigureAwait(false);
+            return await asked.Answer.Task.WaitAsync(_binding!.Timeout, time, ct).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -59,6 +60,7 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
         }
         finally
         {
+            asked.EndWait();
             _waiting.TryRemove(id, out _);
             _room.Release();
         }
@@ -71,7 +73,8 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
     {
         if (_waiting.TryGetValue(request, out var waiting))
         {
-            waiting.TrySetResult(answer);
+            waiting.EndWait();
+            waiting.Answer.TrySetResult(answer);
         }
     }
 
@@ -81,7 +84,8 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
         _abandoned = true;
         foreach (var waiting in _waiting.Values)
         {
-            waiting.TrySetException(Unanswered());
+            waiting.EndWait();
+            waiting.Answer.TrySetException(Unanswered());
         }
     }
 
@@ -123,6 +127,22 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
 
             requests.Flush();
         }
+    }
+
+    // Under the deterministic scheduler the one who answers ends the wait.
+    private sealed class Asked
+    {
+        private Lane? _lane;
+
+        public Asked(Lane? lane)
+        {
+            _lane = lane;
+            lane?.BeginWait();
+        }
+
+        public TaskCompletionSource<JsonElement> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void EndWait() => Interlocked.Exchange(ref _lane, null)?.EndWait();
     }
 }
 

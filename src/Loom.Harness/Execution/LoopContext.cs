@@ -2,12 +2,16 @@ using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Errors;
+using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
 
 namespace Loom.Harness.Execution;
 
 /// <summary>What the loop of a component needs besides the component: made once by the wiring and kept across restarts.</summary>
-internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
+/// <param name="plan">The component.</param>
+/// <param name="time">The clock of the run.</param>
+/// <param name="lane">Where it runs under the deterministic scheduler; null: on the pool.</param>
+internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? lane = null)
 {
     private readonly Dictionary<string, IRedelivers> _own = new(StringComparer.Ordinal);
     private int _attention;
@@ -16,11 +20,14 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
 
     public TimeProvider Time => time;
 
+    /// <summary>Where it runs under the deterministic scheduler; null: on the pool.</summary>
+    public Lane? Lane => lane;
+
     /// <summary>Where the loop waits.</summary>
-    public Gate Gate { get; } = new(new Signal());
+    public Gate Gate { get; } = new(new Signal(lane));
 
     /// <summary>Where the loop waits for room in its outputs.</summary>
-    public Signal Outbox { get; } = new();
+    public Signal Outbox { get; } = new(lane);
 
     public ComponentCounters Counters { get; } = new() { IsEnd = plan.Ports.All(p => p.Class != SemanticClass.DataOut) };
 
@@ -49,7 +56,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     public required ChainBuilder Chain { get; init; }
 
     /// <summary>Resumes a component that waits for a person.</summary>
-    public PauseSwitch Pause { get; } = new();
+    public PauseSwitch Pause { get; } = new(lane);
 
     /// <summary>For a source: where reading goes on in each partition, after the last event it sent.</summary>
     public Dictionary<string, long> Offsets { get; } = new(StringComparer.Ordinal);

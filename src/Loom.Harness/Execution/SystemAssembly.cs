@@ -4,6 +4,7 @@ using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Errors;
+using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
 using Microsoft.Extensions.Logging;
 
@@ -39,6 +40,9 @@ internal sealed record RunMaterials
 
     /// <summary>Hash of the canonical graph.</summary>
     public required string GraphHash { get; init; }
+
+    /// <summary>Runs it one thing at a time; then <see cref="Time"/> is its clock. Null: on the pool.</summary>
+    public DeterministicScheduler? Scheduler { get; init; }
 
     /// <summary>The run's name in ids of batches.</summary>
     public required string Run { get; init; }
@@ -100,14 +104,18 @@ internal sealed class SystemAssembly : IDisposable
         _stopping.Dispose();
     }
 
-    private LoopContext NewLoop(ComponentPlan plan, LinkFactory links, RunMaterials materials) => new(plan, materials.Time)
+    private LoopContext NewLoop(ComponentPlan plan, LinkFactory links, RunMaterials materials)
     {
-        Errors = materials.DeadLetters,
-        Checkpoints = (ICheckpointParts?)Checkpoints ?? new NoCheckpoints(),
-        Stopping = _stopping.Token,
-        Run = materials.Run,
-        Chain = new ChainBuilder(links),
-    };
+        var lane = materials.Scheduler?.NewLane(plan.Name);
+        return new LoopContext(plan, materials.Time, lane)
+        {
+            Errors = materials.DeadLetters,
+            Checkpoints = (ICheckpointParts?)Checkpoints ?? new NoCheckpoints(),
+            Stopping = _stopping.Token,
+            Run = materials.Run,
+            Chain = new ChainBuilder(links, lane),
+        };
+    }
 
     // An error port that is bound comes before the dead letters.
     private static void BindErrors(LoopContext loop, RunMaterials materials)
