@@ -22,6 +22,7 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
     private BindingPlan? _binding;
     private long _next;
     private volatile bool _abandoned;
+    private Action<Event<JsonElement>>? _watch;
 
     public PortPlan Plan => requests.Plan;
 
@@ -113,6 +114,8 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
         }
     }
 
+    public void Watch(Action<Event<JsonElement>> see) => _watch = see;
+
     private ItemException Unanswered() => new("unanswered", $"{_binding?.ToComponent} has ended before it answered {_origin}", ErrorClass.Transient);
 
     private void Send(in Event<JsonElement> request)
@@ -127,6 +130,8 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
 
             requests.Flush();
         }
+
+        _watch?.Invoke(request);
     }
 
     // Under the deterministic scheduler the one who answers ends the wait.

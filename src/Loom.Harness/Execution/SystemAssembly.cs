@@ -44,6 +44,9 @@ internal sealed record RunMaterials
     /// <summary>Runs it one thing at a time; then <see cref="Time"/> is its clock. Null: on the pool.</summary>
     public DeterministicScheduler? Scheduler { get; init; }
 
+    /// <summary>Folder everything is written into, whatever path it has in the system; null: the paths hold.</summary>
+    public string? WritesTo { get; init; }
+
     /// <summary>The run's name in ids of batches.</summary>
     public required string Run { get; init; }
 }
@@ -76,7 +79,7 @@ internal sealed class SystemAssembly : IDisposable
         }
 
         var stateFolder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
-        var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths))
+        var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths, materials.WritesTo))
         {
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
         };

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Errors;
@@ -12,8 +13,15 @@ internal interface IDiverted
     ItemFailure? TryDivert(string component, Exception error);
 }
 
+/// <summary>A port whose events can be looked at as they are taken.</summary>
+internal interface IWatched
+{
+    /// <summary>Shows every event that is taken; said before the first one.</summary>
+    void Watch(Action<Event<JsonElement>> see);
+}
+
 /// <summary>One input port: the streams bound to it, merged by its fan-in. Order within each stream is kept.</summary>
-internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiverted
+internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiverted, IWatched
 {
     // priority: one turn in so many goes to the lower ones.
     private const int LowerTurn = 16;
@@ -21,11 +29,18 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
     private EventStream<T>[] _streams = [];
     private int _next;
     private int _turn;
+    private Action<Event<JsonElement>>? _watch;
 
     public PortPlan Plan => plan;
 
     /// <summary>Whether there is one stream and no rule to ask.</summary>
-    public bool IsPlain => _streams.Length == 1 && firstWins is null;
+    public bool IsPlain { get; private set; }
+
+    public void Watch(Action<Event<JsonElement>> see)
+    {
+        _watch = see;
+        IsPlain = false; // every event takes the way on which it is seen
+    }
 
     /// <summary>Adds a binding, in the order of declaration; for <c>priority</c> the highest comes first.</summary>
     public void Add(EventStream<T> stream)
@@ -35,16 +50,18 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
         {
             _streams = [.. _streams.OrderByDescending(s => s.Plan.Priority)];
         }
+
+        IsPlain = _streams.Length == 1 && firstWins is null;
     }
 
     /// <summary>Takes the next event by the rule of the fan-in.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryRead(out Event<T> e) => _streams.Length == 1 && firstWins is null ? _streams[0].TryRead(out e) : TryReadMany(out e);
+    public bool TryRead(out Event<T> e) => IsPlain ? _streams[0].TryRead(out e) : TryReadMany(out e);
 
     /// <summary>Takes several events by the rule of the fan-in and says how many.</summary>
     public int Read(Span<Event<T>> into)
     {
-        if (_streams.Length == 1 && firstWins is null)
+        if (IsPlain)
         {
             return _streams[0].Read(into);
         }
@@ -87,6 +104,11 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
             };
             if (!read || firstWins is null || firstWins.Passes(e.Key ?? e.Id.ToString()))
             {
+                if (read)
+                {
+                    _watch?.Invoke(e.With(PayloadJson.Of(e.Data)));
+                }
+
                 return read;
             }
         }
