@@ -2,7 +2,6 @@ using System.CommandLine;
 using Loom.Cli.Composition;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
-using Loom.Core.Telemetry;
 using Loom.Harness.Architecture;
 using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Tests;

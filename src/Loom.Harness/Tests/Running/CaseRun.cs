@@ -127,8 +127,9 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
             var mock = test.Mocks.GetValueOrDefault(component.Name);
             var recording = mock?.Recording is { } path ? RecordingOf(component.Name, path) : null;
             var mayAsk = recording is not null && world.Update;
-            var script = new Script(component, mock, recording, mayAsk, _problems.Enqueue);
-            var isReal = mayAsk || mock is { Recording: null, Replies: null };
+            var isApart = TestPlan.IsApart(component, test);
+            var script = new Script(component, mock, recording, mayAsk, isApart, _problems.Enqueue);
+            var isReal = mayAsk || (mock is { Recording: null, Replies: null } && !isApart);
             return new MockComponent(component, script, isReal ? () => Real(mayAsk ? LiveFactory() : factory) : null);
         }
 
@@ -165,9 +166,11 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
 
     private IEnumerable<Difference> Judge(RunResult result, SystemAssembly assembly)
     {
-        foreach (var problem in _problems.Distinct())
+        // Without answers nothing else can be right: the first that is missing says what to do.
+        if (_problems.Distinct().ToList() is [var problem, .. var more])
         {
-            yield return new Difference(test.Place, problem);
+            yield return new Difference(test.Place, more.Count == 0 ? problem : $"{problem} (and {more.Count} more)");
+            yield break;
         }
 
         if (result.ExitCode != RunResult.Ended)
@@ -249,7 +252,7 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
             yield return $"{component.Name} is {component.State.ToString().ToLowerInvariant()}: {component.Reason}";
         }
 
-        foreach (var group in _errors.All.GroupBy(f => (f.Component, Code: ErrorClasses.CodeOf(f.Error))))
+        foreach (var group in _errors.All.Where(f => ErrorClasses.CodeOf(f.Error) != Script.NoAnswer).GroupBy(f => (f.Component, Code: ErrorClasses.CodeOf(f.Error))))
         {
             yield return $"{group.Count()} event{(group.Count() == 1 ? "" : "s")} failed at {group.Key.Component}: {group.Key.Code}: {group.First().Error.Message}";
         }

@@ -44,7 +44,10 @@ internal sealed class TestPlan
 
     /// <summary>Whether a component is answered for: the test says so, or it would reach a network.</summary>
     public static bool IsMocked(ComponentPlan component, TestCase test) =>
-        test.Mocks.ContainsKey(component.Name) || (!test.Live && s_network.Contains(component.Uses.BuiltIn, StringComparer.Ordinal));
+        test.Mocks.ContainsKey(component.Name) || IsApart(component, test);
+
+    /// <summary>Whether a component would reach a network this case does not reach.</summary>
+    public static bool IsApart(ComponentPlan component, TestCase test) => !test.Live && s_network.Contains(component.Uses.BuiltIn, StringComparer.Ordinal);
 
     private bool IsOutside(ComponentPlan component) =>
         _test.Only?.ContainsKey(component.Name) == false

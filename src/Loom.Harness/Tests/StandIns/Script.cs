@@ -8,10 +8,16 @@ namespace Loom.Harness.Tests.StandIns;
 /// <summary>Answers by what a test says of a component: a call that fails, replies in their order, or a recording.</summary>
 internal sealed class Script : IAnswers
 {
+    /// <summary>Code of an event no answer was found for.</summary>
+    public const string NoAnswer = "no_recording";
+
+    private const int MostShown = 120;
+
     private readonly ComponentPlan _component;
     private readonly MockPlan? _mock;
     private readonly Recording? _recording;
     private readonly bool _mayAsk;
+    private readonly bool _isApart;
     private readonly Action<string> _problem;
     private readonly string _output;
     private int _calls;
@@ -21,10 +27,11 @@ internal sealed class Script : IAnswers
     /// <param name="mock">What the test says; null: nothing, and every event fails for want of an answer.</param>
     /// <param name="recording">Recorded answers; null: none are wanted.</param>
     /// <param name="mayAsk">Whether the component itself may be asked for what is missing.</param>
+    /// <param name="isApart">Whether the component itself would reach a network, which this case does not.</param>
     /// <param name="problem">Told why the case cannot be right.</param>
-    public Script(ComponentPlan component, MockPlan? mock, Recording? recording, bool mayAsk, Action<string> problem)
+    public Script(ComponentPlan component, MockPlan? mock, Recording? recording, bool mayAsk, bool isApart, Action<string> problem)
     {
-        (_component, _mock, _recording, _mayAsk, _problem) = (component, mock, recording, mayAsk, problem);
+        (_component, _mock, _recording, _mayAsk, _isApart, _problem) = (component, mock, recording, mayAsk, isApart, problem);
         _output = component.Ports.FirstOrDefault(p => p.Class == SemanticClass.DataOut)?.Name ?? "out";
     }
 
@@ -45,12 +52,12 @@ internal sealed class Script : IAnswers
 
         if (_recording is null)
         {
-            return _mock is not null ? null
-                : throw Problem($"{_component.Name} ({_component.Uses.BuiltIn}) reaches no network in a test, and no mock answers for it; write mocks: {{ {_component.Name}: {{ recording: rec/{_component.Name}.jsonl }} }} and record with loom harness test --update, or write live: true");
+            return !_isApart ? null
+                : throw Problem($"{_component.Name} ({_component.Uses.BuiltIn}) reaches no network in a test, and no mock answers this event; write mocks: {{ {_component.Name}: {{ recording: rec/{_component.Name}.jsonl }} }} and record with loom harness test --update, or write live: true");
         }
 
         return _recording.Find(e.Data)
-            ?? (_mayAsk ? null : throw Problem($"{_mock!.RecordingName} holds no answer of {_component.Name} to {Matching.EventLines.Of(e.Data)}; record it with loom harness test --update, which asks the component itself"));
+            ?? (_mayAsk ? null : throw Problem($"{_mock!.RecordingName} holds no answer of {_component.Name} to {Short(Matching.EventLines.Of(e.Data))}; loom harness test --update records it by asking the component itself"));
     }
 
     public void Keep(Event<JsonElement> e, Answer answer) => _recording?.Add(e.Data, answer);
@@ -72,9 +79,11 @@ internal sealed class Script : IAnswers
         return over.ValueKind == JsonValueKind.Object ? payload : over;
     }
 
+    private static string Short(string line) => line.Length <= MostShown ? line : line[..MostShown] + "…";
+
     private ItemException Problem(string why)
     {
         _problem(why);
-        return new ItemException("no_recording", why);
+        return new ItemException(NoAnswer, why);
     }
 }
