@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
@@ -87,6 +88,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask DispatchAsync(BatchReason reason, CancellationToken ct)
     {
         var now = Context.Time.GetUtcNow();
@@ -102,6 +104,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
         Context.FlushOutputs();
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask InvokeAsync(CancellationToken ct)
     {
         while (true)
@@ -172,6 +175,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
     }
 
     // Nothing failed and everything is in order: results go on as they lie.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendPlainAsync(CancellationToken ct)
     {
         var count = _call.Output.Count;

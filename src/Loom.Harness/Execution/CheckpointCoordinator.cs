@@ -154,6 +154,8 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
         }
     }
 
+    public bool IsBounded => _bound.IsSet;
+
     public bool MustHold => _bound.MustHold;
 
     public void CountSent()

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Loom.Components;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Streams;
@@ -102,6 +103,7 @@ internal sealed class ItemLoop<TIn, TOut> : LoopBase<TIn, TOut>
     }
 
     // What could not be sent without waiting; a rule of an output port may refuse it, which is this event's error.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask FinishReleaseAsync(CancellationToken ct)
     {
         var emitted = _call.Output.Count;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Loom.Components;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
@@ -46,6 +47,7 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     /// </summary>
     /// <param name="ct">Gives up.</param>
     /// <param name="wanted">Events that are worth waking for.</param>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     protected async ValueTask<GateState> NextAsync(CancellationToken ct, int wanted = 1)
     {
         var state = context.Gate.Look(wanted);
@@ -99,6 +101,7 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     protected virtual ValueTask AttendAsync(Attention attention, CancellationToken ct) => default;
 
     /// <summary>Sends what an emitter holds from an index on; waits for room.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     protected async ValueTask ReleaseAsync(Emitter<TOut> output, int from, CancellationToken ct)
     {
         for (var i = from; i < output.Count; i++)

@@ -234,6 +234,9 @@ internal interface ICheckpointParts
     /// <summary>The component could not take part; the checkpoint is abandoned and processing goes on.</summary>
     void Failed(string component, CheckpointBarrier barrier, Exception error);
 
+    /// <summary>Whether what a crash repeats is bounded, so that sources must ask and count.</summary>
+    bool IsBounded { get; }
+
     /// <summary>Whether a source must wait for a checkpoint before it sends another event.</summary>
     bool MustHold { get; }
 

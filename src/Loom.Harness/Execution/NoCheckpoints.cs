@@ -18,6 +18,8 @@ internal sealed class NoCheckpoints : ICheckpointParts
     {
     }
 
+    public bool IsBounded => false;
+
     public bool MustHold => false;
 
     public void CountSent()

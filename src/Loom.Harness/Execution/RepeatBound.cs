@@ -11,6 +11,9 @@ internal sealed class RepeatBound(long? items)
     private long _sinceBarrier;
     private long _sinceSettled;
 
+    /// <summary>Whether there is a bound.</summary>
+    public bool IsSet => items is not null;
+
     /// <summary>Whether a source must wait before it sends another event.</summary>
     public bool MustHold => items is { } most && Volatile.Read(ref _sinceSettled) >= most;
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Loom.Components;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
@@ -114,14 +115,25 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     private Stop ReadSync(CancellationToken ct)
     {
         _now = context.Time.GetUtcNow();
-        for (var i = 0; i < RunLength; i++)
+        var sent = 0;
+        var stop = ReadRun(ref sent, ct);
+        context.Counters.CountTaken(sent);
+        context.Counters.CountDone(sent, sent);
+        return stop;
+    }
+
+    private Stop ReadRun(ref int sent, CancellationToken ct)
+    {
+        var gate = context.Gate;
+        var checkpoints = context.Checkpoints.IsBounded ? context.Checkpoints : null;
+        while (sent < RunLength)
         {
-            if (context.Gate.HasInterrupt)
+            if (gate.HasInterrupt)
             {
                 return Stop.Attention;
             }
 
-            if (context.Checkpoints.MustHold)
+            if (checkpoints is { MustHold: true })
             {
                 return Stop.Hold;
             }
@@ -153,7 +165,8 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
                 return Stop.Room;
             }
 
-            Count();
+            sent++;
+            checkpoints?.CountSent();
         }
 
         context.FlushOutputs();
@@ -168,6 +181,7 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     }
 
     // A rule of the output port may refuse the event: that is an error of this event, not of the source.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendSlowAsync(Event<T> e, CancellationToken ct)
     {
         if (context.Lane is { } lane)

@@ -29,49 +29,34 @@ internal interface IStreamEnd
 /// itself and publishes a count, so a step costs no lock and no allocation. <c>depth ≤ buffer</c> holds always.
 /// </summary>
 /// <remarks>
-/// A write is visible at once. <see cref="TryWrite"/> wakes a reader it can see waiting; only <see cref="Flush"/> puts the fence that makes sure of it, so
-/// a writer flushes before it waits for anything else, and after its last event of a run.
+/// A busy reader sees writes in runs, so that the two sides do not pass a cache line to and fro for every event; a reader about to wait sees what has been written up to
+/// then. <see cref="TryWrite"/> wakes a reader it can see waiting; only <see cref="Flush"/> puts the fence that makes sure of it, so a writer flushes before it waits
+/// for anything else, and after its last event of a run.
 /// </remarks>
 internal sealed class EventStream<T> : IStreamEnd, IStreamHead
 {
+    // Events a writer adds before it lets a busy reader know.
+    private const int Run = 16;
+
     private readonly TimeProvider _time;
     private readonly long _capacity;
     private readonly long _wakeAt;
     private readonly int _segmentSize;
+    private readonly long _publishMask;
     private readonly bool _sized = PayloadSize<T>.IsKnown;
     private readonly Lock _marksLock = new();
     private readonly Queue<(long At, CheckpointBarrier Barrier)> _marks = [];
 
-    // What either side publishes lies on a cache line of its own.
+    // What each side keeps to itself, and what it publishes, lies on cache lines of its own.
+    private WriterSide<T> _w;
+    private ReaderSide<T> _r;
     private Padded _published;
     private Padded _consumed;
     private Padded _markAt = new() { Value = long.MaxValue };
-    private Padded _bytesOut;
     private volatile bool _completed;
 
     // Null while nobody looks: a stream without a tap pays one comparison.
     private volatile StreamTap<T>[]? _taps;
-    private long _bytesIn;
-
-    // The writer's.
-    private Segment<T>? _tail;
-    private int _tailIndex;
-    private long _written;
-    private long _consumedSeen;
-    private long _blockedSince;
-    private long _blockedTicks;
-    private long _dropped;
-
-    // The reader's.
-    private Segment<T>? _head;
-    private int _headIndex;
-    private int _cleared;
-    private long _read;
-    private long _readable;
-    private long _wakeReaderAt;
-    private long _starvedSince;
-    private long _starvedTicks;
-    private long _progressAt;
 
     // The first segment of a chain is handed over here, since there is no earlier one to point to it.
     private Segment<T>? _first;
@@ -87,8 +72,9 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
         _time = time;
         _capacity = plan.Buffer;
         _wakeAt = Math.Clamp(_capacity / 4, 1, Segment<T>.Largest);
+        _publishMask = _capacity switch { >= 4 * Run => Run - 1, >= 8 => 1, _ => 0 };
         _segmentSize = (int)Math.Min(_capacity, Segment<T>.Largest);
-        _progressAt = time.GetTimestamp();
+        _r.ProgressAt = time.GetTimestamp();
     }
 
     public BindingPlan Plan { get; }
@@ -100,10 +86,10 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     public Signal Writer { get; }
 
     /// <summary>Whether the reader stands at a barrier.</summary>
-    public bool AtMark => Volatile.Read(ref _markAt.Value) == _read;
+    public bool AtMark => Volatile.Read(ref _markAt.Value) == _r.Read;
 
     /// <summary>Whether everything has been read and no more will come; for the reader.</summary>
-    public bool IsEnded => _completed && Volatile.Read(ref _published.Value) == _read && !AtMark;
+    public bool IsEnded => _completed && Volatile.Read(ref _published.Value) == _r.Read && !AtMark;
 
     /// <summary>Events in the stream, seen from anywhere.</summary>
     public long Depth
@@ -111,7 +97,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
         get
         {
             var consumed = Volatile.Read(ref _consumed.Value);
-            return Math.Max(0, Volatile.Read(ref _published.Value) - consumed);
+            return Math.Max(0, Volatile.Read(ref _w.Written) - consumed);
         }
     }
 
@@ -119,7 +105,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryWrite(in Event<T> e)
     {
-        if (_written - _consumedSeen >= _capacity && IsFull())
+        if (_w.Written - _w.ConsumedSeen >= _capacity && IsFull())
         {
             return false;
         }
@@ -132,25 +118,25 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
                 return false;
             }
 
-            Volatile.Write(ref _bytesIn, _bytesIn + size);
+            Volatile.Write(ref _w.BytesIn, _w.BytesIn + size);
         }
 
-        var tail = _tail;
-        if (tail is null || _tailIndex == tail.Slots.Length)
+        var tail = _w.Tail;
+        if (tail is null || _w.Index == tail.Slots.Length)
         {
             tail = AddSegment();
         }
 
-        tail.Slots[_tailIndex++] = e;
+        tail.Slots[_w.Index++] = e;
         if (_taps is not null)
         {
             CopyToTaps(e);
         }
 
-        Volatile.Write(ref _published.Value, ++_written);
-        if (Reader.IsArmed && _written >= Volatile.Read(ref _wakeReaderAt))
+        Volatile.Write(ref _w.Written, _w.Written + 1);
+        if ((_w.Written & _publishMask) == 0 || Reader.IsArmed)
         {
-            Reader.Set();
+            Publish();
         }
 
         return true;
@@ -170,32 +156,32 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
             return count;
         }
 
-        var room = _capacity - (_written - _consumedSeen);
+        var room = _capacity - (_w.Written - _w.ConsumedSeen);
         if (room < events.Length)
         {
             IsFull();
-            room = _capacity - (_written - _consumedSeen);
+            room = _capacity - (_w.Written - _w.ConsumedSeen);
         }
 
         var writable = (int)Math.Min(room, events.Length);
         for (var done = 0; done < writable;)
         {
-            var tail = _tail;
-            if (tail is null || _tailIndex == tail.Slots.Length)
+            var tail = _w.Tail;
+            if (tail is null || _w.Index == tail.Slots.Length)
             {
                 tail = AddSegment();
             }
 
-            var part = Math.Min(writable - done, tail.Slots.Length - _tailIndex);
-            events.Slice(done, part).CopyTo(tail.Slots.AsSpan(_tailIndex));
-            _tailIndex += part;
+            var part = Math.Min(writable - done, tail.Slots.Length - _w.Index);
+            events.Slice(done, part).CopyTo(tail.Slots.AsSpan(_w.Index));
+            _w.Index += part;
             done += part;
-            Volatile.Write(ref _published.Value, _written += part);
+            Volatile.Write(ref _w.Written, _w.Written + part);
         }
 
-        if (writable > 0 && Reader.IsArmed && _written >= Volatile.Read(ref _wakeReaderAt))
+        if (writable > 0)
         {
-            Reader.Set();
+            Publish();
         }
 
         return writable;
@@ -215,19 +201,19 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
             return count;
         }
 
-        while (count < into.Length && (_read != _readable || FindReadable()))
+        while (count < into.Length && (_r.Read != _r.Readable || FindReadable()))
         {
-            var head = _head;
-            if (head is null || _headIndex == head.Slots.Length)
+            var head = _r.Head;
+            if (head is null || _r.Index == head.Slots.Length)
             {
                 head = NextSegment();
             }
 
-            var part = (int)Math.Min(Math.Min(into.Length - count, head.Slots.Length - _headIndex), _readable - _read);
-            head.Slots.AsSpan(_headIndex, part).CopyTo(into[count..]);
-            _headIndex += part;
+            var part = (int)Math.Min(Math.Min(into.Length - count, head.Slots.Length - _r.Index), _r.Readable - _r.Read);
+            head.Slots.AsSpan(_r.Index, part).CopyTo(into[count..]);
+            _r.Index += part;
             count += part;
-            Volatile.Write(ref _consumed.Value, _read += part);
+            Volatile.Write(ref _consumed.Value, _r.Read += part);
         }
 
         if (count > 0 && Writer.IsArmed)
@@ -241,20 +227,22 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     /// <summary>Makes sure that a reader that is about to wait sees what was written.</summary>
     public void Flush()
     {
+        Volatile.Write(ref _published.Value, _w.Written);
         Interlocked.MemoryBarrier();
-        if (Reader.IsArmed && _written >= Volatile.Read(ref _wakeReaderAt))
+        if (Reader.IsArmed && _w.Written >= Volatile.Read(ref _r.WakeAt))
         {
             Reader.Set();
         }
     }
 
     /// <summary>For a writer that found the stream full: arm, look again, wait.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask WaitForRoomAsync(Event<T> e, CancellationToken ct)
     {
         // Full: the reader gets what there is, however much it waits for.
         Wake();
         var size = _sized ? PayloadSize<T>.Of(e.Data) : 0;
-        Volatile.Write(ref _blockedSince, _time.GetTimestamp());
+        Volatile.Write(ref _w.BlockedSince, _time.GetTimestamp());
         try
         {
             while (true)
@@ -277,8 +265,8 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
         }
         finally
         {
-            Interlocked.Add(ref _blockedTicks, _time.GetTimestamp() - _blockedSince);
-            Volatile.Write(ref _blockedSince, 0);
+            Interlocked.Add(ref _w.BlockedTicks, _time.GetTimestamp() - _w.BlockedSince);
+            Volatile.Write(ref _w.BlockedSince, 0);
         }
     }
 
@@ -299,28 +287,28 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Event<T>[]? slots, out int index)
     {
-        if (_read == _readable && !FindReadable())
+        if (_r.Read == _r.Readable && !FindReadable())
         {
             slots = null;
             index = 0;
             return false;
         }
 
-        var head = _head;
-        if (head is null || _headIndex == head.Slots.Length)
+        var head = _r.Head;
+        if (head is null || _r.Index == head.Slots.Length)
         {
             head = NextSegment();
         }
 
         slots = head.Slots;
-        index = _headIndex++;
+        index = _r.Index++;
         if (_sized)
         {
-            Volatile.Write(ref _bytesOut.Value, _bytesOut.Value + PayloadSize<T>.Of(slots[index].Data));
+            Volatile.Write(ref _r.BytesOut, _r.BytesOut + PayloadSize<T>.Of(slots[index].Data));
         }
 
-        Volatile.Write(ref _consumed.Value, ++_read);
-        if (Writer.IsArmed && (_written - _read <= _capacity - _wakeAt || _read == _readable))
+        Volatile.Write(ref _consumed.Value, ++_r.Read);
+        if (Writer.IsArmed && (_w.Written - _r.Read <= _capacity - _wakeAt || _r.Read == _r.Readable))
         {
             Writer.Set();
         }
@@ -329,7 +317,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     }
 
     /// <summary>Whether <see cref="TryRead"/> would give an event.</summary>
-    public bool CanRead() => _read != _readable || FindReadable();
+    public bool CanRead() => _r.Read != _r.Readable || FindReadable();
 
     /// <summary>Takes the barrier the reader stands at.</summary>
     public bool TryTakeMark([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out CheckpointBarrier? barrier)
@@ -353,18 +341,19 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     public bool CanRead(int wanted)
     {
         FindReadable();
-        return _readable - _read >= Math.Min(wanted, _capacity) || (_readable > _read && (_completed || _readable == Volatile.Read(ref _markAt.Value)));
+        return _r.Readable - _r.Read >= Math.Min(wanted, _capacity) || (_r.Readable > _r.Read && (_completed || _r.Readable == Volatile.Read(ref _markAt.Value)));
     }
 
     /// <summary>The reader is about to wait: gives back what it no longer needs and lets a waiting writer know of the room. The reader's signal is armed by now.</summary>
     public void BeforeWait(int wanted)
     {
         // Fenced by the look that follows: a writer that does not see it yet wakes too early, never too late.
-        Volatile.Write(ref _wakeReaderAt, _read + Math.Min(wanted, _capacity));
-        if (_head is not null && _headIndex > _cleared)
+        Volatile.Write(ref _r.WakeAt, _r.Read + Math.Min(wanted, _capacity));
+        _r.Seen = Volatile.Read(ref _w.Written);
+        if (_r.Head is not null && _r.Index > _r.Cleared)
         {
-            Array.Clear(_head.Slots, _cleared, _headIndex - _cleared);
-            _cleared = _headIndex;
+            Array.Clear(_r.Head.Slots, _r.Cleared, _r.Index - _r.Cleared);
+            _r.Cleared = _r.Index;
         }
 
         if (Writer.IsArmed)
@@ -374,22 +363,23 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
 
         if (!_completed)
         {
-            Volatile.Write(ref _starvedSince, _time.GetTimestamp());
+            Volatile.Write(ref _r.StarvedSince, _time.GetTimestamp());
         }
     }
 
     public void AfterWait()
     {
-        var since = _starvedSince;
+        var since = _r.StarvedSince;
         if (since != 0)
         {
-            Interlocked.Add(ref _starvedTicks, _time.GetTimestamp() - since);
-            Volatile.Write(ref _starvedSince, 0);
+            Interlocked.Add(ref _r.StarvedTicks, _time.GetTimestamp() - since);
+            Volatile.Write(ref _r.StarvedSince, 0);
         }
     }
 
     public void Complete()
     {
+        Volatile.Write(ref _published.Value, _w.Written);
         _completed = true;
         Wake();
     }
@@ -398,10 +388,10 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     {
         lock (_marksLock)
         {
-            _marks.Enqueue((_written, barrier));
+            _marks.Enqueue((_w.Written, barrier));
             if (_marks.Count == 1)
             {
-                Volatile.Write(ref _markAt.Value, _written);
+                Volatile.Write(ref _markAt.Value, _w.Written);
             }
         }
 
@@ -420,28 +410,28 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     }
 
     /// <summary>Counts an event that never entered, because overflow said so.</summary>
-    public void CountDropped() => Interlocked.Increment(ref _dropped);
+    public void CountDropped() => Interlocked.Increment(ref _w.Dropped);
 
     public StreamSnapshot Snapshot()
     {
         var now = _time.GetTimestamp();
         var read = Volatile.Read(ref _consumed.Value);
-        var written = Math.Max(read, Volatile.Read(ref _published.Value));
-        var oldest = written > read ? Volatile.Read(ref _head)?.Since ?? Volatile.Read(ref _first)?.Since ?? now : now;
+        var written = Math.Max(read, Volatile.Read(ref _w.Written));
+        var oldest = written > read ? Volatile.Read(ref _r.Head)?.Since ?? Volatile.Read(ref _first)?.Since ?? now : now;
         return new StreamSnapshot(
             Plan.Name,
             $"{Plan.FromComponent}.{Plan.FromPort}",
             $"{Plan.ToComponent}.{Plan.ToPort}",
             written - read,
             _capacity,
-            _sized ? Math.Max(0, Volatile.Read(ref _bytesIn) - Volatile.Read(ref _bytesOut.Value)) : 0,
+            _sized ? Math.Max(0, Volatile.Read(ref _w.BytesIn) - Volatile.Read(ref _r.BytesOut)) : 0,
             written,
             read,
-            Interlocked.Read(ref _dropped),
+            Interlocked.Read(ref _w.Dropped),
             _time.GetElapsedTime(oldest, now),
-            _time.GetElapsedTime(Volatile.Read(ref _progressAt), now),
-            Span(Interlocked.Read(ref _blockedTicks), Volatile.Read(ref _blockedSince), now),
-            Span(Interlocked.Read(ref _starvedTicks), Volatile.Read(ref _starvedSince), now),
+            _time.GetElapsedTime(Volatile.Read(ref _r.ProgressAt), now),
+            Span(Interlocked.Read(ref _w.BlockedTicks), Volatile.Read(ref _w.BlockedSince), now),
+            Span(Interlocked.Read(ref _r.StarvedTicks), Volatile.Read(ref _r.StarvedSince), now),
             _completed);
     }
 
@@ -464,8 +454,19 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
         }
     }
 
+    // What was written becomes visible to a reader that is not waiting, and one that waits is woken when there is enough for it.
+    private void Publish()
+    {
+        Volatile.Write(ref _published.Value, _w.Written);
+        if (Reader.IsArmed && _w.Written >= Volatile.Read(ref _r.WakeAt))
+        {
+            Reader.Set();
+        }
+    }
+
     private void Wake()
     {
+        Volatile.Write(ref _published.Value, _w.Written);
         Interlocked.MemoryBarrier();
         if (Reader.IsArmed)
         {
@@ -475,14 +476,14 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
 
     private bool IsFull()
     {
-        _consumedSeen = Volatile.Read(ref _consumed.Value);
-        return _written - _consumedSeen >= _capacity;
+        _w.ConsumedSeen = Volatile.Read(ref _consumed.Value);
+        return _w.Written - _w.ConsumedSeen >= _capacity;
     }
 
     // An event larger than the whole allowance passes alone.
     private bool HasRoomFor(long size)
     {
-        var held = _bytesIn - Volatile.Read(ref _bytesOut.Value);
+        var held = _w.BytesIn - Volatile.Read(ref _r.BytesOut);
         return held <= 0 || held + size <= Plan.BufferBytes;
     }
 
@@ -491,34 +492,34 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     {
         var segment = _segmentSize == Segment<T>.Largest ? SegmentPool<T>.Rent() : Interlocked.Exchange(ref _spare, null) ?? new Segment<T>(_segmentSize);
         segment.Since = _time.GetTimestamp();
-        if (_tail is null)
+        if (_w.Tail is null)
         {
             Volatile.Write(ref _first, segment);
         }
         else
         {
-            Volatile.Write(ref _tail.Next, segment);
+            Volatile.Write(ref _w.Tail.Next, segment);
         }
 
-        _tail = segment;
-        _tailIndex = 0;
+        _w.Tail = segment;
+        _w.Index = 0;
         return segment;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private Segment<T> NextSegment()
     {
-        var before = _head;
-        Volatile.Write(ref _head, before is null ? Volatile.Read(ref _first)! : Volatile.Read(ref before.Next)!);
-        _headIndex = 0;
-        Volatile.Write(ref _progressAt, _time.GetTimestamp());
+        var before = _r.Head;
+        Volatile.Write(ref _r.Head, before is null ? Volatile.Read(ref _first)! : Volatile.Read(ref before.Next)!);
+        _r.Index = 0;
+        Volatile.Write(ref _r.ProgressAt, _time.GetTimestamp());
         if (before is null)
         {
             Volatile.Write(ref _first, null);
         }
         else
         {
-            before.Clear(_cleared);
+            before.Clear(_r.Cleared);
             if (_segmentSize == Segment<T>.Largest)
             {
                 SegmentPool<T>.Return(before);
@@ -529,16 +530,16 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
             }
         }
 
-        _cleared = 0;
-        return _head!;
+        _r.Cleared = 0;
+        return _r.Head!;
     }
 
     // A barrier is put in its place before later events are published, so it is seen by whoever sees them.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool FindReadable()
     {
-        var published = Volatile.Read(ref _published.Value);
-        _readable = Math.Min(published, Volatile.Read(ref _markAt.Value));
-        return _read < _readable;
+        var published = Math.Max(Volatile.Read(ref _published.Value), _r.Seen);
+        _r.Readable = Math.Min(published, Volatile.Read(ref _markAt.Value));
+        return _r.Read < _r.Readable;
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Loom.Harness.Architecture;
 
 namespace Loom.Harness.Streams;
@@ -127,6 +128,7 @@ internal sealed class Gate(Signal signal)
     /// <summary>Waits until there is something to do.</summary>
     /// <param name="ct">Gives up.</param>
     /// <param name="wanted">Events that are worth waking for.</param>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<GateState> WaitAsync(CancellationToken ct, int wanted = 1)
     {
         while (true)

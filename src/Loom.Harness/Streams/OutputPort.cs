@@ -59,6 +59,7 @@ internal sealed class OutputPort<T>(PortPlan plan, IRoute<T> route) : IOutputPor
 
     /// <summary>Sends one event to every stream it belongs to; waits for room.</summary>
     /// <exception cref="ItemException">A rule, conversion or transformation failed; nothing was written.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask SendSlowAsync(Event<T> e, CancellationToken ct)
     {
         if (_only is { } only)

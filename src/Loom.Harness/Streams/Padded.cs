@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Loom.Harness.Streams;
@@ -8,4 +9,11 @@ internal struct Padded
 {
     [FieldOffset(64)]
     public long Value;
+}
+
+/// <summary>Room that keeps what lies before it and what lies behind it from sharing a cache line.</summary>
+[InlineArray(16)]
+internal struct Gap
+{
+    private long _first;
 }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Loom.Components;
 
 namespace Loom.Harness.Streams;
@@ -24,20 +23,60 @@ internal sealed class Segment<T>(int size)
     }
 }
 
-/// <summary>Segments of the largest size that are not in use, shared by all streams of a payload type, so an idle stream holds almost nothing.</summary>
+/// <summary>
+/// Segments of the largest size that are not in use, shared by all streams of a payload type, so an idle stream holds almost nothing. Each thread keeps a few to itself,
+/// and gives to and takes from the others in lots: a component in the middle of a line takes for its output what it has just emptied of its input.
+/// </summary>
 internal static class SegmentPool<T>
 {
+    private const int Lot = 8;
     private const int Kept = 1024;
 
-    private static readonly ConcurrentQueue<Segment<T>> s_free = new();
+    private static readonly Lock s_lock = new();
+    private static readonly Stack<Segment<T>> s_shared = [];
 
-    public static Segment<T> Rent() => s_free.TryDequeue(out var segment) ? segment : new Segment<T>(Segment<T>.Largest);
+    [ThreadStatic]
+    private static Stack<Segment<T>>? t_own;
+
+    public static Segment<T> Rent()
+    {
+        var own = t_own ??= new Stack<Segment<T>>(2 * Lot);
+        if (own.Count == 0)
+        {
+            lock (s_lock)
+            {
+                Move(s_shared, own);
+            }
+        }
+
+        return own.TryPop(out var segment) ? segment : new Segment<T>(Segment<T>.Largest);
+    }
 
     public static void Return(Segment<T> segment)
     {
-        if (s_free.Count < Kept)
+        var own = t_own ??= new Stack<Segment<T>>(2 * Lot);
+        if (own.Count == 2 * Lot)
         {
-            s_free.Enqueue(segment);
+            lock (s_lock)
+            {
+                if (s_shared.Count < Kept)
+                {
+                    Move(own, s_shared);
+                }
+            }
+        }
+
+        if (own.Count < 2 * Lot)
+        {
+            own.Push(segment);
+        }
+    }
+
+    private static void Move(Stack<Segment<T>> from, Stack<Segment<T>> to)
+    {
+        for (var i = 0; i < Lot && from.TryPop(out var segment); i++)
+        {
+            to.Push(segment);
         }
     }
 }

@@ -44,11 +44,35 @@ public sealed class EventStreamTests
     }
 
     [Fact]
+    public void TryWrite_NotFlushed_IsSeenByAReaderAboutToWait()
+    {
+        var stream = new Pair<int>(1000).Stream;
+        stream.TryWrite(Of(1)).ShouldBeTrue();
+        stream.TryRead(out _).ShouldBeFalse();
+        stream.Reader.Arm();
+        stream.BeforeWait(1);
+        stream.TryRead(out var first).ShouldBeTrue();
+        first.Data.ShouldBe(1);
+    }
+
+    [Fact]
+    public void TryWrite_ReaderWaits_WakesItAtOnce()
+    {
+        var stream = new Pair<int>(1000).Stream;
+        stream.Reader.Arm();
+        stream.BeforeWait(1);
+        stream.TryWrite(Of(1)).ShouldBeTrue();
+        stream.Reader.IsArmed.ShouldBeFalse();
+        stream.TryRead(out _).ShouldBeTrue();
+    }
+
+    [Fact]
     public void TryWrite_MoreBytesThanAllowed_RefusesUnlessItIsAlone()
     {
         var stream = new EventStream<string>(Plan(10) with { BufferBytes = 100 }, new Signal(), new Signal(), TimeProvider.System);
         stream.TryWrite(new Event<string>(EventId.Root("s:0", 0), new string('x', 200))).ShouldBeTrue();
         stream.TryWrite(new Event<string>(EventId.Root("s:0", 1), "y")).ShouldBeFalse();
+        stream.Flush();
         stream.TryRead(out _).ShouldBeTrue();
         stream.TryWrite(new Event<string>(EventId.Root("s:0", 1), "y")).ShouldBeTrue();
         stream.Snapshot().Bytes.ShouldBe(2);
@@ -101,6 +125,7 @@ public sealed class EventStreamTests
             stream.TryWrite(new Event<long>(EventId.Root("s:0", i), i)).ShouldBeTrue();
             if (i % 10 == 9)
             {
+                stream.Flush();
                 for (var j = 0; j < 10; j++)
                 {
                     stream.TryRead(out _).ShouldBeTrue();
