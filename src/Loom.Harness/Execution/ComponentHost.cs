@@ -206,6 +206,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         using LoopBase<TIn, TOut> itemLoop = plan switch
         {
             { Batching: { } batching } => new BatchLoop<TIn, TOut>(loop, component, batching),
+            _ when loop.Lane is not null => new ItemLoop<TIn, TOut>(loop, component), // one thing at a time
             _ when component is IPipelined { InFlight: > 1 } => new ConcurrentLoop<TIn, TOut>(loop, component),
             { Concurrency: > 1 } => new ConcurrentLoop<TIn, TOut>(loop, component),
             _ => new ItemLoop<TIn, TOut>(loop, component),

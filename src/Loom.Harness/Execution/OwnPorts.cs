@@ -54,6 +54,11 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
             switch (state)
             {
                 case GateState.Ready:
+                    if (loop.Lane is { } lane)
+                    {
+                        await lane.AllowReadAsync().ConfigureAwait(true);
+                    }
+
                     return true;
                 case GateState.Ended:
                     _ended = true;
@@ -89,7 +94,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
         }
 
         Done();
-        if (loop.Gate.HasInterrupt || !port.TryRead(out e))
+        if (loop.Gate.HasInterrupt || loop.Lane is { MayRead: false } || !port.TryRead(out e))
         {
             Unsafe.SkipInit(out e);
             return false;
@@ -98,6 +103,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
         _inHand = e;
         _hasInHand = true;
         loop.Counters.CountTaken();
+        loop.Lane?.Read(() => new Scheduling.Turn(loop.Plan.Name, port.Plan.Name, _inHand.Id, _inHand.Data, 1));
         return true;
     }
 

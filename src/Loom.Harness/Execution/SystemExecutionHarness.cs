@@ -30,6 +30,8 @@ internal sealed class SystemFilesException(IReadOnlyList<Finding> findings, bool
 /// </summary>
 internal sealed class SystemExecutionHarness : IAsyncDisposable
 {
+    private static readonly CheckpointTimes s_atTheEnd = new(TimeSpan.FromDays(40), null);
+
     private readonly SystemAssembly _assembly;
     private readonly DeadLetters _letters;
     private readonly ConsistentErrorHandler _errors;
@@ -91,7 +93,8 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
         };
         var assembly = new SystemAssembly(plan, new RunMaterials
         {
-            Time = world.Time,
+            Time = request.Scheduler?.Time ?? world.Time,
+            Scheduler = request.Scheduler,
             Random = world.Random,
             Logs = world.Logs,
             Times = TimesOf(plan.Policy, world.Options),
@@ -100,7 +103,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             DeadLetters = new DeadLetterDestination(errors, letters),
             Describe = f => JsonSerializer.SerializeToElement(errors.Describe(f), ErrorJson.Default.ErrorRecord),
             State = state,
-            Checkpoints = CheckpointTimesOf(plan, world.Options),
+            Checkpoints = request.Scheduler is null ? CheckpointTimesOf(plan, world.Options) : s_atTheEnd,
             GraphHash = GraphDocument.Hash(plan),
             Facts = new RunFacts { DeadLetters = () => letters.Codes, DeadLetterTrouble = () => letters.Trouble, Resources = () => errors.Resources },
             Run = world.Random.Next(0, 1 << 24).ToString("x6", CultureInfo.InvariantCulture),
@@ -116,7 +119,8 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     /// <summary>Runs it to its end.</summary>
     public async Task<RunResult> RunAsync(RunTokens tokens)
     {
-        var result = await _assembly.Run.RunAsync(tokens).ConfigureAwait(false);
+        Task<RunResult> Run() => _assembly.Run.RunAsync(tokens);
+        var result = await (_request.Scheduler?.RunAsync(Run) ?? Run()).ConfigureAwait(false);
         return result.ExitCode == RunResult.Ended && _request.Strict && _letters.Taken > 0
             ? result with { ExitCode = RunResult.DeadLetters, Reason = _letters.Taken == 1 ? "ended, and one event is a dead letter" : $"ended, and {_letters.Taken} events are dead letters" }
             : result;

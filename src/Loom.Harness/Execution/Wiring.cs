@@ -59,7 +59,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             _ => new BroadcastRoute<T>(),
         };
         var output = new OutputPort<T>(port, route);
-        loop.Outputs.Add(port.Flow == FlowType.RequestResponse && output is OutputPort<JsonElement> requests && !Answers(loop.Plan) ? new AskPort(requests, loop.Plan.Name, time) : output);
+        loop.Outputs.Add(port.Flow == FlowType.RequestResponse && output is OutputPort<JsonElement> requests && !Answers(loop.Plan) ? new AskPort(requests, loop.Plan.Name, time, loop.Lane) : output);
     }
 
     private static bool Answers(ComponentPlan component) => component.Ports.Any(p => p is { Class: SemanticClass.DataIn, Flow: FlowType.RequestResponse });
@@ -94,7 +94,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
         }
 
         var output = (OutputPort<TFrom>)end;
-        var plain = from.Distribution == Distribution.Broadcast && binding.Overflow == OverflowRule.Block && binding.Transformation is null && !binding.Copy;
+        var plain = from.Distribution == Distribution.Broadcast && binding.Overflow == OverflowRule.Block && binding.Transformation is null && !binding.Copy && writer.Lane is null;
         output.Add(new Target<TFrom, TTo>(stream, Conversion<TFrom, TTo>(binding)), plain ? stream as EventStream<TFrom> : null);
     }
 
