@@ -44,7 +44,7 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
     {
         if (capability.Uses is not null)
         {
-            return new OwnLink(capability.Name, own(capability));
+            return new OwnLink(capability.Name, own(capability), time, counters);
         }
 
         switch (capability.Options)
@@ -61,7 +61,7 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
             case MetricsSettings options:
                 return new MetricsLink(options.Sample, time, counters);
             default:
-                return capability.Name == StandardCapability.SchemaValidator.Name && check.Of<TIn>(plan) is { } schema ? new SchemaLink<TIn>(schema) : null;
+                return capability.Name == StandardCapability.SchemaValidator.Name && check.Of<TIn>(plan) is { } schema ? new SchemaLink<TIn>(schema, counters) : null;
         }
     }
 }

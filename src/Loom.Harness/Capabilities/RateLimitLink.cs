@@ -108,6 +108,7 @@ internal sealed class RateLimitLink(RateLimiterSettings? declared, RateDial dial
         if (options.MaxWaitMs is { } most && wait > most.TotalSeconds * time.TimestampFrequency)
         {
             bucket.Return(items);
+            counters.Failed();
             throw new ItemException("rate_limited", $"the rate of {options.Rate}/s would make this event wait longer than max_wait_ms {most.TotalMilliseconds:F0}");
         }
 
@@ -135,7 +136,9 @@ internal sealed class RateLimitLink(RateLimiterSettings? declared, RateDial dial
     private async ValueTask WaitAsync(Call call, TimeSpan wait)
     {
         counters.Waited();
+        var start = time.GetTimestamp();
         await Task.Delay(wait, time, call.Run).ConfigureAwait(true);
+        counters.Seconds.Add(time.GetElapsedTime(start));
         await Next.InvokeAsync(call).ConfigureAwait(true);
     }
 }

@@ -3,13 +3,17 @@ using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Control;
 using Loom.Harness.Errors;
+using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
 using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Execution;
 
 /// <summary>What the loop of a component needs besides the component: made once by the wiring and kept across restarts.</summary>
-internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
+/// <param name="plan">The component.</param>
+/// <param name="time">The clock of the run.</param>
+/// <param name="lane">Where it runs under the deterministic scheduler; null: on the pool.</param>
+internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? lane = null)
 {
     private readonly Dictionary<string, IRedelivers> _own = new(StringComparer.Ordinal);
     private Refusals? _refusals;
@@ -19,11 +23,14 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
 
     public TimeProvider Time => time;
 
+    /// <summary>Where it runs under the deterministic scheduler; null: on the pool.</summary>
+    public Lane? Lane => lane;
+
     /// <summary>Where the loop waits.</summary>
-    public Gate Gate { get; } = new(new Signal());
+    public Gate Gate { get; } = new(new Signal(lane));
 
     /// <summary>Where the loop waits for room in its outputs.</summary>
-    public Signal Outbox { get; } = new();
+    public Signal Outbox { get; } = new(lane);
 
     public ComponentCounters Counters { get; } = new() { IsEnd = plan.Ports.All(p => p.Class != SemanticClass.DataOut) };
 
@@ -57,8 +64,11 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     /// <summary>Makes the links of the chain that ends in the component.</summary>
     public required ChainBuilder Chain { get; init; }
 
+    /// <summary>Events from outside the component's streams.</summary>
+    public Injections Injections { get; } = new();
+
     /// <summary>Resumes a component that waits for a person.</summary>
-    public PauseSwitch Pause { get; } = new();
+    public PauseSwitch Pause { get; } = new(lane);
 
     /// <summary>Streams that bring its own outputs back to it, by way of others.</summary>
     public List<IFeedbackStream> Feedbacks { get; } = [];
@@ -133,9 +143,14 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
         }
     }
 
-    /// <summary>Reads the inputs to their end and hands every event to the error destination, in place of a component that failed for good.</summary>
+    /// <summary>Hands the event in hand, and every event of the inputs to their end, to the error destination, in place of a component that failed for good.</summary>
     public async Task DivertAsync(Exception error, CancellationToken ct)
     {
+        foreach (var own in _own.Values)
+        {
+            await own.RefuseAsync(error, ct).ConfigureAwait(true);
+        }
+
         while (true)
         {
             foreach (var input in Inputs.Values.Cast<IDiverted>())
@@ -252,6 +267,9 @@ internal enum Attention
 
     /// <summary>The component's options were changed.</summary>
     Config = 256,
+
+    /// <summary>An event from outside the component's streams waits.</summary>
+    Inject = 512,
 }
 
 /// <summary>Takes each component's part in a checkpoint.</summary>

@@ -1,12 +1,15 @@
 using System.Text.Json;
 using Loom.Components;
+using Loom.Harness.Alerts;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Control;
 using Loom.Harness.Errors;
+using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
 using Loom.Harness.Streams.Spills;
+using Loom.Harness.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -45,8 +48,17 @@ internal sealed record RunMaterials
     /// <summary>Hash of the canonical graph.</summary>
     public required string GraphHash { get; init; }
 
+    /// <summary>Runs it one thing at a time; then <see cref="Time"/> is its clock. Null: on the pool.</summary>
+    public DeterministicScheduler? Scheduler { get; init; }
+
+    /// <summary>Folder everything is written into, whatever path it has in the system; null: the paths hold.</summary>
+    public string? WritesTo { get; init; }
+
     /// <summary>The run's name in ids of batches.</summary>
     public required string Run { get; init; }
+
+    /// <summary>What metrics and alerts ask about besides the parts of the system.</summary>
+    public RunFacts Facts { get; init; } = new();
 }
 
 /// <summary>A system put together and ready to run once; also what is looked at while it runs.</summary>
@@ -84,8 +96,11 @@ internal sealed class SystemAssembly : IDisposable
             BindErrors(loop, materials);
         }
 
-        var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths))
+        var metrics = new MetricHistory(SystemMetrics.Read, () => new MetricView(this), materials.Time);
+        Monitor = new SystemMonitor(metrics, new AlertMonitor(BuiltInAlerts.For(plan.Policy), metrics, materials.Time, log), materials.Time, log);
+        var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths, materials.WritesTo))
         {
+            Monitor = Monitor,
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
         };
         Links = links;
@@ -111,6 +126,11 @@ internal sealed class SystemAssembly : IDisposable
     public IReadOnlyDictionary<string, LinkFactory> Links { get; }
 
     public SystemRun Run { get; }
+
+    /// <summary>Metrics of the run for expressions, and its alerts.</summary>
+    public SystemMonitor Monitor { get; }
+
+    public MetricHistory Metrics => Monitor.Metrics;
 
     public void Dispose()
     {
@@ -140,14 +160,18 @@ internal sealed class SystemAssembly : IDisposable
         return files;
     }
 
-    private LoopContext NewLoop(ComponentPlan plan, LinkFactory links, RunMaterials materials) => new(plan, materials.Time)
+    private LoopContext NewLoop(ComponentPlan plan, LinkFactory links, RunMaterials materials)
     {
-        Errors = materials.DeadLetters,
-        Checkpoints = (ICheckpointParts?)Checkpoints ?? new NoCheckpoints(),
-        Stopping = _stopping.Token,
-        Run = materials.Run,
-        Chain = new ChainBuilder(links),
-    };
+        var lane = materials.Scheduler?.NewLane(plan.Name);
+        return new LoopContext(plan, materials.Time, lane)
+        {
+            Errors = materials.DeadLetters,
+            Checkpoints = (ICheckpointParts?)Checkpoints ?? new NoCheckpoints(),
+            Stopping = _stopping.Token,
+            Run = materials.Run,
+            Chain = new ChainBuilder(links, lane),
+        };
+    }
 
     // An error port that is bound comes before the dead letters.
     private static void BindErrors(LoopContext loop, RunMaterials materials)

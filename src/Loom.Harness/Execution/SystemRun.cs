@@ -31,8 +31,8 @@ internal sealed partial class SystemRun(
 
     public async Task<RunResult> RunAsync(RunTokens tokens)
     {
-        var result = await StartAsync(tokens).ConfigureAwait(false) ?? await ProcessAsync(tokens).ConfigureAwait(false);
-        await CleanupAsync(tokens.Force).ConfigureAwait(false);
+        var result = await StartAsync(tokens).ConfigureAwait(true) ?? await ProcessAsync(tokens).ConfigureAwait(true);
+        await CleanupAsync(tokens.Force).ConfigureAwait(true);
         return _errors.Count > result.Errors.Count && result.ExitCode == RunResult.Ended
             ? result with { ExitCode = RunResult.Failed, Reason = "cleanup failed", Errors = [.. _errors] }
             : result with { Errors = [.. _errors] };
@@ -45,7 +45,7 @@ internal sealed partial class SystemRun(
         {
             try
             {
-                await host.SetupAsync(either.Token).ConfigureAwait(false);
+                await In(host, () => host.SetupAsync(either.Token)).ConfigureAwait(true);
                 _ready.Add(host);
             }
             catch (OperationCanceledException) when (either.IsCancellationRequested)
@@ -67,9 +67,12 @@ internal sealed partial class SystemRun(
         {
             try
             {
-                var own = await resumed.StateOfAsync(host.Plan.Name, either.Token).ConfigureAwait(false);
-                await host.RestoreAsync(resumed.OffsetsOf(host.Plan.Name), own, either.Token).ConfigureAwait(false);
-                await host.CommitAsync(either.Token).ConfigureAwait(false);
+                var own = await resumed.StateOfAsync(host.Plan.Name, either.Token).ConfigureAwait(true);
+                await In(host, async () =>
+                {
+                    await host.RestoreAsync(resumed.OffsetsOf(host.Plan.Name), own, either.Token).ConfigureAwait(true);
+                    await host.CommitAsync(either.Token).ConfigureAwait(true);
+                }).ConfigureAwait(true);
             }
             catch (Exception e)
             {
@@ -101,25 +104,31 @@ internal sealed partial class SystemRun(
         checkpoints?.Watch(hosts, feedbacks);
         var running = hosts.ToDictionary(h => h, h => StartHost(h, cancel.Token));
         var loop = checkpoints is null ? null : BackgroundLoop.Start("checkpoints", checkpoints.RunAsync, surroundings.Log);
+        await using var monitor = BackgroundLoop.Start("monitor", surroundings.Monitor.RunAsync, surroundings.Log).ConfigureAwait(false);
         Started?.Invoke();
         RunResult result;
         try
         {
-            result = await WatchAsync(running, tokens, cancel).ConfigureAwait(false);
+            result = await WatchAsync(running, tokens, cancel).ConfigureAwait(true);
         }
         finally
         {
             if (loop is not null)
             {
-                await loop.DisposeAsync().ConfigureAwait(false);
+                await loop.DisposeAsync().ConfigureAwait(true);
             }
         }
 
-        return result.ExitCode == RunResult.Ended ? await FinishAsync(result).ConfigureAwait(false) : result;
+        return result.ExitCode == RunResult.Ended ? await FinishAsync(result, tokens.Force).ConfigureAwait(true) : result;
     }
 
+    // Under the deterministic scheduler each phase of a component runs in its lane.
+    private static Task In(ComponentHost host, Func<Task> work) => host.Loop.Lane?.RunAsync(work) ?? work();
+
     // On a pool thread, or on one of its own.
-    private Task<HostEnd> StartHost(ComponentHost host, CancellationToken ct) => host.Plan.Dedicated
+    private Task<HostEnd> StartHost(ComponentHost host, CancellationToken ct) => host.Loop.Lane is { } lane
+        ? lane.RunAsync(() => host.ProcessAsync(ct))
+        : host.Plan.Dedicated
         ? DedicatedThread.Run(host.Plan.Name, () => host.ProcessAsync(ct))
         : Task.Run(() => host.ProcessAsync(ct), CancellationToken.None);
 
@@ -134,27 +143,34 @@ internal sealed partial class SystemRun(
         while (running.Keys.Any(h => h.IsData && !ended.Contains(h)))
         {
             var open = running.Where(r => !ended.Contains(r.Key)).Select(r => r.Value);
-            var first = await Task.WhenAny(open.Append(stopped)).ConfigureAwait(false);
+            var first = await Task.WhenAny(open.Append(stopped)).ConfigureAwait(true);
             if (first == stopped)
             {
-                return await AbandonAsync(running, cancel, tokens.Force.IsCancellationRequested ? "cancelled" : $"streams did not empty within {surroundings.Times.Drain.TotalSeconds:0.#} s").ConfigureAwait(false);
+                return await AbandonAsync(running, cancel, tokens.Force.IsCancellationRequested ? "cancelled" : $"streams did not empty within {surroundings.Times.Drain.TotalSeconds:0.#} s").ConfigureAwait(true);
             }
 
             foreach (var (host, task) in running.Where(r => r.Value.IsCompleted && ended.Add(r.Key)))
             {
-                if (await task.ConfigureAwait(false) is HostEnd.Failed)
+                var end = await task.ConfigureAwait(true);
+                if (end == HostEnd.Cancelled && host.IsData)
+                {
+                    // It can be seen to have ended before the cancellation itself is seen; nothing of this end is orderly.
+                    return await AbandonAsync(running, cancel, "cancelled").ConfigureAwait(true);
+                }
+
+                if (end == HostEnd.Failed)
                 {
                     var why = $"\"{host.Plan.Name}\" failed: {host.LastFailure?.Message}";
                     _errors.Add(host.LastFailure!);
-                    await AbandonAsync(running, cancel, why).ConfigureAwait(false);
+                    await AbandonAsync(running, cancel, why).ConfigureAwait(true);
                     return Fail(why, null);
                 }
             }
         }
 
         // Controllers have nothing left to control.
-        await cancel.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(running.Values).ConfigureAwait(false);
+        await cancel.CancelAsync().ConfigureAwait(true);
+        await Task.WhenAll(running.Values).ConfigureAwait(true);
         var isolated = running.Where(r => r.Value.Result == HostEnd.Isolated).Select(r => r.Key).ToList();
         foreach (var host in isolated)
         {
@@ -168,8 +184,8 @@ internal sealed partial class SystemRun(
 
     private async Task<RunResult> AbandonAsync(Dictionary<ComponentHost, Task<HostEnd>> running, CancellationTokenSource cancel, string why)
     {
-        await cancel.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAny(Task.WhenAll(running.Values), Task.Delay(surroundings.Times.Cancel, surroundings.Time, CancellationToken.None)).ConfigureAwait(false);
+        await cancel.CancelAsync().ConfigureAwait(true);
+        await Task.WhenAny(Task.WhenAll(running.Values), Task.Delay(surroundings.Times.Cancel, surroundings.Time, CancellationToken.None)).ConfigureAwait(true);
         foreach (var (host, task) in running)
         {
             if (!task.IsCompleted)
@@ -184,24 +200,25 @@ internal sealed partial class SystemRun(
     }
 
     // Everything has been delivered: the last checkpoint, then the outside may let go and staged output becomes visible.
-    private async Task<RunResult> FinishAsync(RunResult result)
+    private async Task<RunResult> FinishAsync(RunResult result, CancellationToken force)
     {
-        using var limit = new CancellationTokenSource(CheckpointTimes.Longest, surroundings.Time);
+        using var late = new CancellationTokenSource(CheckpointTimes.Longest, surroundings.Time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(late.Token, force);
         try
         {
             if (checkpoints is not null)
             {
-                await checkpoints.TakeFinalAsync(limit.Token).ConfigureAwait(false);
+                await checkpoints.TakeFinalAsync(limit.Token).WaitAsync(limit.Token).ConfigureAwait(true);
             }
 
             foreach (var host in hosts)
             {
-                await host.CommitAsync(limit.Token).ConfigureAwait(false);
+                await In(host, () => host.CommitAsync(limit.Token).AsTask()).WaitAsync(limit.Token).ConfigureAwait(true);
             }
 
             foreach (var host in hosts)
             {
-                await host.AcknowledgeAllAsync().ConfigureAwait(false);
+                await In(host, () => host.AcknowledgeAllAsync().AsTask()).WaitAsync(limit.Token).ConfigureAwait(true);
             }
 
             return result;
@@ -227,7 +244,8 @@ internal sealed partial class SystemRun(
 
             try
             {
-                await _ready[i].CleanupAsync(most).ConfigureAwait(false);
+                var host = _ready[i];
+                await In(host, () => host.CleanupAsync(most)).ConfigureAwait(true);
             }
             catch (Exception e)
             {

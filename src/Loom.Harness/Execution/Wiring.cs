@@ -43,7 +43,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             foreach (var member in found.Members)
             {
                 var of = loops[member];
-                loop.AddMember(() => of.Counters.Done + of.Counters.Failed + of.Counters.Lost + of.Inputs.Values.Cast<IDiverted>().Sum(i => i.PassedOver));
+                loop.AddMember(() => of.Counters.Done + of.Counters.Failed + of.Counters.Lost + of.Inputs.Values.Cast<IDiverted>().Sum(i => i.Superseded));
             }
         }
 
@@ -73,7 +73,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             _ => new BroadcastRoute<T>(),
         };
         var output = new OutputPort<T>(port, route);
-        loop.Outputs.Add(port.Flow == FlowType.RequestResponse && output is OutputPort<JsonElement> requests && !Answers(loop.Plan) ? new AskPort(requests, loop.Plan.Name, time) : output);
+        loop.Outputs.Add(port.Flow == FlowType.RequestResponse && output is OutputPort<JsonElement> requests && !Answers(loop.Plan) ? new AskPort(requests, loop.Plan.Name, time, loop.Lane) : output);
     }
 
     private static bool Answers(ComponentPlan component) => component.Ports.Any(p => p is { Class: SemanticClass.DataIn, Flow: FlowType.RequestResponse });
@@ -118,7 +118,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
         }
 
         var output = (OutputPort<TFrom>)end;
-        var plain = from.Distribution == Distribution.Broadcast && binding.Overflow == OverflowRule.Block && binding.Transformation is null && !binding.Copy;
+        var plain = from.Distribution == Distribution.Broadcast && binding.Overflow == OverflowRule.Block && binding.Transformation is null && !binding.Copy && writer.Lane is null;
         output.Add(new Target<TFrom, TTo>(stream, Conversion<TFrom, TTo>(binding)), plain ? stream as EventStream<TFrom> : null);
     }
 

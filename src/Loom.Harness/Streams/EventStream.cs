@@ -110,7 +110,7 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
         get
         {
             var consumed = Volatile.Read(ref _consumed.Value);
-            return Math.Max(0, Volatile.Read(ref _w.Written) - consumed);
+            return Math.Max(0, Published(consumed) - consumed);
         }
     }
 
@@ -429,7 +429,7 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
     {
         var now = _time.GetTimestamp();
         var read = Volatile.Read(ref _consumed.Value);
-        var written = Math.Max(read, Volatile.Read(ref _w.Written));
+        var written = Math.Max(read, Published(read));
         var oldest = written > read ? Volatile.Read(ref _r.Head)?.Since ?? Volatile.Read(ref _first)?.Since ?? now : now;
         return new StreamSnapshot(
             Plan.Name,
@@ -447,6 +447,9 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
             Span(Interlocked.Read(ref _r.StarvedTicks), Volatile.Read(ref _r.StarvedSince), now),
             _completed);
     }
+
+    // What can have been published when so many had been consumed: both counts go on between the two looks of whoever watches.
+    private long Published(long consumed) => Math.Min(Volatile.Read(ref _w.Written), consumed + _capacity);
 
     private TimeSpan Span(long ticks, long since, long now) => _time.GetElapsedTime(0, ticks + (since == 0 ? 0 : Math.Max(0, now - since)));
 
