@@ -1,12 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Loom.Components;
 using Loom.Core.Web;
 using Loom.Harness.Alerts;
 using Loom.Harness.Architecture.Graphs;
 using Loom.Harness.Architecture.Locking;
-using Loom.Components;
-using Loom.Harness.Control;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution;
 using Loom.Harness.Telemetry;
