@@ -70,6 +70,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     /// <summary>Resumes a component that waits for a person.</summary>
     public PauseSwitch Pause { get; } = new(lane);
 
+    /// <summary>Streams that bring its own outputs back to it, by way of others.</summary>
+    public List<IFeedbackStream> Feedbacks { get; } = [];
+
     /// <summary>Carries out what it is told while it runs.</summary>
     public ComponentControls Controls { get; set; } = null!;
 
@@ -204,6 +207,11 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
             MarkOutputs(barrier);
             Checkpoints.Failed(plan.Name, barrier, e);
             return;
+        }
+
+        foreach (var feedback in Feedbacks)
+        {
+            feedback.Record(barrier);
         }
 
         MarkOutputs(barrier);

@@ -111,7 +111,7 @@ internal sealed class SystemAssembly : IDisposable
         }
 
         Run = new SystemRun(
-            surroundings, hosts, wiring.Streams, materials.State, Checkpoints, _stopping);
+            surroundings, hosts, wiring.Streams, wiring.Feedbacks, materials.State, Checkpoints, _stopping);
     }
 
     public SystemPlan Plan { get; }

@@ -15,7 +15,7 @@ internal sealed record RunTokens(CancellationToken Stop, CancellationToken Force
 /// reverse, whatever failed, for everything that was set up.
 /// </summary>
 internal sealed partial class SystemRun(
-    RunSurroundings surroundings, IReadOnlyList<ComponentHost> hosts, IReadOnlyList<IStreamEnd> streams, StateHome? state, CheckpointCoordinator? checkpoints, CancellationTokenSource stopping)
+    RunSurroundings surroundings, IReadOnlyList<ComponentHost> hosts, IReadOnlyList<IStreamEnd> streams, IReadOnlyList<IFeedbackStream> feedbacks, StateHome? state, CheckpointCoordinator? checkpoints, CancellationTokenSource stopping)
 {
     private static readonly TimeSpan s_forcedCleanup = TimeSpan.FromSeconds(2);
 
@@ -80,13 +80,28 @@ internal sealed partial class SystemRun(
             }
         }
 
+        foreach (var feedback in feedbacks)
+        {
+            try
+            {
+                if (await resumed.StateOfAsync(feedback.PartName, either.Token).ConfigureAwait(false) is { } underWay)
+                {
+                    await feedback.RestoreAsync(underWay, either.Token).ConfigureAwait(false);
+                }
+            }
+            catch (Exception e)
+            {
+                return Fail($"events under way in checkpoint {resumed.Id} could not be put back into {feedback.PartName}: {e.Message}", e);
+            }
+        }
+
         return null;
     }
 
     private async Task<RunResult> ProcessAsync(RunTokens tokens)
     {
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(tokens.Force);
-        checkpoints?.Watch(hosts);
+        checkpoints?.Watch(hosts, feedbacks);
         var running = hosts.ToDictionary(h => h, h => StartHost(h, cancel.Token));
         var loop = checkpoints is null ? null : BackgroundLoop.Start("checkpoints", checkpoints.RunAsync, surroundings.Log);
         await using var monitor = BackgroundLoop.Start("monitor", surroundings.Monitor.RunAsync, surroundings.Log).ConfigureAwait(false);

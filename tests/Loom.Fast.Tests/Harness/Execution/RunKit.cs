@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Checkpoints;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution;
 using Loom.Harness.Execution.Scheduling;
@@ -23,6 +24,8 @@ internal sealed class RunKit : IErrorDestination
 
     /// <summary>Runs it one thing at a time, by its own clock.</summary>
     public DeterministicScheduler? Scheduler { get; init; }
+
+    public StateHome? State { get; init; }
 
     public async Task<RunResult> RunAsync(HarnessBuilder builder, CancellationToken stop = default, CancellationToken force = default, Action<SystemAssembly>? started = null)
     {
@@ -47,6 +50,7 @@ internal sealed class RunKit : IErrorDestination
         GraphHash = "test",
         Run = "r1",
         Spills = Spills,
+        State = State,
     });
 
     public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct)
