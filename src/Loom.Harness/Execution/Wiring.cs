@@ -92,8 +92,9 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
     private void Join<T>(IStreamHead<T> stream, BindingPlan binding, PortPlan to, LoopContext reader)
     {
         Streams.Add((IStreamEnd)stream);
-        ((InputPort<T>)reader.Inputs[to.Name]).Add(stream);
-        reader.Gate.Add(stream, binding);
+        var port = (InputPort<T>)reader.Inputs[to.Name];
+        port.Add(stream);
+        reader.Gate.Add(stream, binding, port.HoldsBack(stream));
     }
 
     private RuledStream<T> NewRuled<T>(BindingPlan binding, PortPlan to, LoopContext reader, LoopContext writer)

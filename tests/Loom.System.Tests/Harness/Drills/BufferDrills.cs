@@ -1,5 +1,4 @@
 using Loom.Components;
-using Loom.Harness.Architecture;
 using Loom.Harness.Execution;
 using Loom.SystemTests.Processes;
 using Loom.Testing;
