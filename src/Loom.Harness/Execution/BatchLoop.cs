@@ -29,11 +29,11 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
     {
         _plan = plan;
         _hybrid = context.Plan.Mode == ProcessingMode.Hybrid;
-        var chain = context.Chain.Build(component);
-        _results = new BatchResults<TIn, TOut>(context, Outputs, () => NewCall(component), chain, RefuseAsync);
+        Chain = context.Chain.Build(component);
+        _results = new BatchResults<TIn, TOut>(context, Outputs, () => NewCall(component), Chain, RefuseAsync);
         _forming = [.. Enumerable.Range(0, Inputs.Length).Select(port => new FormingBatch<TIn>(port, NewBatch))];
         var sideBySide = plan.Relaxed ? Math.Max(1, context.Plan.Concurrency) : 1;
-        _slots = [.. Enumerable.Range(0, sideBySide).Select(_ => new WorkSlot<BatchCall<TIn, TOut>>(context, chain, NewCall(component)))];
+        _slots = [.. Enumerable.Range(0, sideBySide).Select(_ => new WorkSlot<BatchCall<TIn, TOut>>(context, Chain, NewCall(component)))];
         foreach (var slot in _slots)
         {
             _free.Push(slot);
@@ -47,6 +47,8 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
             slot.Call.Dispose();
         }
     }
+
+    protected override Link Chain { get; }
 
     protected override async Task ProcessAsync(CancellationToken ct)
     {

@@ -1,5 +1,6 @@
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Control;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -25,6 +26,9 @@ internal sealed record RunSurroundings(SystemPlan Plan, TimeProvider Time, ILogg
 {
     /// <summary>Whether checkpoints are taken and a source reads again from them: only then is staging output worth its delay.</summary>
     public bool CanReplay { get; init; }
+
+    /// <summary>Samples metrics and looks at alerts every second while it runs.</summary>
+    public required Telemetry.SystemMonitor Monitor { get; init; }
 }
 
 /// <summary>
@@ -76,9 +80,10 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
             await WithinAsync(
                 async token =>
                 {
-                    var component = run.Create(plan);
+                    var component = run.Create(loop.Controls.Options == plan.Options ? plan : plan with { Options = loop.Controls.Options });
                     token.ThrowIfCancellationRequested();
                     await component.SetupAsync(new HostSetupContext(this, run, owned), token).ConfigureAwait(true);
+                    loop.Reconfigure = stop => component.ReconfigureAsync(loop.Controls.Options!, stop);
                     made = component;
                 },
                 run.Times.Setup,
@@ -138,12 +143,14 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
                 }
 
                 _state = ComponentState.Stopping;
+                loop.Injections.Close();
                 loop.CompleteOutputs();
                 return HostEnd.Finished;
             }
             catch (OperationCanceledException) when (ct.IsCancellationRequested)
             {
                 _state = ComponentState.Stopping;
+                loop.Injections.Close();
                 return HostEnd.Cancelled;
             }
             catch (Exception e)
@@ -153,6 +160,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
                 if (e is Commands.ComponentFailedException || !await TryRestartAsync(ct).ConfigureAwait(true))
                 {
                     _state = ct.IsCancellationRequested ? ComponentState.Stopping : ComponentState.Failed;
+                    loop.Injections.Close();
                     return ct.IsCancellationRequested ? HostEnd.Cancelled
                         : plan.Restart.OnExhausted == OnExhausted.Isolate ? await IsolateAsync(ct).ConfigureAwait(true) : HostEnd.Failed;
                 }
@@ -186,7 +194,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
 
     Task IComponentRunner.RunAsync<T>(Source<T> source, CancellationToken ct)
     {
-        var sourceLoop = new SourceLoop<T>(loop, source);
+        var sourceLoop = new SourceLoop<T>(loop, loop.Controls.Rate.IsWanted ? new PacedSource<T>(source, loop.Controls.Rate, run.Time) : source);
         _tellsItsEnd = true;
         _acknowledgeAll = () => sourceLoop.AcknowledgeAsync(null);
         return sourceLoop.RunAsync(ct);

@@ -32,10 +32,10 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
         : base(context, component)
     {
         _order = context.Plan.Ordering;
-        var chain = context.Chain.Build(component);
+        Chain = context.Chain.Build(component);
         _pipelined = component is IPipelined;
         var slots = component is IPipelined pipelined ? pipelined.InFlight : context.Plan.Concurrency;
-        _slots = [.. Enumerable.Range(0, slots).Select(_ => new WorkSlot<ItemCall<TIn, TOut>>(context, chain, new ItemCall<TIn, TOut>(context.Plan.Name, NewEmitter())))];
+        _slots = [.. Enumerable.Range(0, slots).Select(_ => new WorkSlot<ItemCall<TIn, TOut>>(context, Chain, new ItemCall<TIn, TOut>(context.Plan.Name, NewEmitter())))];
         foreach (var slot in _slots)
         {
             _free.Push(slot);
@@ -51,6 +51,7 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
     }
 
     protected override IEnumerable<ItemCall<TIn, TOut>> InHand() => (_parked is null ? _busy : [.. _busy, _parked]).Select(s => s.Call);
+    protected override Link Chain { get; }
 
     protected override async Task ProcessAsync(CancellationToken ct)
     {

@@ -16,6 +16,9 @@ internal sealed class HostSetupContext(ComponentHost host, RunSurroundings run, 
 
     public override IComponentMetrics Metrics => host.Loop.Metrics;
 
+    /// <summary>Metrics of the whole run, for conditions over them.</summary>
+    public Telemetry.MetricHistory SystemMetrics => run.Monitor.Metrics;
+
     public override IAsk Ask(string port) => host.Loop.Outputs.FirstOrDefault(o => o.Plan.Name == port) is AskPort { IsBound: true } ask
         ? ask
         : throw new InvalidOperationException($"output \"{port}\" of \"{Name}\" is bound to nothing that answers; bind it to the input of a store");

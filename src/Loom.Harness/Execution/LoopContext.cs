@@ -1,8 +1,10 @@
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
+using Loom.Harness.Control;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Execution;
 
@@ -24,6 +26,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     public Signal Outbox { get; } = new();
 
     public ComponentCounters Counters { get; } = new() { IsEnd = plan.Ports.All(p => p.Class != SemanticClass.DataOut) };
+
+    /// <summary>How long it stood still for its parts in checkpoints.</summary>
+    public LatencyHistogram Pauses { get; } = new();
 
     /// <summary>What the component counts of its own accord.</summary>
     public ComponentMetrics Metrics { get; } = new();
@@ -52,8 +57,17 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     /// <summary>Makes the links of the chain that ends in the component.</summary>
     public required ChainBuilder Chain { get; init; }
 
+    /// <summary>Events from outside the component's streams.</summary>
+    public Injections Injections { get; } = new();
+
     /// <summary>Resumes a component that waits for a person.</summary>
     public PauseSwitch Pause { get; } = new();
+
+    /// <summary>Carries out what it is told while it runs.</summary>
+    public ComponentControls Controls { get; set; } = null!;
+
+    /// <summary>Gives the component the options it has been told to take.</summary>
+    public Func<CancellationToken, ValueTask> Reconfigure { get; set; } = static _ => default;
 
     /// <summary>For a source: where reading goes on in each partition, after the last event it sent.</summary>
     public Dictionary<string, long> Offsets { get; } = new(StringComparer.Ordinal);
@@ -180,6 +194,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
             return;
         }
 
+        var start = time.GetTimestamp();
         try
         {
             state = await freeze().ConfigureAwait(true);
@@ -192,6 +207,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
         }
 
         MarkOutputs(barrier);
+        Pauses.Add(time.GetElapsedTime(start));
         Checkpoints.Passed(plan.Name, barrier, new Dictionary<string, long>(Offsets, StringComparer.Ordinal), state);
     }
 
@@ -240,6 +256,12 @@ internal enum Attention
 
     /// <summary>A stream of the component refused an event.</summary>
     Refused = 128,
+
+    /// <summary>The component's options were changed.</summary>
+    Config = 256,
+
+    /// <summary>An event from outside the component's streams waits.</summary>
+    Inject = 512,
 }
 
 /// <summary>Takes each component's part in a checkpoint.</summary>

@@ -26,6 +26,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
     private bool _again;
     private bool _ended;
     private long _passed;
+    private Injection? _injected;
 
     /// <summary>The component, for snapshots; set when it is set up anew.</summary>
     public Component? Component { get; set; }
@@ -33,6 +34,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
     public async ValueTask<bool> WaitToReadAsync(CancellationToken ct)
     {
         Done();
+        Inject();
         while (!_again && !_ended)
         {
             loop.FlushOutputs();
@@ -64,6 +66,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
                     ct.ThrowIfCancellationRequested();
                     var attention = loop.TakeAttention();
                     await AttendAsync(attention, ct).ConfigureAwait(true);
+                    Inject();
                     if (attention.HasFlag(Attention.Wake))
                     {
                         return true;
@@ -123,6 +126,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
                 ItemFailure.Of(loop.Plan.Name, port.Plan.Name, _inHand, error, _inHand.Attempt), ct).ConfigureAwait(true);
             loop.Counters.CountFailed();
             (_hasInHand, _again, _inHand) = (false, false, default);
+            Settle(InjectionEnd.Failed);
         }
     }
 
@@ -131,6 +135,11 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
         if (attention.HasFlag(Attention.Barrier) && loop.WantedBarrier is { } barrier)
         {
             await PassAsync(barrier, ct).ConfigureAwait(true);
+        }
+
+        if (attention.HasFlag(Attention.Config))
+        {
+            await loop.Reconfigure(ct).ConfigureAwait(true);
         }
 
         if (attention.HasFlag(Attention.Pause))
@@ -147,7 +156,30 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
             loop.Counters.CountDone(0);
             _hasInHand = false;
             _inHand = default;
+            Settle(InjectionEnd.Done);
         }
+    }
+
+    // An event that comes again from outside is delivered like one whose component failed with it in hand.
+    private void Inject()
+    {
+        while (!_hasInHand && loop.Injections.Take(port.Plan.Name) is { } injection)
+        {
+            if (!OutsideEvent.TryRead(injection.Event, out _inHand))
+            {
+                injection.End(InjectionEnd.Refused);
+                continue;
+            }
+
+            (_hasInHand, _again, _injected) = (true, true, injection);
+            loop.Counters.CountTaken();
+        }
+    }
+
+    private void Settle(InjectionEnd end)
+    {
+        _injected?.End(end);
+        _injected = null;
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "A component that cannot take part abandons the checkpoint, never the run.")]

@@ -1,11 +1,14 @@
 using System.Text.Json;
 using Loom.Components;
+using Loom.Harness.Alerts;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Checkpoints;
+using Loom.Harness.Control;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
 using Loom.Harness.Streams.Spills;
+using Loom.Harness.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -46,6 +49,9 @@ internal sealed record RunMaterials
 
     /// <summary>The run's name in ids of batches.</summary>
     public required string Run { get; init; }
+
+    /// <summary>What metrics and alerts ask about besides the parts of the system.</summary>
+    public RunFacts Facts { get; init; } = new();
 }
 
 /// <summary>A system put together and ready to run once; also what is looked at while it runs.</summary>
@@ -70,6 +76,12 @@ internal sealed class SystemAssembly : IDisposable
             c => c.Name, c => new LinkFactory(c, schemas, materials.CreateCapability, materials.Time, materials.Random), StringComparer.Ordinal);
         var loops = plan.Components.ToDictionary(c => c.Name, c => NewLoop(c, links[c.Name], materials), StringComparer.Ordinal);
         var stateFolder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
+        foreach (var (name, loop) in loops)
+        {
+            links[name].Rate.IsWanted = IsControlled(loop.Plan);
+            loop.Controls = new ComponentControls(loop, links[name].Rate, log);
+        }
+
         var wiring = new Wiring(plan, loops, materials.Time, materials.Spills ?? (b => SpillOf(stateFolder, b)));
         wiring.Connect();
         foreach (var loop in loops.Values)
@@ -77,13 +89,22 @@ internal sealed class SystemAssembly : IDisposable
             BindErrors(loop, materials);
         }
 
+        var metrics = new MetricHistory(SystemMetrics.Read, () => new MetricView(this), materials.Time);
+        Monitor = new SystemMonitor(metrics, new AlertMonitor(BuiltInAlerts.For(plan.Policy), metrics, materials.Time, log), materials.Time, log);
         var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths))
         {
+            Monitor = Monitor,
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
         };
         Links = links;
+        ComponentHost[] hosts = [.. plan.Components.Select(c => new ComponentHost(c, loops[c.Name], surroundings))];
+        foreach (var host in hosts)
+        {
+            host.Loop.Controls.State = () => host.State;
+        }
+
         Run = new SystemRun(
-            surroundings, [.. plan.Components.Select(c => new ComponentHost(c, loops[c.Name], surroundings))], wiring.Streams, materials.State, Checkpoints, _stopping);
+            surroundings, hosts, wiring.Streams, materials.State, Checkpoints, _stopping);
     }
 
     public SystemPlan Plan { get; }
@@ -99,6 +120,11 @@ internal sealed class SystemAssembly : IDisposable
 
     public SystemRun Run { get; }
 
+    /// <summary>Metrics of the run for expressions, and its alerts.</summary>
+    public SystemMonitor Monitor { get; }
+
+    public MetricHistory Metrics => Monitor.Metrics;
+
     public void Dispose()
     {
         Checkpoints?.Dispose();
@@ -109,6 +135,10 @@ internal sealed class SystemAssembly : IDisposable
 
         _stopping.Dispose();
     }
+
+    // Only what somebody can hold back pays for it.
+    private bool IsControlled(ComponentPlan component) => (component.Descriptor.ExecutesChain || component.Uses.Command is not null)
+        && Plan.Bindings.Any(b => b.ToComponent == component.Name && component.Ports.Any(p => p.Name == b.ToPort && p.Class == SemanticClass.ControlIn));
 
     // What a run before left on disk is of no use to this one.
     private DiskSpillFiles SpillOf(string stateFolder, BindingPlan binding)

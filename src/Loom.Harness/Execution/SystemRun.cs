@@ -86,6 +86,7 @@ internal sealed partial class SystemRun(
         checkpoints?.Watch(hosts);
         var running = hosts.ToDictionary(h => h, h => StartHost(h, cancel.Token));
         var loop = checkpoints is null ? null : BackgroundLoop.Start("checkpoints", checkpoints.RunAsync, surroundings.Log);
+        await using var monitor = BackgroundLoop.Start("monitor", surroundings.Monitor.RunAsync, surroundings.Log).ConfigureAwait(false);
         Started?.Invoke();
         RunResult result;
         try

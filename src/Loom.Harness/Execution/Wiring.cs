@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Control;
 using Loom.Harness.Expressions;
 using Loom.Harness.Streams;
 using Loom.Harness.Streams.Spills;
@@ -15,8 +16,8 @@ namespace Loom.Harness.Execution;
 /// <param name="spills">Where a binding's events wait on disk.</param>
 internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopContext> loops, TimeProvider time, Func<BindingPlan, ISpillFiles> spills)
 {
-    private readonly Dictionary<(string Component, string Port), PortPlan> _ports =
-        plan.Components.SelectMany(c => c.Ports.Select(p => (c.Name, Port: p))).ToDictionary(p => (p.Name, p.Port.Name), p => p.Port);
+    private readonly Dictionary<(string Component, string Port, bool IsInput), PortPlan> _ports =
+        plan.Components.SelectMany(c => c.Ports.Select(p => (c.Name, Port: p))).ToDictionary(p => (p.Name, p.Port.Name, p.Port.IsInput), p => p.Port);
 
     /// <summary>Every stream, in the order of the bindings.</summary>
     public List<IStreamEnd> Streams { get; } = [];
@@ -34,8 +35,8 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
 
         foreach (var binding in plan.Bindings)
         {
-            var from = _ports[(binding.FromComponent, binding.FromPort)];
-            var to = _ports[(binding.ToComponent, binding.ToPort)];
+            var from = _ports[(binding.FromComponent, binding.FromPort, false)];
+            var to = _ports[(binding.ToComponent, binding.ToPort, true)];
             Call(nameof(Bind), [from.Data, to.Data], binding, from, to);
         }
     }
@@ -68,7 +69,15 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
         var writer = loops[binding.FromComponent];
         var reader = loops[binding.ToComponent];
         var end = writer.Outputs.Single(o => o.Plan.Name == from.Name);
-        if (end is not AskPort && StreamRules.AreNeeded(binding, to))
+        if (to.Class == SemanticClass.ControlIn && reader.Plan.Type != ComponentType.Controller)
+        {
+            var control = new ControlTarget<TFrom>(binding, reader.Controls, Conversion<TFrom, JsonElement>(binding), () => writer.Errors, time);
+            Streams.Add(control);
+            ((OutputPort<TFrom>)end).Add(control, null);
+            return;
+        }
+
+        if (end is not AskPort && (reader.Plan.Type == ComponentType.Controller || StreamRules.AreNeeded(binding, to)))
         {
             var ruled = NewRuled<TTo>(binding, to, reader, writer);
             Join(ruled, binding, to, reader);
@@ -103,6 +112,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
         {
             Pull = to.Flow == FlowType.Pull,
             TimeToLive = binding.TimeToLive,
+            IgnoresBarriers = reader.Plan.Type == ComponentType.Controller,
             DropOldest = binding.Overflow == OverflowRule.DropOldest,
             Refused = reader.Refusals,
             Displaced = () => writer.Errors,

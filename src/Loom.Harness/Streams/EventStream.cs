@@ -65,7 +65,7 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
     private ReaderSide<T> _r;
     private Padded _published;
     private Padded _consumed;
-    private Padded _markAt = new() { Value = long.MaxValue };
+    private long _markAt = long.MaxValue;
     private volatile bool _completed;
 
     // Null while nobody looks: a stream without a tap pays one comparison.
@@ -99,7 +99,7 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
     public Signal Writer { get; }
 
     /// <summary>Whether the reader stands at a barrier.</summary>
-    public bool AtMark => Volatile.Read(ref _markAt.Value) == _r.Read;
+    public bool AtMark => Volatile.Read(ref _markAt) == _r.Read;
 
     public long MarkNumber
     {
@@ -355,7 +355,7 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
         lock (_marksLock)
         {
             barrier = _marks.Dequeue().Barrier;
-            Volatile.Write(ref _markAt.Value, _marks.TryPeek(out var next) ? next.At : long.MaxValue);
+            Volatile.Write(ref _markAt, _marks.TryPeek(out var next) ? next.At : long.MaxValue);
         }
 
         return true;
@@ -365,7 +365,7 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
     public bool CanRead(int wanted)
     {
         FindReadable();
-        return _r.Readable - _r.Read >= Math.Min(wanted, _capacity) || (_r.Readable > _r.Read && (_completed || _r.Readable == Volatile.Read(ref _markAt.Value)));
+        return _r.Readable - _r.Read >= Math.Min(wanted, _capacity) || (_r.Readable > _r.Read && (_completed || _r.Readable == Volatile.Read(ref _markAt)));
     }
 
     /// <summary>The reader is about to wait: gives back what it no longer needs and lets a waiting writer know of the room. The reader's signal is armed by now.</summary>
@@ -415,7 +415,7 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
             _marks.Enqueue((_w.Written, barrier));
             if (_marks.Count == 1)
             {
-                Volatile.Write(ref _markAt.Value, _w.Written);
+                Volatile.Write(ref _markAt, _w.Written);
             }
         }
 
@@ -424,7 +424,7 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
 
     public IStreamTap Tap(int sample)
     {
-        var tap = new StreamTap<T>(sample, Untap);
+        var tap = new StreamTap<T>(sample, _time, Untap);
         lock (_marksLock)
         {
             _taps = [.. _taps ?? [], tap];
@@ -566,7 +566,7 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
     private bool FindReadable()
     {
         var published = Math.Max(Volatile.Read(ref _published.Value), _r.Seen);
-        _r.Readable = Math.Min(published, Volatile.Read(ref _markAt.Value));
+        _r.Readable = Math.Min(published, Volatile.Read(ref _markAt));
         return _r.Read < _r.Readable;
     }
 }

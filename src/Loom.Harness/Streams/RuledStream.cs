@@ -213,6 +213,11 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
 
     public void Mark(CheckpointBarrier barrier)
     {
+        if (_rules.IgnoresBarriers)
+        {
+            return;
+        }
+
         lock (_lock)
         {
             _marks.Enqueue((_written, barrier));
@@ -225,7 +230,7 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
 
     public IStreamTap Tap(int sample)
     {
-        var tap = new StreamTap<T>(sample, left =>
+        var tap = new StreamTap<T>(sample, _time, left =>
         {
             lock (_lock)
             {

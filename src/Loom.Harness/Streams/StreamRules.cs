@@ -12,6 +12,9 @@ internal sealed record StreamRules
     /// <summary>Older events are refused as <c>expired</c> when they would be read.</summary>
     public TimeSpan? TimeToLive { get; init; }
 
+    /// <summary>Its reader belongs to no checkpoint, so barriers do not enter.</summary>
+    public bool IgnoresBarriers { get; init; }
+
     /// <summary>The oldest event makes room for a new one.</summary>
     public bool DropOldest { get; init; }
 
