@@ -58,6 +58,7 @@ internal static class SystemHealth
             bad.Add($"the last checkpoint was abandoned: {error}");
         }
 
+        bad.AddRange(snapshot.Streams.Where(s => s.Trouble is not null).Select(s => $"{s.Name} cannot spill: {s.Trouble}"));
         if (facts.StateFallback is { } fallback)
         {
             bad.Add($"state is in memory: {fallback}");

@@ -42,6 +42,7 @@ internal static class SystemJson
         w.WriteNumber("in_hand", c.InHand);
         w.WriteNumber("emitted", c.Emitted);
         w.WriteNumber("unbound", c.Unbound);
+        w.WriteNumber("superseded", c.Superseded);
         w.WriteNumber("restarts", c.Restarts);
         w.WriteEndObject();
     }
@@ -58,6 +59,8 @@ internal static class SystemJson
         w.WriteNumber("in", s.In);
         w.WriteNumber("out", s.Out);
         w.WriteNumber("dropped", s.Dropped);
+        w.WriteNumber("spilled", s.Spilled);
+        w.WriteString("trouble", s.Trouble);
         w.WriteNumber("oldest_age_ms", (long)s.OldestAge.TotalMilliseconds);
         w.WriteNumber("last_progress_ms", (long)s.LastProgress.TotalMilliseconds);
         w.WriteNumber("blocked_ms", (long)s.Blocked.TotalMilliseconds);

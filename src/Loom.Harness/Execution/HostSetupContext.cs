@@ -4,7 +4,7 @@ using Loom.Harness.Components.BuiltIns.Web;
 namespace Loom.Harness.Execution;
 
 /// <summary>What a component is set up with.</summary>
-internal sealed class HostSetupContext(ComponentHost host, RunSurroundings run, List<object> owned) : SetupContext
+internal sealed class HostSetupContext(ComponentHost host, RunSurroundings run, OwnedResources owned) : SetupContext
 {
     public override string Name => host.Plan.Name;
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Loom.Components;
+using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
@@ -29,7 +30,22 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
         using var ticks = component.Tick is { } every
             ? context.Time.CreateTimer(static c => ((LoopContext)c!).Ask(Attention.Tick), context, every, every)
             : null;
-        await ProcessAsync(ct).ConfigureAwait(true);
+        try
+        {
+            await ProcessAsync(ct).ConfigureAwait(true);
+        }
+        catch (Commands.ComponentFailedException error) when (context.Plan.Restart.OnExhausted == OnExhausted.Isolate)
+        {
+            // The system goes on, and nobody else will handle what is in hand.
+            foreach (var call in InHand())
+            {
+                await context.Errors.TakeAsync(ItemFailure.Of(context.Plan.Name, component.Inputs[call.Port], call.Event, error, call.Attempt), ct).ConfigureAwait(true);
+                context.Counters.CountFailed();
+            }
+
+            throw;
+        }
+
         await FlushAsync(end: true, ct).ConfigureAwait(true);
         var state = await component.SnapshotAsync(ct).ConfigureAwait(true);
         context.Injections.Close();
@@ -40,6 +56,9 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
 
     /// <summary>Handles events until the inputs have ended.</summary>
     protected abstract Task ProcessAsync(CancellationToken ct);
+
+    /// <summary>Events that were taken and neither handled nor refused when <see cref="ProcessAsync"/> threw.</summary>
+    protected virtual IEnumerable<ItemCall<TIn, TOut>> InHand() => [];
 
     /// <summary>Everything taken is handled and its outputs are sent.</summary>
     protected virtual ValueTask SettleAsync(BatchReason reason, CancellationToken ct) => default;
@@ -61,6 +80,7 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
             state = await context.Gate.WaitAsync(ct, wanted).ConfigureAwait(true);
         }
 
+        await context.RefuseAsync(ct).ConfigureAwait(true);
         switch (state)
         {
             case GateState.Ended:
@@ -83,6 +103,7 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
         context.Gate.TakeInterrupt();
         ct.ThrowIfCancellationRequested();
         var attention = context.TakeAttention();
+        await context.RefuseAsync(ct).ConfigureAwait(true);
         if (attention.HasFlag(Attention.Tick))
         {
             var output = NewEmitter();

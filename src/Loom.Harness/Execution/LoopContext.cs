@@ -3,6 +3,7 @@ using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Execution;
 
@@ -10,6 +11,7 @@ namespace Loom.Harness.Execution;
 internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
 {
     private readonly Dictionary<string, IRedelivers> _own = new(StringComparer.Ordinal);
+    private Refusals? _refusals;
     private int _attention;
 
     public ComponentPlan Plan => plan;
@@ -24,6 +26,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
 
     public ComponentCounters Counters { get; } = new() { IsEnd = plan.Ports.All(p => p.Class != SemanticClass.DataOut) };
 
+    /// <summary>How long it stood still for its parts in checkpoints.</summary>
+    public LatencyHistogram Pauses { get; } = new();
+
     /// <summary>What the component counts of its own accord.</summary>
     public ComponentMetrics Metrics { get; } = new();
 
@@ -32,6 +37,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
 
     /// <summary>Typed input ports by name, each an InputPort of its payload.</summary>
     public Dictionary<string, object> Inputs { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What the component's streams refused while it looked at them.</summary>
+    public Refusals Refusals => _refusals ??= new Refusals(() => Ask(Attention.Refused));
 
     /// <summary>Where failed items go.</summary>
     public required IErrorDestination Errors { get; set; }
@@ -118,9 +126,14 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
         }
     }
 
-    /// <summary>Reads the inputs to their end and hands every event to the error destination, in place of a component that failed for good.</summary>
+    /// <summary>Hands the event in hand, and every event of the inputs to their end, to the error destination, in place of a component that failed for good.</summary>
     public async Task DivertAsync(Exception error, CancellationToken ct)
     {
+        foreach (var own in _own.Values)
+        {
+            await own.RefuseAsync(error, ct).ConfigureAwait(true);
+        }
+
         while (true)
         {
             foreach (var input in Inputs.Values.Cast<IDiverted>())
@@ -133,7 +146,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
                 }
             }
 
-            switch (await Gate.WaitAsync(ct).ConfigureAwait(true))
+            var state = await Gate.WaitAsync(ct).ConfigureAwait(true);
+            await RefuseAsync(ct).ConfigureAwait(true);
+            switch (state)
             {
                 case GateState.Ended:
                     Checkpoints.Ended(plan.Name, Offsets, null);
@@ -147,6 +162,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
             }
         }
     }
+
+    /// <summary>Hands on what the component's streams refused; before a barrier passes and before the end, so that nothing stays behind.</summary>
+    public ValueTask RefuseAsync(CancellationToken ct) => _refusals is { IsEmpty: false } refused ? refused.SendAsync(Errors, ct) : default;
 
     public void FlushOutputs()
     {
@@ -162,6 +180,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     public async ValueTask PassAsync(CheckpointBarrier barrier, Func<ValueTask<StateWriter?>> freeze)
     {
         StateWriter? state;
+        var start = time.GetTimestamp();
         try
         {
             state = await freeze().ConfigureAwait(true);
@@ -174,6 +193,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
         }
 
         MarkOutputs(barrier);
+        Pauses.Add(time.GetElapsedTime(start));
         Checkpoints.Passed(plan.Name, barrier, new Dictionary<string, long>(Offsets, StringComparer.Ordinal), state);
     }
 
@@ -220,8 +240,11 @@ internal enum Attention
     /// <summary>The component itself has work from elsewhere.</summary>
     Wake = 64,
 
+    /// <summary>A stream of the component refused an event.</summary>
+    Refused = 128,
+
     /// <summary>An event from outside the component's streams waits.</summary>
-    Inject = 128,
+    Inject = 256,
 }
 
 /// <summary>Takes each component's part in a checkpoint.</summary>

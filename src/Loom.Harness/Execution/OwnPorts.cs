@@ -11,6 +11,9 @@ internal interface IRedelivers
 {
     /// <summary>The component failed with an event in hand: it comes again, or goes to the error destination after its third delivery.</summary>
     ValueTask RedeliverAsync(Exception error, CancellationToken ct);
+
+    /// <summary>The component failed for good with an event in hand: it goes to the error destination.</summary>
+    ValueTask RefuseAsync(Exception error, CancellationToken ct);
 }
 
 /// <summary>An input port of a class with a loop of its own. Barriers and requests are dealt with inside its waits.</summary>
@@ -47,6 +50,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
                 state = GateState.Interrupted;
             }
 
+            await loop.RefuseAsync(ct).ConfigureAwait(true);
             switch (state)
             {
                 case GateState.Ready:
@@ -111,11 +115,19 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
             return;
         }
 
-        await loop.Errors.TakeAsync(
-            ItemFailure.Of(loop.Plan.Name, port.Plan.Name, _inHand, error, _inHand.Attempt), ct).ConfigureAwait(true);
-        loop.Counters.CountFailed();
-        _hasInHand = false;
-        Settle(InjectionEnd.Failed);
+        await RefuseAsync(error, ct).ConfigureAwait(true);
+    }
+
+    public async ValueTask RefuseAsync(Exception error, CancellationToken ct)
+    {
+        if (_hasInHand)
+        {
+            await loop.Errors.TakeAsync(
+                ItemFailure.Of(loop.Plan.Name, port.Plan.Name, _inHand, error, _inHand.Attempt), ct).ConfigureAwait(true);
+            loop.Counters.CountFailed();
+            (_hasInHand, _again, _inHand) = (false, false, default);
+            Settle(InjectionEnd.Failed);
+        }
     }
 
     private async ValueTask AttendAsync(Attention attention, CancellationToken ct)

@@ -6,6 +6,7 @@ using Loom.Harness.Capabilities;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
+using Loom.Harness.Streams.Spills;
 using Loom.Harness.Telemetry;
 using Microsoft.Extensions.Logging;
 
@@ -39,6 +40,9 @@ internal sealed record RunMaterials
 
     public required CheckpointTimes Checkpoints { get; init; }
 
+    /// <summary>Where a binding's events wait that memory does not hold; null: on disk below the system's state folder.</summary>
+    public Func<BindingPlan, ISpillFiles>? Spills { get; init; }
+
     /// <summary>Hash of the canonical graph.</summary>
     public required string GraphHash { get; init; }
 
@@ -53,6 +57,7 @@ internal sealed record RunMaterials
 internal sealed class SystemAssembly : IDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
+    private readonly List<DiskSpillFiles> _spills = [];
 
     public SystemAssembly(SystemPlan plan, RunMaterials materials)
     {
@@ -69,7 +74,8 @@ internal sealed class SystemAssembly : IDisposable
         var links = plan.Components.ToDictionary(
             c => c.Name, c => new LinkFactory(c, schemas, materials.CreateCapability, materials.Time, materials.Random), StringComparer.Ordinal);
         var loops = plan.Components.ToDictionary(c => c.Name, c => NewLoop(c, links[c.Name], materials), StringComparer.Ordinal);
-        var wiring = new Wiring(plan, loops, materials.Time);
+        var stateFolder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
+        var wiring = new Wiring(plan, loops, materials.Time, materials.Spills ?? (b => SpillOf(stateFolder, b)));
         wiring.Connect();
         foreach (var loop in loops.Values)
         {
@@ -78,7 +84,6 @@ internal sealed class SystemAssembly : IDisposable
 
         var metrics = new MetricHistory(SystemMetrics.Read, () => new MetricView(this), materials.Time);
         Monitor = new SystemMonitor(metrics, new AlertMonitor(BuiltInAlerts.For(plan.Policy), metrics, materials.Time, log), materials.Time, log);
-        var stateFolder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
         var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths))
         {
             Monitor = Monitor,
@@ -110,7 +115,25 @@ internal sealed class SystemAssembly : IDisposable
     public void Dispose()
     {
         Checkpoints?.Dispose();
+        foreach (var spill in _spills)
+        {
+            spill.Dispose();
+        }
+
         _stopping.Dispose();
+    }
+
+    // What a run before left on disk is of no use to this one.
+    private DiskSpillFiles SpillOf(string stateFolder, BindingPlan binding)
+    {
+        if (_spills.Count == 0)
+        {
+            DiskSpillFiles.Clear(stateFolder);
+        }
+
+        var files = new DiskSpillFiles(DiskSpillFiles.FolderOf(stateFolder, _spills.Count + 1, binding.Name));
+        _spills.Add(files);
+        return files;
     }
 
     private LoopContext NewLoop(ComponentPlan plan, LinkFactory links, RunMaterials materials) => new(plan, materials.Time)

@@ -101,7 +101,7 @@ internal sealed partial class SystemRun(
             }
         }
 
-        return result.ExitCode == RunResult.Ended ? await FinishAsync(result).ConfigureAwait(false) : result;
+        return result.ExitCode == RunResult.Ended ? await FinishAsync(result, tokens.Force).ConfigureAwait(false) : result;
     }
 
     // On a pool thread, or on one of its own.
@@ -128,7 +128,14 @@ internal sealed partial class SystemRun(
 
             foreach (var (host, task) in running.Where(r => r.Value.IsCompleted && ended.Add(r.Key)))
             {
-                if (await task.ConfigureAwait(false) is HostEnd.Failed)
+                var end = await task.ConfigureAwait(false);
+                if (end == HostEnd.Cancelled && host.IsData)
+                {
+                    // It can be seen to have ended before the cancellation itself is seen; nothing of this end is orderly.
+                    return await AbandonAsync(running, cancel, "cancelled").ConfigureAwait(false);
+                }
+
+                if (end == HostEnd.Failed)
                 {
                     var why = $"\"{host.Plan.Name}\" failed: {host.LastFailure?.Message}";
                     _errors.Add(host.LastFailure!);
@@ -170,24 +177,25 @@ internal sealed partial class SystemRun(
     }
 
     // Everything has been delivered: the last checkpoint, then the outside may let go and staged output becomes visible.
-    private async Task<RunResult> FinishAsync(RunResult result)
+    private async Task<RunResult> FinishAsync(RunResult result, CancellationToken force)
     {
-        using var limit = new CancellationTokenSource(CheckpointTimes.Longest, surroundings.Time);
+        using var late = new CancellationTokenSource(CheckpointTimes.Longest, surroundings.Time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(late.Token, force);
         try
         {
             if (checkpoints is not null)
             {
-                await checkpoints.TakeFinalAsync(limit.Token).ConfigureAwait(false);
+                await checkpoints.TakeFinalAsync(limit.Token).WaitAsync(limit.Token).ConfigureAwait(false);
             }
 
             foreach (var host in hosts)
             {
-                await host.CommitAsync(limit.Token).ConfigureAwait(false);
+                await host.CommitAsync(limit.Token).AsTask().WaitAsync(limit.Token).ConfigureAwait(false);
             }
 
             foreach (var host in hosts)
             {
-                await host.AcknowledgeAllAsync().ConfigureAwait(false);
+                await host.AcknowledgeAllAsync().AsTask().WaitAsync(limit.Token).ConfigureAwait(false);
             }
 
             return result;

@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using Loom.Components;
+using Loom.Harness.Architecture;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution;
+using Loom.Harness.Streams.Spills;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Loom.Fast.Tests.Harness.Execution;
@@ -15,6 +17,8 @@ internal sealed class RunKit : IErrorDestination
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     public LifecycleTimes Times { get; init; } = new();
+
+    public Func<BindingPlan, ISpillFiles>? Spills { get; init; }
 
     public async Task<RunResult> RunAsync(HarnessBuilder builder, CancellationToken stop = default, CancellationToken force = default, Action<SystemAssembly>? started = null)
     {
@@ -36,6 +40,7 @@ internal sealed class RunKit : IErrorDestination
         Checkpoints = new CheckpointTimes(TimeSpan.FromHours(1), null),
         GraphHash = "test",
         Run = "r1",
+        Spills = Spills,
     });
 
     public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct)
