@@ -80,6 +80,7 @@ internal static class HarnessRunVerb
         var instance = Guid.NewGuid().ToString("N")[..12];
         using var logging = new LoomLogging(null, _ => LogLevel.Warning, json: false, watch: null) { Stream = context.Terminal.Err };
         using var loggers = new LoggerFactory([logging], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
+        using var export = TelemetryExport.Start(session.Settings, "loom-harness", instance, logging, context.Time, loggers);
         var state = Directory.CreateDirectory(Path.Combine(session.Directory, ".loom", "harness")).FullName;
         await using var supervisor = GuardedSupervisor.Create(context, instance, state, loggers.CreateLogger("supervisor"));
         using var services = new HarnessServices(session.Settings, context.Time, loggers);
@@ -118,7 +119,9 @@ internal static class HarnessRunVerb
 
             using var over = parse.GetValue(s_duration) is { } time ? new CancellationTokenSource(time, context.Time) : new CancellationTokenSource();
             await using var listener = await HarnessListener.OpenAsync(harness, bind, services.Routes, token, over.Cancel, Environment.ProcessId, context.Time, loggers, ct).ConfigureAwait(false);
-            return await RunAsync(context, harness, signals, listener, over.Token).ConfigureAwait(false);
+            var exit = await RunAsync(context, harness, signals, listener, over.Token).ConfigureAwait(false);
+            export?.SendMetrics();
+            return exit;
         }
         catch (SystemFilesException e)
         {

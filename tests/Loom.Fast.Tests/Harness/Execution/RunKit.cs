@@ -16,6 +16,9 @@ internal sealed class RunKit : IErrorDestination
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>Changes the system's policy.</summary>
+    public Func<PolicyPlan, PolicyPlan> Policy { get; init; } = static p => p;
+
     public LifecycleTimes Times { get; init; } = new();
 
     public Func<BindingPlan, ISpillFiles>? Spills { get; init; }
@@ -27,7 +30,7 @@ internal sealed class RunKit : IErrorDestination
         return await assembly.Run.RunAsync(new RunTokens(stop, force)).WaitAsync(TimeSpan.FromSeconds(60));
     }
 
-    public SystemAssembly Assemble(HarnessBuilder builder) => new(builder.Plan("/system"), new RunMaterials
+    public SystemAssembly Assemble(HarnessBuilder builder) => new(WithPolicy(builder.Plan("/system")), new RunMaterials
     {
         Time = Time,
         Random = new Random(1),
@@ -42,6 +45,8 @@ internal sealed class RunKit : IErrorDestination
         Run = "r1",
         Spills = Spills,
     });
+
+    private SystemPlan WithPolicy(SystemPlan plan) => plan with { Policy = Policy(plan.Policy) };
 
     public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct)
     {
