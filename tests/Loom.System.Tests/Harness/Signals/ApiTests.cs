@@ -178,5 +178,11 @@ public sealed class ApiTests
         exit.ShouldBe(0, error);
         XDocument.Parse(drawn).Root!.Name.LocalName.ShouldBe("svg");
         (await system.TypeAsync("graph", ".")).Out.ShouldStartWith("flowchart");
+
+        var live = System.Text.Json.JsonElement.Parse((await system.TypeAsync("graph", ".", "--live", "--json")).Out);
+        live.GetProperty("bottleneck").GetString().ShouldBe(expected);
+        live.GetProperty("bindings").EnumerateArray().ShouldAllBe(b => b.GetProperty("live").GetProperty("capacity").GetInt64() == 10);
+        XDocument.Parse((await system.TypeAsync("graph", ".", "--live", "--format", "svg")).Out).ToString().Contains("#c0392b", StringComparison.Ordinal).ShouldBe(expected is not null);
+        (await system.TypeAsync("graph", ".", "--live")).Out.ShouldMatch("/s, \\d+ of 10");
     }
 }
