@@ -61,6 +61,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     /// <summary>The run, for batch ids.</summary>
     public required string Run { get; init; }
 
+    /// <summary>For what brings events in: one in this many is traced.</summary>
+    public int TraceSample { get; init; } = 1000;
+
     /// <summary>Makes the links of the chain that ends in the component.</summary>
     public required ChainBuilder Chain { get; init; }
 
