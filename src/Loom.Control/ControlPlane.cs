@@ -16,6 +16,11 @@ using Microsoft.Extensions.Logging;
 
 namespace Loom.Control;
 
+/// <summary>What else in the process answers at the address of the API.</summary>
+/// <param name="Join">Given the control plane's own routes, tells all routes as of now.</param>
+/// <param name="Metrics">Shown on the same page.</param>
+public sealed record ApiGuests(Func<IReadOnlyList<ApiRoute>, Func<RouteTable>> Join, IMetricsPage Metrics);
+
 /// <summary>
 /// The control plane: one address that answers for all pools. Single use: constructed, started, stopped. Replicas may be published at any time between
 /// construction and disposal.
@@ -50,9 +55,10 @@ public sealed partial class ControlPlane : IAsyncDisposable
     /// <param name="credentials">Secrets of remote providers; null = none, and to agents goes what each registered with.</param>
     /// <param name="faults">What has failed for good in the rest of the process, one sentence each; asked at each look at the health. Null = nothing ever.</param>
     /// <param name="nodeMetrics">Metrics of the node in the same process, shown on the same page; null = there is none.</param>
+    /// <param name="guests">What else in the process answers at the same address; null = nothing.</param>
     public ControlPlane(
         ControlOptions options, INodeLink? nodes, TimeProvider time, Random random, ILoggerFactory loggers, IUpstreamCredentials? credentials = null,
-        Func<IReadOnlyList<string>>? faults = null, IMetricsPage? nodeMetrics = null)
+        Func<IReadOnlyList<string>>? faults = null, IMetricsPage? nodeMetrics = null, ApiGuests? guests = null)
     {
         _options = options;
         _time = time;
@@ -78,13 +84,16 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _management = new ManagementPart(options.Tasks, options.DrainDeadline, services, _log);
         _health = new HealthRoutes(Replicas, Nodes, _desk, options.Tasks.StateFolder, () => [.. faults?.Invoke() ?? [], .. _management.Faults, .. LoopFaults]);
         var meta = new MetaRoutes(Replicas, options.Admission, options.Api);
-        var metricsRoute = nodeMetrics is null ? MetricsRoute.Of(Metrics) : MetricsRoute.Of(Metrics, nodeMetrics);
+        IEnumerable<IMetricsPage?> pages = [Metrics, nodeMetrics, guests?.Metrics];
+        var metricsRoute = MetricsRoute.Of([.. pages.OfType<IMetricsPage>()]);
         var explain = new ExplainRoutes(requests, _desk.StrategyName);
-        var others = new RouteTable(
+        ApiRoute[] own =
         [
             .. new ModelRoutes(Replicas).Routes, .. new NodeRoutes(Nodes).Routes, .. _management.Routes, .. explain.Routes, .. _health.Routes, .. meta.Routes, metricsRoute,
             .. options.Dev ? new WorkerRoutes(Replicas, time).Routes : [],
-        ]);
+        ];
+        var table = new RouteTable(own);
+        var others = guests?.Join(own) ?? (() => table);
         var router = new ApiRouter(new RouteServer(others, gatekeeper, _log), gatekeeper, _log);
         _application = new ApiApplication(router, services);
         var serverLoggers = new ServerLoggers(loggers);

@@ -14,20 +14,19 @@ A source: @loom.source, a generator of payloads (or loom.Emit). With @loom.snaps
 called once before the first event, with null when there is nothing to go on from.
 print() goes to stderr, since stdout belongs to the protocol.
 """
+import collections
 import json
 import os
-import queue
+import select
 import sys
 import threading
 import time
 import traceback
 
 _handlers = {}
-_out = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n", buffering=1 << 16)
-_out_lock = threading.Lock()
-_unflushed = threading.Event()
-_inbox = queue.SimpleQueue()
-_replies = {}
+_in, _out = os.dup(0), os.dup(1)
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().raw_decode
 _questions = iter(range(1, 1 << 62))
 sys.stdout = sys.stderr
 
@@ -77,27 +76,110 @@ snapshot, restore = _decorator("snapshot"), _decorator("restore")
 setup, drain, cleanup = _decorator("setup"), _decorator("drain"), _decorator("cleanup")
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+class _Lines:
+    """The two pipes. Whoever waits for a message reads for everybody, so that an item costs no change of thread; answers leave together."""
+
+    def __init__(self):
+        self.turn, self.reading = threading.Condition(), False
+        self.unread, self.rest = collections.deque(), b""      # lines, and the beginning of one
+        self.inbox, self.replies = collections.deque(), {}
+        self.said, self.writing, self.unflushed = [], threading.Lock(), threading.Event()
+
+    def say(self, line):
+        """Says it when there is nothing more to do, at most a millisecond late."""
+        with self.writing:
+            self.said.append(line)
+            full = len(self.said) > 1000
+        if full:
+            self.flush()
+        elif not self.unflushed.is_set():
+            self.unflushed.set()
+
+    def flush(self):
+        with self.writing:
+            if not self.said:
+                return
+            said, self.said = self.said, []
+            data = memoryview("".join(said).encode())
+            while data:
+                data = data[os.write(_out, data):]
+
+    def flush_soon(self):
+        while True:
+            self.unflushed.wait()
+            time.sleep(0.001)
+            self.unflushed.clear()
+            self.flush()
+
+    def next(self):
+        """The next message that is no reply."""
+        while not self.inbox:
+            with self.turn:
+                line = self.unread.popleft() if self.unread and not self.reading else None
+            if line is None:
+                self.read_until(lambda: self.inbox)
+                break
+            message = _decode(line.decode())[0]
+            if message["type"] != "reply":
+                return message
+            with self.turn:
+                self.replies[message["q"]] = message
+                self.turn.notify_all()
+        return self.inbox.popleft()
+
+    def reply(self, q):
+        self.flush()
+        self.read_until(lambda: q in self.replies or self.replies.get(None))
+        return self.replies.pop(q, None) or {"error": {"code": "gone", "message": "the host is gone"}}
+
+    def read_until(self, done):
+        while True:
+            with self.turn:
+                while self.reading and not done():
+                    self.turn.wait()
+                if done():
+                    return
+                self.reading = True
+            message = None
+            try:
+                message = self.read()
+            finally:
+                with self.turn:
+                    self.reading = False
+                    if message is None:
+                        pass
+                    elif message["type"] == "reply":
+                        self.replies[message["q"]] = message
+                    else:
+                        self.inbox.append(message)
+                        if message["type"] == "gone":
+                            self.replies[None] = True
+                    self.turn.notify_all()
+
+    def read(self):
+        while not self.unread:
+            self.flush()
+            data = os.read(_in, 1 << 18)
+            if not data:
+                return {"type": "gone"}
+            *lines, self.rest = (self.rest + data).split(b"\n") if b"\n" in data else (self.rest + data,)
+            self.unread.extend(lines)
+        return _decode(self.unread.popleft().decode())[0]
+
+    def is_quiet(self):
+        """Whether a message could be had only by waiting."""
+        if self.inbox or self.unread:
+            return False
+        return not select.select((_in,), (), (), 0)[0]
 
 
-def _say(message, flush=True):
-    line = _encode(message) + "\n"
-    with _out_lock:
-        _out.write(line)
-        if flush:
-            _out.flush()
-    if not flush:
-        _unflushed.set()
+_lines = _Lines()
+_first_port = '"out"'
 
 
-def _flush_soon():
-    """While items are waiting their answers leave together, at most a millisecond late, however long the next one takes."""
-    while True:
-        _unflushed.wait()
-        time.sleep(0.001)
-        _unflushed.clear()
-        with _out_lock:
-            _out.flush()
+def _say(message):
+    _lines.say(_encode(message) + "\n")
+    _lines.flush()
 
 
 def log(message, level="info"):
@@ -110,25 +192,23 @@ def metric(name, value, **labels):
 
 def call(api, **question):
     """Asks the host, for instance call("llm", messages=[{"role": "user", "content": "..."}])["text"]."""
-    q, answer = next(_questions), queue.SimpleQueue()
-    _replies[q] = answer
+    q = next(_questions)
     _say({"type": "call", "q": q, "api": api, **question})
-    reply = answer.get()
+    reply = _lines.reply(q)
     if reply.get("error"):
         raise ItemError(reply["error"]["code"], reply["error"]["message"], reply["error"].get("retryable", False))
     return reply.get("data")
 
 
-def _emit(result, n):
+def _emitted(result, n):
+    """The line of a result."""
+    number = "" if n is None else f'"n":{n},'
     if not isinstance(result, Emit):
-        result = Emit(result)
-    message = {"type": "emit", "port": result.port or (ports["outputs"] or ["out"])[0], "data": result.data}
-    for name in ("key", "headers", "index"):
-        if getattr(result, name) is not None:
-            message[name] = getattr(result, name)
-    if n is not None:
-        message["n"] = n
-    _say(message, flush=False)
+        return f'{{"type":"emit",{number}"port":{_first_port},"data":{_encode(result)}}}\n'
+    port = _encode(result.port) if result.port else _first_port
+    more = "".join(
+        f',"{name}":{_encode(getattr(result, name))}' for name in ("key", "headers", "index") if getattr(result, name) is not None)
+    return f'{{"type":"emit",{number}"port":{port},"data":{_encode(result.data)}{more}}}\n'
 
 
 def _results(results):
@@ -141,8 +221,8 @@ def _work(message, handler, argument):
     n = message["n"]
     try:
         for result in _results(handler(argument)):
-            _emit(result, n)
-        _say({"type": "done", "n": n}, flush=_inbox.empty())
+            _lines.say(_emitted(result, n))
+        _lines.say(f'{{"type":"done","n":{n}}}\n')
     except ItemError as error:
         _say({"type": "error", "n": n, "code": error.code, "message": str(error), "retryable": error.retryable})
     except Exception as error:  # an unexpected one: its stack goes to the log
@@ -164,7 +244,7 @@ def _handle(message):
         _say({"type": "state", "id": message["id"], "data": _handlers["snapshot"]()})
     elif kind == "drain":
         for result in _results(_handlers["drain"]() if "drain" in _handlers else None):
-            _emit(result, None)
+            _lines.say(_emitted(result, None))
     elif kind == "ping":
         _say({"type": "pong"})
     elif kind == "cleanup":
@@ -175,25 +255,12 @@ def _handle(message):
     return True
 
 
-def _read(lines, inbox):
-    for line in lines:
-        message = json.loads(line)
-        if message.get("type") == "reply":
-            _replies.pop(message["q"]).put(message)
-        else:
-            inbox.put(message)
-    inbox.put({"type": "gone"})
-
-
-def _run_source(inbox):
+def _run_source():
     """Sends what the generator yields; looks at the host between two events."""
     events, ended = None, False
     while True:
-        try:
-            message = inbox.get(block=ended)
-        except queue.Empty:
-            message = None
-        if message is not None:
+        if ended or not _lines.is_quiet():
+            message = _lines.next()
             if message["type"] == "gone":
                 return
             if message["type"] == "drain":
@@ -206,7 +273,7 @@ def _run_source(inbox):
         if events is None:
             events = iter(_handlers["source"]())
         try:
-            _emit(next(events), None)
+            _lines.say(_emitted(next(events), None))
         except StopIteration:
             ended = True
             _say({"type": "end"})
@@ -214,11 +281,11 @@ def _run_source(inbox):
 
 def run(max_in_flight=16, stream=False):
     """Serves until the host says goodbye."""
-    global config, component, ports
-    lines = os.fdopen(os.dup(0), "r", encoding="utf-8", newline="\n")
+    global config, component, ports, _first_port
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    hello = json.loads(lines.readline())
+    hello = _lines.next()
     config, component, ports = hello.get("config") or {}, hello["component"], hello["ports"]
+    _first_port = _encode((ports["outputs"] or ["out"])[0])
     if "setup" in _handlers:
         _handlers["setup"](config)
     stateful = "snapshot" in _handlers
@@ -226,19 +293,17 @@ def run(max_in_flight=16, stream=False):
         "type": "ready", "v": 1, "max_in_flight": max_in_flight, "stateful": stateful,
         "batch": "batch" in _handlers, "replayable": stateful and "source" in _handlers, "stream": stream,
     })
-    inbox = _inbox
-    threading.Thread(target=_read, args=(lines, inbox), daemon=True).start()
-    threading.Thread(target=_flush_soon, daemon=True).start()
+    threading.Thread(target=_lines.flush_soon, daemon=True).start()
     if "source" in _handlers:
         if stateful:
             # A replayable source begins where the host says: with null from the beginning.
-            while (first := inbox.get())["type"] != "restore":
+            while (first := _lines.next())["type"] != "restore":
                 if first["type"] == "gone" or not _handle(first):
                     return
             _handlers["restore"](first["state"])
-        _run_source(inbox)
+        _run_source()
         return
     while True:
-        message = inbox.get()
+        message = _lines.next()
         if message["type"] == "gone" or not _handle(message):
             return

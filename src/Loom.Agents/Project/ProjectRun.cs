@@ -58,6 +58,7 @@ public sealed class ProjectRun : IAsyncDisposable
     private ImmutableSortedDictionary<string, string> _addresses = ImmutableSortedDictionary<string, string>.Empty;
     private volatile bool _ready;
     private volatile Func<ImmutableArray<ReplicaStatus>> _pools = static () => [];
+    private volatile Func<ImmutableArray<SystemRecord>> _systems = static () => [];
     private volatile ProjectAgents? _agents;
     private volatile string? _configSha256;
     private int _disposed;
@@ -129,6 +130,7 @@ public sealed class ProjectRun : IAsyncDisposable
         Ready = _ready,
         Guardian = _supervisor.Guardian is { } guardian ? new ProcessRef(guardian.Pid, guardian.StartTicks) : null,
         Pools = [.. _pools().Select(PoolRecord.From)],
+        Systems = _systems(),
         Generation = _agents?.Host.Generation ?? 1,
         ConfigSha256 = _configSha256,
         Processes = Processes(),
@@ -227,6 +229,16 @@ public sealed class ProjectRun : IAsyncDisposable
         _pools = pools;
         PoolsChanged();
     }
+
+    /// <summary>Names who knows the dataflow systems; asked anew for each state.</summary>
+    public void ShowSystems(Func<ImmutableArray<SystemRecord>> systems)
+    {
+        _systems = systems;
+        SystemsChanged();
+    }
+
+    /// <summary>Says that the systems are not what they were.</summary>
+    public void SystemsChanged() => _file.Touch(urgent: false);
 
     /// <summary>Names who owns the agents: from now on they can be steered over the control socket, and show in the state.</summary>
     public void ShowAgents(ProjectAgents agents)

@@ -45,6 +45,9 @@ public sealed record RunState
     /// <summary>The pools' replicas, also those that never got a process.</summary>
     public ImmutableArray<PoolRecord> Pools { get; init => field = value.IsDefault ? [] : value; } = [];
 
+    /// <summary>The dataflow systems the project lists.</summary>
+    public ImmutableArray<SystemRecord> Systems { get; init => field = value.IsDefault ? [] : value; } = [];
+
     public ImmutableArray<ProcessRecord> Processes { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Processes that left their parents' sessions; without an own mark in their environment, only this leads to them.</summary>
@@ -106,6 +109,18 @@ public sealed record PoolRecord(string Pool, string Replica, string State, strin
 
     public static PoolRecord From(ReplicaStatus r) =>
         new(r.Id.PoolId, r.Id.ReplicaName, r.State.ToString().ToLowerInvariant(), r.EngineKind, r.Model, r.Mock, r.LastError);
+}
+
+/// <summary>One dataflow system in the state file.</summary>
+/// <param name="Name">Its name; that of its folder until its files have been read.</param>
+/// <param name="Folder">Where it lies.</param>
+/// <param name="State"><c>stopped starting running draining ended failed</c>.</param>
+/// <param name="Note">Why it failed, or how well it is; null when there is nothing to say.</param>
+public sealed record SystemRecord(string Name, string Folder, string State, string? Note)
+{
+    /// <summary>Whether nothing needs an operator.</summary>
+    [JsonIgnore]
+    public bool IsWell => State is not "failed";
 }
 
 /// <summary>One supervised process in the state file.</summary>

@@ -9,6 +9,7 @@ using Loom.Control;
 using Loom.Core.Paths;
 using Loom.Core.Settings;
 using Loom.Node;
+using Loom.Harness.Architecture;
 using Loom.Node.Link;
 using Loom.Node.Settings;
 
@@ -47,6 +48,9 @@ internal sealed record AgentWish
 /// <param name="FreePort">A free port for a name, the same each time.</param>
 internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtime, ServingPlan? Serving, AgentWish Wish, Func<string, int> FreePort)
 {
+    /// <summary>The dataflow systems it lists; none where the run is for an agent alone.</summary>
+    public ImmutableArray<ListedSystem> Systems => Wish.EndsByItself ? [] : [.. ListedSystem.From(Settings)];
+
     /// <summary>Folders that children are pointed to.</summary>
     public DataFolders Folders => DataFolders.From(Settings);
 
@@ -95,7 +99,7 @@ internal static class HomePlanner
         // A pool that nobody wrote down serves the demo model, so that an empty project shows something. A project of agents did not ask for an engine.
         var node = Node(settings, context, runtime, allowUnverified);
         var written = settings.Names("serving.pools").Length > 0 || settings.SourceOf(NodeSettings.Pools).Layer is not (SettingLayer.Default or SettingLayer.Derived);
-        if (!written && !judged.Plan.Agents.IsEmpty)
+        if (!written && (!judged.Plan.Agents.IsEmpty || !plan.Systems.IsEmpty))
         {
             node = node with { Pools = [.. node.Pools.Where(p => p.Id.StartsWith("llm-", StringComparison.Ordinal))] };
         }

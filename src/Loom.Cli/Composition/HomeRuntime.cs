@@ -1,6 +1,7 @@
 using Loom.Agents.Orchestration;
 using Loom.Agents.Project;
 using Loom.Agents.Reload;
+using Loom.Cli.Harness;
 using Loom.Cli.Verbs;
 using Loom.Core.Loops;
 using Loom.Core.Web;
@@ -18,8 +19,9 @@ internal sealed class HomeRuntime : IAsyncDisposable
     private readonly HotReload _reload;
     private bool _stopped;
 
-    private HomeRuntime(ProjectRun run, ServingRuntime? serving, AgentHost agents, HotReload reload, BackgroundLoop? feed)
+    private HomeRuntime(ProjectRun run, ServingRuntime? serving, SystemsRuntime? systems, AgentHost agents, HotReload reload, BackgroundLoop? feed)
     {
+        Systems = systems;
         _reload = reload;
         _run = run;
         Serving = serving;
@@ -29,6 +31,9 @@ internal sealed class HomeRuntime : IAsyncDisposable
 
     /// <summary>Engines, pools and the API; null where the project needs none.</summary>
     public ServingRuntime? Serving { get; }
+
+    /// <summary>The dataflow systems; null where the project lists none.</summary>
+    public SystemsRuntime? Systems { get; }
 
     /// <summary>The owner of the agents; nothing is started before it is asked to.</summary>
     public AgentHost Agents { get; }
@@ -40,11 +45,17 @@ internal sealed class HomeRuntime : IAsyncDisposable
     {
         AgentHost? agents = null;
         HotReload? reload = null;
+        var systems = plan.Systems.IsEmpty ? null : new SystemsRuntime(plan.Systems, plan.Settings, run, time, loggers);
         var serving = plan.Serving is { } parts
-            ? await ServingRuntime.StartAsync(parts, run, progress, () => [.. agents?.Faults ?? [], .. reload?.Faults ?? []], time, loggers, cancellationToken).ConfigureAwait(false)
+            ? await ServingRuntime.StartAsync(parts, run, progress, () => [.. agents?.Faults ?? [], .. reload?.Faults ?? []], systems?.Guests, time, loggers, cancellationToken).ConfigureAwait(false)
             : null;
         try
         {
+            if (systems is not null)
+            {
+                await systems.StartAsync(serving?.Api, cancellationToken).ConfigureAwait(false);
+            }
+
             // Only now are the addresses known that agents are handed.
             var project = plan.Agents(run.RunId, serving?.Api).Plan;
             if (!project.Agents.IsEmpty)
@@ -54,22 +65,22 @@ internal sealed class HomeRuntime : IAsyncDisposable
 
             agents = new AgentHost(project, run.Supervisor, loggers.CreateLogger("agents"));
         }
-        catch when (serving is not null)
+        catch
         {
-            await serving.DisposeAsync().ConfigureAwait(false);
+            await DisposeAsync(systems, serving).ConfigureAwait(false);
             throw;
         }
 
         var host = agents;
         reload = new HotReload(host, run.Supervisor, time, loggers.CreateLogger("agents"));
         var feed = serving is null ? null : BackgroundLoop.Start("pools to agents", cancel => FeedAsync(serving, host, cancel), loggers.CreateLogger("agents"));
-        return new HomeRuntime(run, serving, agents, reload, feed);
+        return new HomeRuntime(run, serving, systems, agents, reload, feed);
     }
 
     /// <summary>Why nothing orchestrates or reloads any more; null while all is well.</summary>
     public Exception? Fault => Agents.Faults.Concat(_reload.Faults).FirstOrDefault();
 
-    /// <summary>Ordered stop: agents, then no new requests, running ones drain, then engines. A second call does nothing.</summary>
+    /// <summary>Ordered stop: systems drain, then agents, then no new requests, running ones drain, then engines. A second call does nothing.</summary>
     /// <param name="hurry">Ends all patience.</param>
     public async Task StopAsync(CancellationToken hurry)
     {
@@ -81,6 +92,11 @@ internal sealed class HomeRuntime : IAsyncDisposable
         _stopped = true;
         using var registration = hurry.Register(_run.Supervisor.Hurry);
         await _reload.DisposeAsync().ConfigureAwait(false);
+        if (Systems is not null)
+        {
+            await Systems.StopAsync(hurry).ConfigureAwait(false);
+        }
+
         await Agents.StopAllAsync(hurry).ConfigureAwait(false);
         if (Serving is not null)
         {
@@ -97,9 +113,19 @@ internal sealed class HomeRuntime : IAsyncDisposable
         }
 
         await Agents.DisposeAsync().ConfigureAwait(false);
-        if (Serving is not null)
+        await DisposeAsync(Systems, Serving).ConfigureAwait(false);
+    }
+
+    private static async ValueTask DisposeAsync(SystemsRuntime? systems, ServingRuntime? serving)
+    {
+        if (systems is not null)
         {
-            await Serving.DisposeAsync().ConfigureAwait(false);
+            await systems.DisposeAsync().ConfigureAwait(false);
+        }
+
+        if (serving is not null)
+        {
+            await serving.DisposeAsync().ConfigureAwait(false);
         }
     }
 

@@ -54,6 +54,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
         ProjectRun run,
         IProgress<ProvisionProgress> progress,
         Func<IEnumerable<Exception>> otherFaults,
+        ApiGuests? guests,
         TimeProvider time,
         ILoggerFactory loggers,
         CancellationToken cancellationToken)
@@ -68,7 +69,7 @@ internal sealed class ServingRuntime : IAsyncDisposable
             var api = plan.Control.Api with { RunToken = run.Token };
             control = new ControlPlane(
                 plan.Control with { Api = api }, new MemoryLink(node), time, new Random(), loggers, new ProviderCredentials(node),
-                () => Faults(part, [publishing?.Fault, .. control?.Nodes.Faults ?? []], otherFaults), part.Metrics);
+                () => Faults(part, [publishing?.Fault, .. control?.Nodes.Faults ?? []], otherFaults), part.Metrics, guests);
             // Before the port opens: a client that is quick must not be told that a pool does not exist.
             traffic = new ControlTraffic(control, part);
             traffic.Publish();

@@ -102,6 +102,15 @@ internal static class SchemaDocument
     // A table, or the shorthand that stands for it.
     private static void Tables(Utf8JsonWriter json, Table node)
     {
+        if (node.IsPositional)
+        {
+            json.WriteString("type", "array");
+            json.WriteStartObject("items");
+            Members(json, node.Star!);
+            json.WriteEndObject();
+            return;
+        }
+
         var shorthands = Shorthands(node).ToList();
         if (shorthands.Count == 0)
         {
@@ -206,13 +215,18 @@ internal static class SchemaDocument
 
         public Setting? Setting { get; private set; }
 
+        /// <summary>Whether it is written as an array of tables.</summary>
+        public bool IsPositional { get; private set; }
+
         public void Add(string[] parts, Setting setting)
         {
             var node = this;
-            foreach (var part in parts)
+            for (var i = 0; i < parts.Length; i++)
             {
+                var part = parts[i];
                 if (part is "*")
                 {
+                    node.IsPositional = PositionalTables.Has(parts[..i]);
                     node = node.Star ??= new Table();
                 }
                 else if (node.Children.TryGetValue(part, out var child))

@@ -42,7 +42,7 @@ internal static class BenchVerb
 
             var results = new List<BenchResult>();
             var wanted = parse.GetValue(s_rows) ?? [];
-            var rows = BenchRows.All(context.Time, folder, anyio ? supervisor : null);
+            var rows = BenchRows.All(context.Time, folder, supervisor, anyio);
             if (wanted.FirstOrDefault(w => rows.All(r => r.Name != w)) is { } unknown)
             {
                 throw new CliError(ExitCode.Usage, "NO_SUCH_ROW", $"there is no row '{unknown}'; there are: {string.Join(", ", rows.Select(r => r.Name))}");
@@ -50,7 +50,7 @@ internal static class BenchVerb
 
             foreach (var row in rows.Where(r => wanted.Length == 0 || wanted.Contains(r.Name)))
             {
-                var result = await BenchRunner.RunAsync(row, parse.GetValue(s_rounds), ct).ConfigureAwait(false);
+                var result = await row.RunAsync(parse.GetValue(s_rounds), ct).ConfigureAwait(false);
                 results.Add(result);
                 if (!context.Terminal.Json)
                 {
@@ -76,22 +76,24 @@ internal static class BenchVerb
     {
         terminal.Out.WriteLine();
         terminal.Out.WriteLine(result.Title);
-        var ours = result.Contenders[0].PerSecond;
-        List<string[]> rows = [["CONTENDER", "ITEMS/S", "LOOM TO IT", "BYTES/ITEM"]];
-        rows.AddRange(result.Contenders.Select(c => new[]
-        {
-            c.Name, c.PerSecond.ToString("N0", CultureInfo.InvariantCulture), string.Create(CultureInfo.InvariantCulture, $"{ours / c.PerSecond:F2}x"),
-            c.BytesPerItem?.ToString("F2", CultureInfo.InvariantCulture) ?? "-",
-        }));
+        string[] names = [.. result.Contenders.SelectMany(c => c.Figures).Select(f => f.Name).Distinct()];
+        var first = result.Contenders[0].Figures[0];
+        List<string[]> rows = [["CONTENDER", .. names.Select(n => n.ToUpperInvariant()), .. result.Contenders.Count > 1 ? ["FIRST TO IT"] : Array.Empty<string>()]];
+        rows.AddRange(result.Contenders.Select(c => (string[])
+        [
+            c.Name,
+            .. names.Select(n => c.Figures.FirstOrDefault(f => f.Name == n) is { } figure ? Number(figure.Value) : "-"),
+            .. result.Contenders.Count > 1 ? [string.Create(CultureInfo.InvariantCulture, $"{first.Value / c.Figures[0].Value:F2}x")] : Array.Empty<string>(),
+        ]));
         terminal.Table(rows);
         foreach (var target in result.Targets)
         {
-            var text = target.Against is { } peer
-                ? string.Create(CultureInfo.InvariantCulture, $"  {(target.Met ? "met" : "MISSED")}: {target.Measured:F2} of {peer}, wanted {target.AtLeast:0.##}")
-                : string.Create(CultureInfo.InvariantCulture, $"  {(target.Met ? "met" : "MISSED")}: {target.Measured:N0} items/s, wanted {target.AtLeast:N0}");
+            var text = $"  {(target.Met ? "met" : "MISSED")}: {Number(target.Measured)} {target.What}, wanted {(target.AtMost ? "at most" : "at least")} {Number(target.Wanted)}";
             terminal.Out.WriteLine(terminal.Paint(target.Met ? Tone.Good : Tone.Bad, text));
         }
     }
+
+    private static string Number(double value) => value.ToString(Math.Abs(value) >= 1000 ? "N0" : "0.##", CultureInfo.InvariantCulture);
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]

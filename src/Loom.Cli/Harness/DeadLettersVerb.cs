@@ -9,13 +9,14 @@ using Loom.Harness.Errors;
 
 namespace Loom.Cli.Harness;
 
-/// <summary><c>loom harness dead-letters</c>: events that could not be processed. Works on the files alone, whether a system runs or not, and with files that are wrong.</summary>
+/// <summary><c>loom harness dead-letters</c>: events that could not be processed. All but retry work on the files alone, whether a system runs or not, and with files that are wrong.</summary>
 internal static class DeadLettersVerb
 {
     private const int DefaultLimit = 100;
 
     private static readonly Argument<string> s_directory = HarnessSession.DirectoryArgument();
     private static readonly Argument<string> s_id = new("ID") { Description = "The letter, as list shows it" };
+    private static readonly Argument<string[]> s_ids = new("ID") { Description = "Letters, as list shows them (default: all)", Arity = ArgumentArity.ZeroOrMore };
     private static readonly Option<string?> s_component = new("--component") { Description = "Only of this component", HelpName = "C" };
     private static readonly Option<int?> s_limit = new("--limit") { Description = "Letters shown, the newest (default: 100)", HelpName = "N" };
     private static readonly Option<string?> s_to = new("--to") { Description = "File to write (default: stdout); an existing one is replaced", HelpName = "FILE" };
@@ -24,9 +25,13 @@ internal static class DeadLettersVerb
 
     public static Command Create()
     {
-        var command = new Command("dead-letters", "Events that could not be processed: list, show, export, purge");
+        var command = new Command("dead-letters", "Events that could not be processed: list, show, retry, export, purge");
         command.Subcommands.Add(Make("list", "List the letters", ["loom harness dead-letters list", "loom harness dead-letters list --component store --json"], [s_directory, s_component, s_limit], List));
         command.Subcommands.Add(Make("show", "Show one letter: its error, its event, its payload", ["loom harness dead-letters show 19ac3f2b1c0-7f3a11-1"], [s_id, s_directory], Show));
+        command.Subcommands.Add(Make(
+            "retry", "Send letters again to the component that failed on them, in the running system",
+            ["loom harness dead-letters retry", "loom harness dead-letters retry 19ac3f2b1c0-7f3a11-1", "loom harness dead-letters retry --component store --dir samples/pipeline/enrich"],
+            [s_ids, s_component, RunningVerbs.DirectoryOption], RetryAsync));
         command.Subcommands.Add(Make("export", "Write the letters as JSON lines", ["loom harness dead-letters export --to letters.jsonl"], [s_directory, s_component, s_to], Export));
         command.Subcommands.Add(Make("purge", "Remove the letters for good", ["loom harness dead-letters purge --component store"], [s_directory, s_component], PurgeAsync));
         Examples.Set(command, ["loom harness dead-letters list", "loom harness dead-letters purge"]);
@@ -135,6 +140,27 @@ internal static class DeadLettersVerb
 
         TellDamaged(context.Terminal, damaged);
         return Task.FromResult(ExitCode.Ok);
+    }
+
+    private static async Task<int> RetryAsync(VerbContext context, ParseResult parse, CancellationToken stop)
+    {
+        var (name, client) = RunningVerbs.Find(context, parse.GetValue(RunningVerbs.DirectoryOption)!);
+        using (client)
+        {
+            var body = new JsonObject { ["ids"] = new JsonArray([.. parse.GetValue(s_ids)!.Select(i => JsonValue.Create(i))]), ["component"] = parse.GetValue(s_component) };
+            var report = (await client.PostAsync($"/v2/harness/systems/{name}/dead-letters/retry", body, stop).ConfigureAwait(false))!.Value;
+            var (sent, kept) = (report.GetProperty("sent").GetInt64(), report.GetProperty("kept").GetInt64());
+            if (context.Terminal.Json)
+            {
+                context.Terminal.Out.WriteLine(report.GetRawText());
+            }
+            else
+            {
+                context.Terminal.Note($"{(sent == 1 ? "one dead letter" : $"{sent} dead letters")} sent again{(kept == 0 ? "" : $", {kept} kept: their component takes none now")}");
+            }
+
+            return kept == 0 ? ExitCode.Ok : ExitCode.Failed;
+        }
     }
 
     private static async Task<int> PurgeAsync(VerbContext context, ParseResult parse, CancellationToken stop)

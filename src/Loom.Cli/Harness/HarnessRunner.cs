@@ -1,8 +1,9 @@
+using System.Buffers;
 using System.Globalization;
 using System.Net;
 using System.Runtime.InteropServices;
+using System.Text;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 using Loom.Core.Gpus;
@@ -98,7 +99,7 @@ internal sealed class HarnessRunner(VerbContext context, HarnessSession session,
         var snapshot = RunSnapshot.Of(harness.Assembly);
         if (context.Terminal.Json)
         {
-            context.Terminal.Out.WriteLine(Json(harness, result, snapshot).ToJsonString());
+            context.Terminal.Out.WriteLine(Json(harness, result, snapshot));
             return;
         }
 
@@ -121,25 +122,30 @@ internal sealed class HarnessRunner(VerbContext context, HarnessSession session,
         return snapshot.Checkpoints is { Last: { } last } ? $"{text}, checkpoint {last.Id}" : text;
     }
 
-    private static JsonObject Json(SystemExecutionHarness harness, RunResult result, RunSnapshot snapshot) => new()
+    private static string Json(SystemExecutionHarness harness, RunResult result, RunSnapshot snapshot)
     {
-        ["system"] = harness.Assembly.Plan.Name,
-        ["version"] = harness.Assembly.Plan.Version,
-        ["exit"] = result.ExitCode,
-        ["reason"] = result.Reason,
-        ["unlocked"] = harness.Unlocked,
-        ["errors"] = new JsonArray([.. result.Errors.Select(e => (JsonNode)e.Message)]),
-        ["left"] = new JsonObject(result.Left.Select(l => KeyValuePair.Create(l.Key, (JsonNode?)l.Value))),
-        ["components"] = new JsonArray([.. snapshot.Components.Select(c => new JsonObject
+        var text = new ArrayBufferWriter<byte>(4096);
+        using (var w = new Utf8JsonWriter(text))
         {
-            ["name"] = c.Name, ["state"] = JsonNamingPolicy.SnakeCaseLower.ConvertName(c.State.ToString()), ["taken"] = c.Taken, ["done"] = c.Done, ["filtered"] = c.Filtered,
-            ["dead_lettered"] = c.Failed, ["emitted"] = c.Emitted, ["unbound"] = c.Unbound, ["restarts"] = c.Restarts,
-        })]),
-        ["streams"] = new JsonArray([.. snapshot.Streams.Select(s => new JsonObject
-        {
-            ["name"] = s.Name, ["in"] = s.In, ["out"] = s.Out, ["depth"] = s.Depth, ["dropped"] = s.Dropped,
-            ["blocked_ms"] = (long)s.Blocked.TotalMilliseconds, ["starved_ms"] = (long)s.Starved.TotalMilliseconds,
-        })]),
-        ["checkpoint"] = snapshot.Checkpoints?.Last?.Id.ToString(),
-    };
+            w.WriteStartObject();
+            w.WriteString("system", harness.Assembly.Plan.Name);
+            w.WriteString("version", harness.Assembly.Plan.Version);
+            w.WriteNumber("exit", result.ExitCode);
+            w.WriteString("reason", result.Reason);
+            w.WriteBoolean("unlocked", harness.Unlocked);
+            SystemJson.List(w, "errors", result.Errors, static (writer, e) => writer.WriteStringValue(e.Message));
+            w.WriteStartObject("left");
+            foreach (var (stream, left) in result.Left)
+            {
+                w.WriteNumber(stream, left);
+            }
+
+            w.WriteEndObject();
+            SystemJson.Snapshot(w, snapshot);
+            w.WriteString("checkpoint", snapshot.Checkpoints?.Last?.Id.ToString());
+            w.WriteEndObject();
+        }
+
+        return Encoding.UTF8.GetString(text.WrittenSpan);
+    }
 }

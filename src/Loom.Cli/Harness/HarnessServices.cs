@@ -13,7 +13,8 @@ namespace Loom.Cli.Harness;
 /// <param name="settings">Providers and tokens.</param>
 /// <param name="time">Clock.</param>
 /// <param name="loggers">Logs.</param>
-internal sealed class HarnessServices(SettingsSnapshot settings, TimeProvider time, ILoggerFactory loggers) : IServiceProvider, IDisposable
+/// <param name="routes">Where the endpoints of the system put their routes; null = routes of its own.</param>
+internal sealed class HarnessServices(SettingsSnapshot settings, TimeProvider time, ILoggerFactory loggers, EndpointRoutes? routes = null) : IServiceProvider, IDisposable
 {
     private readonly Random _random = new();
     // Redirects are answers: they could lead to a host that is not allowed.
@@ -23,7 +24,7 @@ internal sealed class HarnessServices(SettingsSnapshot settings, TimeProvider ti
     });
 
     /// <summary>Routes of the system's own endpoints, for the listener that serves them.</summary>
-    public EndpointRoutes Routes { get; } = new();
+    public EndpointRoutes Routes { get; } = routes ?? new();
 
     private ModelClients Models => field ??= ModelClients.From(settings, Gateway, _http.Value, time);
 

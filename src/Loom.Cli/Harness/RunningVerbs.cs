@@ -12,7 +12,7 @@ namespace Loom.Cli.Harness;
 /// <summary>What is asked of a system that runs: <c>loom harness ps</c>, <c>drain</c> and <c>tap</c>.</summary>
 internal static class RunningVerbs
 {
-    private static readonly Option<string> s_directory = new("--dir") { Description = "Folder of the system (default: this one)", DefaultValueFactory = _ => ".", HelpName = "DIR" };
+    internal static readonly Option<string> DirectoryOption = new("--dir") { Description = "Folder of the system (default: this one)", DefaultValueFactory = _ => ".", HelpName = "DIR" };
     private static readonly Argument<string> s_of = HarnessSession.DirectoryArgument();
 
     public static Command Ps()
@@ -53,9 +53,9 @@ internal static class RunningVerbs
             "Look into a stream of a running system; it is never slowed down, and copies that were dropped are counted",
             ["loom harness tap chunk.out", "loom harness tap label.out --filter 'data.score > 0.9' --limit 10", "loom harness tap numbers.out --sample 1/1000 --json"],
             (context, parse, stop) => TapAsync(
-                context, parse.GetValue(s_directory)!, parse.GetValue(stream)!, parse.GetValue(filter), SampleOf(parse.GetValue(sample)!), parse.GetValue(limit) ?? long.MaxValue, stop));
+                context, parse.GetValue(DirectoryOption)!, parse.GetValue(stream)!, parse.GetValue(filter), SampleOf(parse.GetValue(sample)!), parse.GetValue(limit) ?? long.MaxValue, stop));
         command.Arguments.Add(stream);
-        command.Options.Add(s_directory);
+        command.Options.Add(DirectoryOption);
         command.Options.Add(filter);
         command.Options.Add(sample);
         command.Options.Add(limit);
@@ -67,7 +67,9 @@ internal static class RunningVerbs
             ? every
             : throw new CliError(ExitCode.Usage, "USAGE", $"--sample wants 1/N, found '{text}'", "--sample 1/100");
 
-    private static (string Name, ManagementClient Client) Find(VerbContext context, string directory)
+    /// <summary>The one system that runs in a folder.</summary>
+    /// <exception cref="CliError">None does, or several.</exception>
+    internal static (string Name, ManagementClient Client) Find(VerbContext context, string directory)
     {
         var folder = Path.GetFullPath(directory, context.WorkingDirectory);
         var running = RunningSystem.In(folder);
@@ -86,17 +88,23 @@ internal static class RunningVerbs
         {
             var health = await client.GetAsync($"/v2/harness/systems/{name}/health", stop).ConfigureAwait(false);
             var components = await client.GetAsync($"/v2/harness/systems/{name}/components", stop).ConfigureAwait(false);
+            var alerts = await client.GetAsync($"/v2/harness/systems/{name}/alerts", stop).ConfigureAwait(false);
             var streams = await client.GetAsync($"/v2/harness/systems/{name}/streams", stop).ConfigureAwait(false);
             if (context.Terminal.Json)
             {
-                context.Terminal.Out.WriteLine($"{{\"health\":{health.GetRawText()},\"components\":{components.GetProperty("components").GetRawText()},\"streams\":{streams.GetProperty("streams").GetRawText()}}}");
+                context.Terminal.Out.WriteLine($"{{\"health\":{health.GetRawText()},\"components\":{components.GetProperty("components").GetRawText()},\"streams\":{streams.GetProperty("streams").GetRawText()},\"alerts\":{alerts.GetProperty("alerts").GetRawText()}}}");
                 return ExitCode.Ok;
             }
 
             context.Terminal.Out.WriteLine($"{name} {health.GetProperty("version").GetString()}: {health.GetProperty("health").GetString()}{(health.GetProperty("bottleneck").GetString() is { } slowest ? $", waits for {slowest}" : "")}");
-            foreach (var reason in health.GetProperty("reasons").EnumerateArray())
+            foreach (var reason in health.GetProperty("reasons").EnumerateArray().Where(r => !r.GetString()!.StartsWith("alert ", StringComparison.Ordinal)))
             {
                 context.Terminal.Out.WriteLine(context.Terminal.Paint(Tone.Busy, "  " + reason.GetString()));
+            }
+
+            foreach (var alert in alerts.GetProperty("alerts").EnumerateArray().Where(a => a.GetProperty("state").GetString() != "inactive"))
+            {
+                context.Terminal.Out.WriteLine(context.Terminal.Paint(Tone.Bad, $"  alert {alert.GetProperty("name").GetString()} {alert.GetProperty("state").GetString()} since {Time(alert)}: {alert.GetProperty("expr").GetString()}"));
             }
 
             List<string[]> rows = [["COMPONENT", "STATE", "TAKEN", "DONE", "FILTERED", "DEAD", "IN HAND", "SENT"]];
@@ -116,6 +124,8 @@ internal static class RunningVerbs
             return ExitCode.Ok;
         }
     }
+
+    private static string Time(JsonElement alert) => alert.GetProperty("since").GetDateTimeOffset().UtcDateTime.ToString("HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
     private static string Number(JsonElement of, string name) => of.GetProperty(name).GetInt64().ToString("N0", CultureInfo.InvariantCulture);
 

@@ -33,6 +33,9 @@ internal sealed record RunView
 
     public IReadOnlyList<PoolView> Pools { get; init; } = [];
 
+    /// <summary>Dataflow systems, in the order of loom.toml.</summary>
+    public IReadOnlyList<SystemView> Systems { get; init; } = [];
+
     public IReadOnlyList<ProcessView> Processes { get; init; } = [];
 
     /// <summary>Reads the <c>state</c> of an answer.</summary>
@@ -57,6 +60,7 @@ internal sealed record RunView
             Ready = state.Flag("ready"),
             Addresses = AddressesOf(state),
             Pools = state.Each("pools", PoolView.Parse),
+            Systems = state.Each("systems", SystemView.Parse),
             Processes = Sorted(state.Each("processes", ProcessView.Parse)),
         };
     }
@@ -98,6 +102,15 @@ internal sealed record PoolView(string Pool, string Replica, string State, strin
 
     internal static PoolView Parse(JsonElement pool) => new(
         pool.Text("pool") ?? "", pool.Text("replica") ?? "", pool.Text("state") ?? "", pool.Text("engine") ?? "", pool.Text("model") ?? "", pool.Flag("mock"), pool.Text("last_error"));
+}
+
+/// <summary>One dataflow system.</summary>
+internal sealed record SystemView(string Name, string Folder, string State, string? Note)
+{
+    /// <summary>Whether nothing needs an operator.</summary>
+    public bool IsWell => State is not "failed";
+
+    internal static SystemView Parse(JsonElement system) => new(system.Text("name") ?? "", system.Text("folder") ?? "", system.Text("state") ?? "", system.Text("note"));
 }
 
 /// <summary>One supervised process.</summary>

@@ -25,6 +25,18 @@ internal static class StatusDocument
             }
 
             json.WriteEndArray();
+            json.WriteStartArray("systems");
+            foreach (var system in view.Systems)
+            {
+                json.WriteStartObject();
+                json.WriteString("name", system.Name);
+                json.WriteString("folder", system.Folder);
+                json.WriteString("state", system.State);
+                Text(json, "note", system.Note);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
             json.WriteStartArray("processes");
             foreach (var process in view.Processes)
             {

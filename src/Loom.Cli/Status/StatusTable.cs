@@ -27,6 +27,11 @@ internal static class StatusTable
             rows.Add([pool.Name, "pool", pool.State, "-", "-", "-", "-", "-", PoolNote(pool)]);
         }
 
+        foreach (var system in view.Systems)
+        {
+            rows.Add([system.Name, "system", system.State, "-", "-", "-", "-", "-", (system.Note ?? "").ReplaceLineEndings(" | ")]);
+        }
+
         foreach (var process in view.Processes)
         {
             rows.Add(

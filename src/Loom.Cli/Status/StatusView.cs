@@ -8,6 +8,9 @@ internal sealed record StatusView
     /// <summary>Pools shown.</summary>
     public required IReadOnlyList<PoolView> Pools { get; init; }
 
+    /// <summary>Dataflow systems shown.</summary>
+    public IReadOnlyList<SystemView> Systems { get; init; } = [];
+
     /// <summary>Processes shown.</summary>
     public required IReadOnlyList<ProcessView> Processes { get; init; }
 
@@ -22,7 +25,7 @@ internal sealed record StatusView
     public StatusView? Before { get; init; }
 
     /// <summary>Whether everything shown is as it should be; for the whole project also whether the start is over.</summary>
-    public bool IsWell => (Chosen || Run.Ready) && Pools.All(p => p.IsWell) && Processes.All(p => p.IsWell);
+    public bool IsWell => (Chosen || Run.Ready) && Pools.All(p => p.IsWell) && Systems.All(s => s.IsWell) && Processes.All(p => p.IsWell);
 
     /// <summary>The rows of <paramref name="names"/>; none = all.</summary>
     /// <param name="run">The run.</param>
@@ -35,7 +38,7 @@ internal sealed record StatusView
         unknown = null;
         foreach (var name in names)
         {
-            if (!run.Processes.Any(p => p.Answers(name)) && !run.Pools.Any(p => Answers(p, name)))
+            if (!run.Processes.Any(p => p.Answers(name)) && !run.Pools.Any(p => Answers(p, name)) && run.Systems.All(s => s.Name != name))
             {
                 unknown = name;
                 break;
@@ -46,6 +49,7 @@ internal sealed record StatusView
         {
             Run = run,
             Pools = names.Count == 0 ? run.Pools : [.. run.Pools.Where(p => names.Any(n => Answers(p, n)))],
+            Systems = names.Count == 0 ? run.Systems : [.. run.Systems.Where(s => names.Contains(s.Name, StringComparer.Ordinal))],
             Processes = names.Count == 0 ? run.Processes : [.. run.Processes.Where(p => names.Any(n => Meant(run, n).Contains(p)))],
             Chosen = names.Count > 0,
             Now = now,

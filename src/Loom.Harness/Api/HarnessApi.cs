@@ -1,140 +1,308 @@
-using System.Text;
+using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Loom.Core.Web;
+using Loom.Harness.Alerts;
 using Loom.Harness.Architecture.Graphs;
+using Loom.Harness.Architecture.Locking;
+using Loom.Components;
+using Loom.Harness.Control;
+using Loom.Harness.Errors;
 using Loom.Harness.Execution;
-using Loom.Harness.Expressions;
-using Loom.Harness.Streams;
+using Loom.Harness.Telemetry;
 using Loom.Wire;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Api;
 
-/// <summary>The API of one running system: what it is doing, and the few things that can be asked of it. Everything but liveness needs a token.</summary>
-/// <param name="harness">The system.</param>
-/// <param name="drain">Asks the run to drain.</param>
-internal sealed class HarnessApi(SystemExecutionHarness harness, Action drain)
+/// <summary>Something a running system can be asked.</summary>
+/// <param name="Method">Method.</param>
+/// <param name="Path">Below the system's own path.</param>
+/// <param name="Run">Answers.</param>
+internal sealed record HarnessAction(string Method, string Path, Func<HarnessApi, ApiCall, Task> Run);
+
+/// <summary>The API of one running system: what it is doing, and the few things that can be asked of it, which are audited.</summary>
+internal sealed class HarnessApi : IAsyncDisposable
 {
-    private const string Base = "/v2/harness/systems/{system}";
+    private readonly SystemExecutionHarness _harness;
+    private readonly Action _drain;
+    private readonly Audit _audit;
+    private readonly SemaphoreSlim _oneRetry = new(1, 1);
+
+    /// <param name="harness">The system.</param>
+    /// <param name="drain">Asks the run to drain.</param>
+    /// <param name="log">Told of what cannot be audited.</param>
+    public HarnessApi(SystemExecutionHarness harness, Action drain, ILogger log)
+    {
+        (_harness, _drain) = (harness, drain);
+        var plan = harness.Assembly.Plan;
+        _audit = new Audit(Path.Combine(plan.Directory, ".loom", "harness", plan.Name), harness.Assembly.Materials.Time, log);
+    }
+
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<HarnessAction> Actions { get; } =
+    [
+        new("GET", "/health", static (api, call) => call.WriteAsync(200, api, static (w, a) => a.WriteHealth(w))),
+        new("GET", "/components", static (api, call) => WriteListAsync(call, "components", api.Now().Components, SystemJson.Component)),
+        new("GET", "/components/{component}", static (api, call) => api.WriteComponentAsync(call)),
+        new("GET", "/streams", static (api, call) => WriteListAsync(call, "streams", api.Now().Streams, SystemJson.Stream)),
+        new("GET", "/capabilities", static (api, call) => WriteListAsync(call, "capabilities", api.Hosts, api.WriteCapabilities)),
+        new("GET", "/checkpoints", static (api, call) => api.WriteCheckpointsAsync(call)),
+        new("GET", "/alerts", static (api, call) => call.WriteAsync(200, api, static (w, a) => a.WriteAlerts(w))),
+        new("GET", "/errors", static (api, call) => api.WriteErrorsAsync(call)),
+        new("GET", "/instances", static (api, call) => call.WriteAsync(200, api, static (w, a) => a.WriteInstances(w))),
+        new("GET", "/lock", static (api, call) => call.WriteAsync(200, api, static (w, a) => a.WriteLock(w))),
+        new("GET", "/graph", static (api, call) => api.WriteGraphAsync(call)),
+        new("GET", "/tap", static (api, call) => TapAnswer.WriteAsync(api._harness.Assembly, call)),
+        new("POST", "/drain", static (api, call) => api.DrainAsync(call)),
+        new("POST", "/checkpoint", static (api, call) => api.TakeCheckpointAsync(call)),
+        new("POST", "/dead-letters/retry", static (api, call) => api.RetryAsync(call)),
+        new("POST", "/components/{component}/pause", static (api, call) => api.PauseAsync(call, hold: true)),
+        new("POST", "/components/{component}/resume", static (api, call) => api.PauseAsync(call, hold: false)),
+    ];
 
     /// <summary>Whether every component is set up and runs.</summary>
     public bool IsRunning { get; set; }
 
-    public IEnumerable<ApiRoute> Routes =>
-    [
-        new("GET", "/health/live", Scopes.None, call => WriteStatusAsync(call, 200, "live")),
-        new("GET", "/health/ready", Scopes.None, call => Verdict().Ready ? WriteStatusAsync(call, 200, "ready") : WriteStatusAsync(call, 503, "not ready")),
-        Get("/health", call => call.WriteAsync(200, Verdict(), WriteHealth)),
-        Get("/components", call => call.WriteAsync(200, Now(), static (w, s) => WriteList(w, "components", s.Components, WriteComponent))),
-        Get("/components/{component}", WriteComponentAsync),
-        Get("/streams", call => call.WriteAsync(200, Now(), static (w, s) => WriteList(w, "streams", s.Streams, WriteStream))),
-        Get("/capabilities", call => call.WriteAsync(200, harness.Assembly, WriteCapabilities)),
-        Get("/checkpoints", WriteCheckpointsAsync),
-        Get("/graph", WriteGraphAsync),
-        Get("/tap", TapAsync),
-        Post("/drain", call =>
-        {
-            drain();
-            return WriteStatusAsync(call, 202, "draining");
-        }),
-        Post("/checkpoint", TakeCheckpointAsync),
-        Post("/components/{component}/pause", call => PauseAsync(call, hold: true)),
-        Post("/components/{component}/resume", call => PauseAsync(call, hold: false)),
-    ];
+    /// <summary>Address of this process; null while none is open.</summary>
+    public string? Address { get; set; }
 
-    private RunSnapshot Now() => RunSnapshot.Of(harness.Assembly);
+    private IReadOnlyList<ComponentHost> Hosts => _harness.Assembly.Run.Hosts;
 
-    private HealthVerdict Verdict()
+    /// <summary>Answers, and audits what is no mere look.</summary>
+    public async Task RunAsync(HarnessAction action, ApiCall call)
     {
-        var run = harness.Assembly.Run;
-        var time = harness.Assembly.Materials.Time;
-        return SystemHealth.Judge(Now(), new HealthFacts(
-            IsRunning,
-            harness.Assembly.State?.Fallback,
-            harness.DeadLetters.Trouble,
-            [.. harness.Assembly.Links.Where(l => l.Value.Breaker is { State: not Capabilities.BreakerState.Closed }).Select(l => l.Key)],
-            [.. run.Hosts.Where(h => h.LastRestart is { } at && time.GetElapsedTime(at) < SystemHealth.RestartCounts).Select(h => h.Plan.Name)]));
+        if (action.Method == "GET")
+        {
+            await action.Run(this, call).ConfigureAwait(false);
+            return;
+        }
+
+        try
+        {
+            await action.Run(this, call).ConfigureAwait(false);
+        }
+        catch (ProblemException e)
+        {
+            await _audit.WriteAsync(call, $"refused: {e.Problem.Message}").ConfigureAwait(false);
+            throw;
+        }
+
+        await _audit.WriteAsync(call, "done").ConfigureAwait(false);
     }
 
-    private ApiRoute Get(string path, Func<ApiCall, Task> run) => new("GET", Base + path, Scopes.Manage, call => OwnAsync(call, run));
+    public async ValueTask DisposeAsync()
+    {
+        await _audit.DisposeAsync().ConfigureAwait(false);
+        _oneRetry.Dispose();
+    }
 
-    private ApiRoute Post(string path, Func<ApiCall, Task> run) => new("POST", Base + path, Scopes.Manage, call => OwnAsync(call, run));
+    /// <summary>How well the system is.</summary>
+    public HealthVerdict Verdict()
+    {
+        var assembly = _harness.Assembly;
+        var time = assembly.Materials.Time;
+        return SystemHealth.Judge(Now(), new HealthFacts(
+            IsRunning,
+            assembly.State?.Fallback,
+            _harness.DeadLetters.Trouble,
+            [.. assembly.Links.Where(l => l.Value.Breaker is { State: not Capabilities.BreakerState.Closed }).Select(l => l.Key)],
+            [.. Hosts.Where(h => h.LastRestart is { } at && time.GetElapsedTime(at) < SystemHealth.RestartCounts).Select(h => h.Plan.Name)])
+        {
+            Alerts = [.. assembly.Monitor.Alerts.Status.Where(a => a.State == AlertState.Firing).Select(a => a.Rule.Name)],
+        });
+    }
 
-    private Task OwnAsync(ApiCall call, Func<ApiCall, Task> run) => call["system"] == harness.Assembly.Plan.Name
-        ? run(call)
-        : throw NotFound($"no system \"{call["system"]}\" runs here; this is \"{harness.Assembly.Plan.Name}\"");
+    /// <summary>Health with the facts a person asks for first.</summary>
+    public void WriteHealth(Utf8JsonWriter w)
+    {
+        var plan = _harness.Assembly.Plan;
+        var verdict = Verdict();
+        var now = Now();
+        w.WriteStartObject();
+        w.WriteString("system", plan.Name);
+        w.WriteString("version", plan.Version);
+        w.WriteString("health", SystemMetrics.Word(verdict.State));
+        w.WriteBoolean("ready", verdict.Ready);
+        w.WriteBoolean("unlocked", _harness.Unlocked);
+        SystemJson.List(w, "reasons", verdict.Reasons, static (writer, r) => writer.WriteStringValue(r));
+        SystemJson.List(w, "alerts", _harness.Assembly.Monitor.Alerts.Status.Where(a => a.State == AlertState.Firing), static (writer, a) => writer.WriteStringValue(a.Rule.Name));
+        w.WriteString("state", _harness.Assembly.State?.Store.Adapter.Describe());
+        w.WriteString("bottleneck", now.Bottleneck);
+        w.WriteNumber("dead_letters", _harness.DeadLetters.Taken);
+        w.WriteString("checkpoint", now.Checkpoints?.Last?.Id.ToString());
+        w.WriteEndObject();
+    }
 
-    private ComponentHost HostOf(ApiCall call) => harness.Assembly.Run.Hosts.FirstOrDefault(h => h.Plan.Name == call["component"])
-        ?? throw NotFound($"there is no component \"{call["component"]}\"; there are: {string.Join(", ", harness.Assembly.Run.Hosts.Select(h => h.Plan.Name))}");
+    private RunSnapshot Now() => RunSnapshot.Of(_harness.Assembly);
+
+    private ComponentHost HostOf(string name) => Hosts.FirstOrDefault(h => h.Plan.Name == name)
+        ?? throw NotFound($"there is no component \"{name}\"; there are: {string.Join(", ", Hosts.Select(h => h.Plan.Name))}");
 
     private Task WriteComponentAsync(ApiCall call)
     {
-        var name = HostOf(call).Plan.Name;
-        return call.WriteAsync(200, Now().Components.Single(c => c.Name == name), static (w, c) => WriteComponent(w, c));
+        var name = HostOf(call["component"]).Plan.Name;
+        return call.WriteAsync(200, Now().Components.Single(c => c.Name == name), SystemJson.Component);
+    }
+
+    private void WriteCapabilities(Utf8JsonWriter w, ComponentHost host) => SystemJson.Capabilities(w, host, _harness.Assembly.Links[host.Plan.Name]);
+
+    private void WriteAlerts(Utf8JsonWriter w)
+    {
+        w.WriteStartObject();
+        SystemJson.List(w, "alerts", _harness.Assembly.Monitor.Alerts.Status, SystemJson.Alert);
+        SystemJson.List(w, "webhooks", _harness.Webhooks.Select(h => h.Status), SystemJson.Webhook);
+        w.WriteEndObject();
+    }
+
+    private Task WriteErrorsAsync(ApiCall call)
+    {
+        var component = call.Query("component");
+        var limit = Limit(call);
+        var errors = _harness.Errors.Recent.Where(e => component is null || e.Component == component).Take(limit);
+        return call.WriteAsync(200, (errors, _harness.Errors.Count), static (w, e) =>
+        {
+            w.WriteStartObject();
+            w.WriteNumber("total", e.Count);
+            SystemJson.List(w, "errors", e.errors, static (writer, record) => JsonSerializer.Serialize(writer, record, ErrorJson.Default.ErrorRecord));
+            w.WriteEndObject();
+        });
+    }
+
+    private static int Limit(ApiCall call) => call.Query("limit") switch
+    {
+        null => ConsistentErrorHandler.MostRecent,
+        var text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit is > 0 and <= ConsistentErrorHandler.MostRecent => limit,
+        var other => throw new ProblemException(Problem.Invalid("limit", $"limit is a number from 1 to {ConsistentErrorHandler.MostRecent}, not \"{other}\"")),
+    };
+
+    // One process runs a system; several need a transport.
+    private void WriteInstances(Utf8JsonWriter w)
+    {
+        w.WriteStartObject();
+        w.WriteStartArray("instances");
+        w.WriteStartObject();
+        w.WriteString("instance", _harness.Instance);
+        w.WriteNumber("pid", Environment.ProcessId);
+        w.WriteString("address", Address);
+        w.WriteString("lock_hash", _harness.Lock?.LockHash);
+        w.WriteEndObject();
+        w.WriteEndArray();
+        w.WriteEndObject();
+    }
+
+    private void WriteLock(Utf8JsonWriter w)
+    {
+        w.WriteStartObject();
+        w.WriteBoolean("unlocked", _harness.Unlocked);
+        w.WriteString("lock_hash", _harness.Lock?.LockHash);
+        w.WriteString("graph", _harness.Lock?.Graph);
+        w.WriteStartObject("inputs");
+        foreach (var (path, hash) in _harness.Lock?.Inputs ?? new Dictionary<string, string>())
+        {
+            w.WriteString(path, hash);
+        }
+
+        w.WriteEndObject();
+        w.WriteStartObject("components");
+        foreach (var (name, component) in _harness.Lock?.Components ?? new Dictionary<string, LockedComponent>())
+        {
+            w.WriteStartObject(name);
+            w.WriteString("implementation", component.Implementation);
+            w.WriteString("config", component.Config);
+            w.WriteEndObject();
+        }
+
+        w.WriteEndObject();
+        w.WriteEndObject();
+    }
+
+    private Task DrainAsync(ApiCall call)
+    {
+        _drain();
+        return WriteStatusAsync(call, 202, "draining");
     }
 
     private Task PauseAsync(ApiCall call, bool hold)
     {
-        var host = HostOf(call);
+        var host = HostOf(call["component"]);
         if (host.State is not (ComponentState.Running or ComponentState.Paused))
         {
-            throw Conflict($"{host.Plan.Name} is {HarnessMetrics.StateName(host.State)}, so it can neither be paused nor resumed");
+            throw Conflict($"{host.Plan.Name} is {SystemMetrics.Word(host.State)}, so it can neither be paused nor resumed");
         }
 
-        if (hold)
-        {
-            host.Loop.Pause.Hold("asked to pause");
-            host.Loop.Ask(Attention.Pause);
-        }
-        else if (!host.Loop.Pause.Release())
+        if (!hold && host.State != ComponentState.Paused)
         {
             throw Conflict($"{host.Plan.Name} is not paused");
         }
+
+        host.Loop.Controls.Apply(new ControlOperation { Op = hold ? ControlOperation.Pause : ControlOperation.Resume }, "the API");
 
         return WriteStatusAsync(call, 200, hold ? "paused" : "running");
     }
 
     private async Task TakeCheckpointAsync(ApiCall call)
     {
-        var checkpoints = harness.Assembly.Checkpoints ?? throw Conflict("nothing in this system can be resumed, so there is nothing to checkpoint");
+        var checkpoints = _harness.Assembly.Checkpoints ?? throw Conflict("nothing in this system can be resumed, so there is nothing to checkpoint");
         var info = await checkpoints.TakeAsync(call.Gone).ConfigureAwait(false) ?? throw Conflict($"the checkpoint was abandoned: {checkpoints.Snapshot.LastError}");
         await WriteStatusAsync(call, 200, info.Id.ToString()).ConfigureAwait(false);
     }
 
+    private async Task RetryAsync(ApiCall call)
+    {
+        var asked = await call.ReadOrAsync(RetryJson.Default.RetryRequest, new RetryRequest(null, null)).ConfigureAwait(false);
+        var host = asked.Component is { } name ? HostOf(name) : null;
+        if (!IsRunning)
+        {
+            throw Conflict("the system is not running yet, or no longer; its letters wait");
+        }
+
+        if (host is { State: not ComponentState.Running })
+        {
+            throw Conflict($"{host.Plan.Name} is {SystemMetrics.Word(host.State)}, so it takes no letters; they wait");
+        }
+
+        if (!await _oneRetry.WaitAsync(0, call.Gone).ConfigureAwait(false))
+        {
+            throw Conflict("letters are being sent again already; ask once that is done");
+        }
+
+        try
+        {
+            var retry = new LetterRetry(_harness.Assembly);
+            var report = await _harness.DeadLetters.RetryAsync(asked.Component, asked.Ids is { Count: > 0 } ids ? ids.ToHashSet(StringComparer.Ordinal) : null, retry.SendAsync, call.Gone).ConfigureAwait(false);
+            await call.WriteAsync(200, report, static (w, r) =>
+            {
+                w.WriteStartObject();
+                w.WriteNumber("sent", r.Sent);
+                w.WriteNumber("kept", r.Refused);
+                w.WriteEndObject();
+            }).ConfigureAwait(false);
+        }
+        finally
+        {
+            _oneRetry.Release();
+        }
+    }
+
     private async Task WriteCheckpointsAsync(ApiCall call)
     {
-        var all = harness.Assembly.State is { } state ? await state.Store.ListAsync(call.Gone).ConfigureAwait(false) : [];
-        await call.WriteAsync(200, (All: all, Snapshot: harness.Assembly.Checkpoints?.Snapshot), static (w, s) =>
+        var all = _harness.Assembly.State is { } state ? await state.Store.ListAsync(call.Gone).ConfigureAwait(false) : [];
+        await call.WriteAsync(200, (All: all, Snapshot: _harness.Assembly.Checkpoints?.Snapshot), static (w, s) =>
         {
             w.WriteStartObject();
             w.WriteNumber("taken", s.Snapshot?.Taken ?? 0);
             w.WriteNumber("failed", s.Snapshot?.Failed ?? 0);
             w.WriteString("last_error", s.Snapshot?.LastError);
-            w.WriteStartArray("checkpoints");
-            foreach (var info in s.All)
-            {
-                w.WriteStartObject();
-                w.WriteString("id", info.Id.ToString());
-                w.WriteString("status", JsonNamingPolicy.SnakeCaseLower.ConvertName(info.Status.ToString()));
-                if (info.Time is { } time)
-                {
-                    w.WriteString("time", time);
-                }
-
-                w.WriteNumber("bytes", info.Bytes);
-                w.WriteNumber("components", info.Components);
-                w.WriteString("reason", info.Reason);
-                w.WriteEndObject();
-            }
-
-            w.WriteEndArray();
+            SystemJson.List(w, "checkpoints", s.All, SystemJson.Checkpoint);
             w.WriteEndObject();
         }).ConfigureAwait(false);
     }
 
     private async Task WriteGraphAsync(ApiCall call)
     {
-        var plan = harness.Assembly.Plan;
+        var plan = _harness.Assembly.Plan;
         var (type, text) = call.Query("format") switch
         {
             null or "json" => ("application/json", GraphDocument.Of(plan).ToJsonString()),
@@ -146,61 +314,13 @@ internal sealed class HarnessApi(SystemExecutionHarness harness, Action drain)
         await call.Http.Response.WriteAsync(text, call.Gone).ConfigureAwait(false);
     }
 
-    private async Task TapAsync(ApiCall call)
-    {
-        var name = call.Query("stream") ?? "";
-        var stream = harness.Assembly.Run.Streams.FirstOrDefault(s => s.Plan.Name == name || $"{s.Plan.FromComponent}.{s.Plan.FromPort}" == name)
-            ?? throw NotFound($"there is no stream \"{name}\"; there are: {string.Join(", ", harness.Assembly.Run.Streams.Select(s => s.Plan.Name))}");
-        Expression? filter;
-        try
+    private static Task WriteListAsync<T>(ApiCall call, string name, IEnumerable<T> items, Action<Utf8JsonWriter, T> write) =>
+        call.WriteAsync(200, (name, items, write), static (w, list) =>
         {
-            filter = call.Query("filter") is { Length: > 0 } text ? Expression.Compile(text) : null;
-        }
-        catch (ExpressionException e)
-        {
-            throw new ProblemException(new Problem(ProblemCode.InvalidParams, $"filter: column {e.Column}: {e.Message}"));
-        }
-
-        var sample = int.TryParse(call.Query("sample"), out var every) && every > 0 ? every : 1;
-        var secrets = SecretFields.Of(harness.Assembly.Plan, stream.Plan);
-        using var tap = stream.Tap(sample);
-        call.Http.Response.ContentType = "text/event-stream";
-        var body = call.Http.Response.Body;
-        await call.Http.Response.StartAsync(call.Gone).ConfigureAwait(false);
-        // Whoever asks is told at once that the tap is on, not with the first event; a comment, which readers of events pass over.
-        await body.WriteAsync(": on\n\n"u8.ToArray(), call.Gone).ConfigureAwait(false);
-        await body.FlushAsync(call.Gone).ConfigureAwait(false);
-        var dropped = 0L;
-        await foreach (var e in tap.ReadAllAsync(call.Gone).ConfigureAwait(false))
-        {
-            if (filter is not null && !Matches(filter, e))
-            {
-                continue;
-            }
-
-            if (tap.Dropped > dropped)
-            {
-                dropped = tap.Dropped;
-                await body.WriteAsync(Encoding.UTF8.GetBytes($"event: dropped\ndata: {{\"dropped\":{dropped}}}\n\n"), call.Gone).ConfigureAwait(false);
-            }
-
-            await body.WriteAsync(Encoding.UTF8.GetBytes($"event: item\ndata: {TapText.Of(e, secrets)}\n\n"), call.Gone).ConfigureAwait(false);
-            await body.FlushAsync(call.Gone).ConfigureAwait(false);
-        }
-    }
-
-    private static bool Matches(Expression filter, in Loom.Components.Event<JsonElement> e)
-    {
-        try
-        {
-            return filter.Test(e);
-        }
-        catch (Loom.Components.ItemException)
-        {
-            // A field that an event lacks does not match.
-            return false;
-        }
-    }
+            w.WriteStartObject();
+            SystemJson.List(w, list.name, list.items, list.write);
+            w.WriteEndObject();
+        });
 
     private static Task WriteStatusAsync(ApiCall call, int status, string text) => call.WriteAsync(status, text, static (w, t) =>
     {
@@ -209,111 +329,16 @@ internal sealed class HarnessApi(SystemExecutionHarness harness, Action drain)
         w.WriteEndObject();
     });
 
-    private void WriteHealth(Utf8JsonWriter w, HealthVerdict verdict)
-    {
-        var plan = harness.Assembly.Plan;
-        w.WriteStartObject();
-        w.WriteString("system", plan.Name);
-        w.WriteString("version", plan.Version);
-        w.WriteString("health", JsonNamingPolicy.SnakeCaseLower.ConvertName(verdict.State.ToString()));
-        w.WriteBoolean("ready", verdict.Ready);
-        w.WriteBoolean("unlocked", harness.Unlocked);
-        w.WriteStartArray("reasons");
-        foreach (var reason in verdict.Reasons)
-        {
-            w.WriteStringValue(reason);
-        }
-
-        w.WriteEndArray();
-        w.WriteString("state", harness.Assembly.State?.Store.Adapter.Describe());
-        var now = Now();
-        w.WriteString("bottleneck", now.Bottleneck);
-        w.WriteNumber("dead_letters", harness.DeadLetters.Taken);
-        w.WriteString("checkpoint", now.Checkpoints?.Last?.Id.ToString());
-        w.WriteEndObject();
-    }
-
-    private static void WriteList<T>(Utf8JsonWriter w, string name, IEnumerable<T> items, Action<Utf8JsonWriter, T> write)
-    {
-        w.WriteStartObject();
-        w.WriteStartArray(name);
-        foreach (var item in items)
-        {
-            write(w, item);
-        }
-
-        w.WriteEndArray();
-        w.WriteEndObject();
-    }
-
-    private static void WriteComponent(Utf8JsonWriter w, ComponentSnapshot c)
-    {
-        w.WriteStartObject();
-        w.WriteString("name", c.Name);
-        w.WriteString("state", HarnessMetrics.StateName(c.State));
-        w.WriteString("reason", c.Reason);
-        w.WriteNumber("taken", c.Taken);
-        w.WriteNumber("done", c.Done);
-        w.WriteNumber("filtered", c.Filtered);
-        w.WriteNumber("dead_lettered", c.Failed);
-        w.WriteNumber("in_hand", c.InHand);
-        w.WriteNumber("emitted", c.Emitted);
-        w.WriteNumber("unbound", c.Unbound);
-        w.WriteNumber("restarts", c.Restarts);
-        w.WriteEndObject();
-    }
-
-    private static void WriteStream(Utf8JsonWriter w, StreamSnapshot s)
-    {
-        w.WriteStartObject();
-        w.WriteString("name", s.Name);
-        w.WriteString("from", s.From);
-        w.WriteString("to", s.To);
-        w.WriteNumber("depth", s.Depth);
-        w.WriteNumber("capacity", s.Capacity);
-        w.WriteNumber("bytes", s.Bytes);
-        w.WriteNumber("in", s.In);
-        w.WriteNumber("out", s.Out);
-        w.WriteNumber("dropped", s.Dropped);
-        w.WriteNumber("oldest_age_ms", (long)s.OldestAge.TotalMilliseconds);
-        w.WriteNumber("last_progress_ms", (long)s.LastProgress.TotalMilliseconds);
-        w.WriteNumber("blocked_ms", (long)s.Blocked.TotalMilliseconds);
-        w.WriteNumber("starved_ms", (long)s.Starved.TotalMilliseconds);
-        w.WriteBoolean("ended", s.Ended);
-        w.WriteEndObject();
-    }
-
-    private static void WriteCapabilities(Utf8JsonWriter w, SystemAssembly assembly)
-    {
-        w.WriteStartObject();
-        w.WriteStartArray("capabilities");
-        foreach (var (component, links) in assembly.Links)
-        {
-            foreach (var (name, counters) in links.Counters)
-            {
-                w.WriteStartObject();
-                w.WriteString("component", component);
-                w.WriteString("capability", name);
-                w.WriteNumber("calls", counters.Calls);
-                w.WriteNumber("failures", counters.Failures);
-                w.WriteNumber("waits", counters.Waits);
-                if (links.Breaker is { } breaker && name == Architecture.Chains.StandardCapability.CircuitBreaker.Name)
-                {
-                    w.WriteString("breaker", JsonNamingPolicy.SnakeCaseLower.ConvertName(breaker.State.ToString()));
-                }
-
-                w.WriteNumber("p50_ms", counters.Seconds.Quantile(0.5).TotalMilliseconds);
-                w.WriteNumber("p95_ms", counters.Seconds.Quantile(0.95).TotalMilliseconds);
-                w.WriteNumber("p99_ms", counters.Seconds.Quantile(0.99).TotalMilliseconds);
-                w.WriteEndObject();
-            }
-        }
-
-        w.WriteEndArray();
-        w.WriteEndObject();
-    }
-
     private static ProblemException NotFound(string message) => new(new Problem(ProblemCode.NotFound, message));
 
     private static ProblemException Conflict(string message) => new(new Problem(ProblemCode.Conflict, message));
 }
+
+/// <summary>Which letters are to be sent again.</summary>
+/// <param name="Ids">Null or empty: all.</param>
+/// <param name="Component">Only of this one; null = of all.</param>
+internal sealed record RetryRequest(IReadOnlyList<string>? Ids, string? Component);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(RetryRequest))]
+internal sealed partial class RetryJson : JsonSerializerContext;

@@ -21,6 +21,16 @@ internal sealed record RunningSystem(string Address, string Token, int Pid)
 {
     public static string PathOf(string directory, string system) => Path.Combine(directory, ".loom", "harness", system, "run.json");
 
+    /// <summary>Says where a system's API is.</summary>
+    /// <returns>The file, to be deleted when the system ends.</returns>
+    public string Write(string directory, string system)
+    {
+        var path = PathOf(directory, system);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        DurableFile.Write(path, JsonSerializer.SerializeToUtf8Bytes(this, RunningSystemJson.Default.RunningSystem), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return path;
+    }
+
     /// <summary>The systems that run in a folder, by name. One that was killed still says so; it is told by its process, which is gone.</summary>
     public static IReadOnlyDictionary<string, RunningSystem> In(string directory)
     {
@@ -76,9 +86,16 @@ internal sealed class HarnessListener : IAsyncDisposable
         var log = loggers.CreateLogger("Loom.Harness.Api");
         var runToken = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         var gate = new GateOptions { Address = bind.Address, Token = token, RunToken = runToken, OpenInference = false };
-        var metrics = new HarnessMetrics(harness);
-        var api = new HarnessApi(harness, drain);
-        endpoints.Keep([.. api.Routes, MetricsRoute.Of(metrics)]);
+        var metrics = new HarnessMetrics();
+        metrics.Show(harness.Assembly);
+        var api = new HarnessApi(harness, drain, log);
+        var systems = new Dictionary<string, HarnessApi>(StringComparer.Ordinal) { [harness.Assembly.Plan.Name] = api };
+        endpoints.Keep(
+        [
+            new("GET", "/health/live", Scopes.None, call => WriteStatusAsync(call, 200, "live")),
+            new("GET", "/health/ready", Scopes.None, call => api.Verdict().Ready ? WriteStatusAsync(call, 200, "ready") : WriteStatusAsync(call, 503, "not ready")),
+            .. new HarnessRoutes(() => systems).Routes, MetricsRoute.Of(metrics),
+        ]);
         var application = new RouteServer(() => endpoints.Table, new Gatekeeper(gate, time, log), log);
         var server = new WebServer(bind, shapeErrors: false, new ServerLoggers(loggers));
         var listener = new HarnessListener(server, metrics, api, RunningSystem.PathOf(harness.Assembly.Plan.Directory, harness.Assembly.Plan.Name));
@@ -92,9 +109,8 @@ internal sealed class HarnessListener : IAsyncDisposable
             throw new PortTakenException(bind, "harness.bind", e);
         }
 
-        Directory.CreateDirectory(Path.GetDirectoryName(listener._runFile)!);
-        var running = JsonSerializer.SerializeToUtf8Bytes(new RunningSystem(listener.Address, runToken, pid), RunningSystemJson.Default.RunningSystem);
-        DurableFile.Write(listener._runFile, running, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        api.Address = listener.Address;
+        new RunningSystem(listener.Address, runToken, pid).Write(harness.Assembly.Plan.Directory, harness.Assembly.Plan.Name);
         return listener;
     }
 
@@ -104,5 +120,13 @@ internal sealed class HarnessListener : IAsyncDisposable
         await _server.StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
         _server.Dispose();
         _metrics.Dispose();
+        await Api.DisposeAsync().ConfigureAwait(false);
     }
+
+    private static Task WriteStatusAsync(ApiCall call, int status, string text) => call.WriteAsync(status, text, static (w, t) =>
+    {
+        w.WriteStartObject();
+        w.WriteString("status", t);
+        w.WriteEndObject();
+    });
 }

@@ -2,36 +2,69 @@ using System.Buffers;
 using System.Diagnostics.Metrics;
 using Loom.Core.Telemetry;
 using Loom.Harness.Execution;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Api;
 
-/// <summary>What a running system measures, read from its snapshot when somebody asks. Labels are names from the system's files, never keys or ids.</summary>
+/// <summary>
+/// What the systems of this process measure, as instruments: <c>/metrics</c> and the OTLP export read them. All but the distributions are read from one snapshot when somebody
+/// asks. Labels are names from the systems' files and words of short lists, never keys or ids; the first is the system.
+/// </summary>
 internal sealed class HarnessMetrics : IMetricsPage, IDisposable
 {
+    // Instruments of one reading show the same moment.
+    private static readonly TimeSpan s_sameReading = TimeSpan.FromMilliseconds(100);
+
     private readonly Meter _meter = new("Loom.Harness");
     private readonly PrometheusExporter _exporter;
+    private readonly Dictionary<string, Histogram<double>> _histograms = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _own = new(StringComparer.Ordinal);
+    private readonly Lock _lock = new();
+    private volatile IReadOnlyList<Watched> _systems = [];
 
-    public HarnessMetrics(SystemExecutionHarness harness)
+    public HarnessMetrics()
     {
-        var assembly = harness.Assembly;
         _exporter = new PrometheusExporter(meter => ReferenceEquals(meter, _meter));
-        RunSnapshot Now() => RunSnapshot.Of(assembly);
-        Counter("loom_harness_items_total", "Events a component handled, by what became of them.", () => Now().Components.SelectMany(Items));
-        Counter("loom_harness_restarts_total", "Times a component was set up again.", () => Now().Components.Select(c => Of(c.Restarts, c.Name)));
-        Gauge("loom_harness_component_state", "1 for the state a component is in.", () => Now().Components.Select(c => Of(1, c.Name, ("state", StateName(c.State)))));
-        Gauge("loom_harness_stream_depth", "Events in a stream.", () => Now().Streams.Select(s => OfStream(s.Depth, s.Name)));
-        Gauge("loom_harness_stream_capacity", "Events a stream may hold.", () => Now().Streams.Select(s => OfStream(s.Capacity, s.Name)));
-        Seconds("loom_harness_stream_blocked_seconds_total", "Time the writer of a stream waited for room.", () => Now().Streams.Select(s => OfStream(s.Blocked.TotalSeconds, s.Name)));
-        Seconds("loom_harness_stream_starved_seconds_total", "Time the reader of a stream waited for an event.", () => Now().Streams.Select(s => OfStream(s.Starved.TotalSeconds, s.Name)));
-        Counter("loom_harness_capability_calls_total", "Calls of a capability, by outcome.", () => Capabilities(assembly));
-        Counter("loom_harness_dead_letters_total", "Events that went to the dead letter.", () => [new Measurement<long>(harness.DeadLetters.Taken)]);
-        Counter("loom_harness_checkpoint_failures_total", "Checkpoints that were abandoned.", () => [new Measurement<long>(Now().Checkpoints?.Failed ?? 0)]);
-        Counter("loom_harness_checkpoints_total", "Checkpoints that are complete.", () => [new Measurement<long>(Now().Checkpoints?.Taken ?? 0)]);
-        GaugeOf("loom_harness_checkpoint_seconds", "Duration of the last complete checkpoint.", () => [new Measurement<double>(Now().Checkpoints?.LastDuration.TotalSeconds ?? 0)]);
-        Gauge("loom_harness_checkpoint_bytes", "State in the last complete checkpoint.", () => [new Measurement<long>(Now().Checkpoints?.Last?.Bytes ?? 0)]);
+        foreach (var metric in SystemMetrics.All)
+        {
+            Observe(metric.Name, metric.Kind, metric.Help, metric.Read);
+        }
+
+        foreach (var distribution in Distribution.All)
+        {
+            _histograms[distribution.Name] = _meter.CreateHistogram<double>(
+                SystemMetrics.Prefix + distribution.Name, distribution.Unit, distribution.Help, tags: null, new InstrumentAdvice<double> { HistogramBucketBoundaries = distribution.Bounds });
+        }
     }
 
-    public Task WriteAsync(IBufferWriter<byte> output, CancellationToken cancellationToken) => _exporter.WriteAsync(output, cancellationToken);
+    /// <summary>Shows a system until the result is disposed.</summary>
+    public IDisposable Show(SystemAssembly assembly)
+    {
+        var system = new Watched(this, assembly);
+        foreach (var distribution in Distribution.All)
+        {
+            foreach (var (values, labels) in distribution.Series(assembly))
+            {
+                var histogram = _histograms[distribution.Name];
+                KeyValuePair<string, object?>[] all = [system.Label, .. labels];
+                values.Observed = value => histogram.Record(value, all);
+                system.Distributions.Add(values);
+            }
+        }
+
+        lock (_lock)
+        {
+            _systems = [.. _systems, system];
+        }
+
+        return system;
+    }
+
+    public Task WriteAsync(IBufferWriter<byte> output, CancellationToken cancellationToken)
+    {
+        FindOwn();
+        return _exporter.WriteAsync(output, cancellationToken);
+    }
 
     public void Dispose()
     {
@@ -39,40 +72,63 @@ internal sealed class HarnessMetrics : IMetricsPage, IDisposable
         _meter.Dispose();
     }
 
-    /// <summary>A state as it is written everywhere.</summary>
-    public static string StateName(ComponentState state) => System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(state.ToString());
-
-    private static IEnumerable<Measurement<long>> Items(ComponentSnapshot c) =>
-    [
-        Of(c.Done - c.Filtered, c.Name, ("outcome", "done")), Of(c.Filtered, c.Name, ("outcome", "filtered")), Of(c.Failed, c.Name, ("outcome", "dead_lettered")),
-        Of(c.Unbound, c.Name, ("outcome", "unbound")),
-    ];
-
-    private static IEnumerable<Measurement<long>> Capabilities(SystemAssembly assembly)
+    // What components define is known once they have; from then on it is exported, too.
+    private void FindOwn()
     {
-        foreach (var (component, links) in assembly.Links)
+        lock (_lock)
         {
-            foreach (var (capability, counters) in links.Counters)
+            foreach (var (name, isCounter) in _systems.SelectMany(s => ComponentMetrics.Names(s.Now())).Where(n => _own.Add(n.Name)))
             {
-                yield return Of(counters.Calls, component, ("capability", capability), ("outcome", "called"));
-                yield return Of(counters.Failures, component, ("capability", capability), ("outcome", "failed"));
-                yield return Of(counters.Waits, component, ("capability", capability), ("outcome", "waited"));
+                Observe(SystemMetrics.OwnPrefix + name, isCounter ? MetricKind.Counter : MetricKind.Gauge, "Defined by a component.", view => ComponentMetrics.Read(name, view));
             }
         }
     }
 
-    private static Measurement<long> Of(long value, string component, params (string Name, string Value)[] more) =>
-        new(value, [new("component", component), .. more.Select(m => KeyValuePair.Create(m.Name, (object?)m.Value))]);
+    private void Observe(string name, MetricKind kind, string help, Func<MetricView, IEnumerable<MetricPoint>> read)
+    {
+        IEnumerable<Measurement<double>> All() => _systems.SelectMany(s => read(s.Now()).Select(p => new Measurement<double>(p.Value, [s.Label, .. p.Labels])));
+        if (kind == MetricKind.Counter)
+        {
+            _meter.CreateObservableCounter(SystemMetrics.Prefix + name, All, description: help);
+        }
+        else
+        {
+            _meter.CreateObservableGauge(SystemMetrics.Prefix + name, All, description: help);
+        }
+    }
 
-    private static Measurement<long> OfStream(long value, string stream) => new(value, new KeyValuePair<string, object?>("stream", stream));
+    private sealed record Reading(MetricView View, long At);
 
-    private static Measurement<double> OfStream(double value, string stream) => new(value, new KeyValuePair<string, object?>("stream", stream));
+    private sealed class Watched(HarnessMetrics page, SystemAssembly assembly) : IDisposable
+    {
+        private volatile Reading? _reading;
 
-    private void Counter(string name, string help, Func<IEnumerable<Measurement<long>>> read) => _meter.CreateObservableCounter(name, read, description: help);
+        public KeyValuePair<string, object?> Label { get; } = SystemMetrics.Label("system", assembly.Plan.Name);
 
-    private void Seconds(string name, string help, Func<IEnumerable<Measurement<double>>> read) => _meter.CreateObservableCounter(name, read, "s", help);
+        public List<IDistribution> Distributions { get; } = [];
 
-    private void Gauge(string name, string help, Func<IEnumerable<Measurement<long>>> read) => _meter.CreateObservableGauge(name, read, description: help);
+        public MetricView Now()
+        {
+            var time = assembly.Materials.Time;
+            if (_reading is not { } reading || time.GetElapsedTime(reading.At) > s_sameReading)
+            {
+                _reading = reading = new Reading(new MetricView(assembly), time.GetTimestamp());
+            }
 
-    private void GaugeOf(string name, string help, Func<IEnumerable<Measurement<double>>> read) => _meter.CreateObservableGauge(name, read, "s", help);
+            return reading.View;
+        }
+
+        public void Dispose()
+        {
+            foreach (var values in Distributions)
+            {
+                values.Observed = null;
+            }
+
+            lock (page._lock)
+            {
+                page._systems = [.. page._systems.Where(s => s != this)];
+            }
+        }
+    }
 }

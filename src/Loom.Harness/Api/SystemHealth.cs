@@ -24,7 +24,11 @@ internal sealed record HealthVerdict(HealthState State, bool Ready, IReadOnlyLis
 /// <param name="OpenBreakers">Components whose breaker is open.</param>
 /// <param name="RecentRestarts">Components that were set up again within five minutes.</param>
 internal sealed record HealthFacts(
-    bool Running, string? StateFallback, string? DeadLetterTrouble, IReadOnlyList<string> OpenBreakers, IReadOnlyList<string> RecentRestarts);
+    bool Running, string? StateFallback, string? DeadLetterTrouble, IReadOnlyList<string> OpenBreakers, IReadOnlyList<string> RecentRestarts)
+{
+    /// <summary>Alerts that fire.</summary>
+    public IReadOnlyList<string> Alerts { get; init; } = [];
+}
 
 /// <summary>Judges a system from what is seen of it. Pure.</summary>
 internal static class SystemHealth
@@ -54,11 +58,13 @@ internal static class SystemHealth
             bad.Add($"the last checkpoint was abandoned: {error}");
         }
 
+        bad.AddRange(snapshot.Streams.Where(s => s.Trouble is not null).Select(s => $"{s.Name} cannot spill: {s.Trouble}"));
         if (facts.StateFallback is { } fallback)
         {
             bad.Add($"state is in memory: {fallback}");
         }
 
+        bad.AddRange(facts.Alerts.Select(a => $"alert {a} fires"));
         var state = worst.Count > 0 ? HealthState.Unhealthy : !facts.Running ? HealthState.Unknown : bad.Count > 0 ? HealthState.Degraded : HealthState.Healthy;
         return new HealthVerdict(state, facts.Running && worst.Count == 0, [.. worst, .. bad]);
     }

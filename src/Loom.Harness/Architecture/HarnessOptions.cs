@@ -3,6 +3,22 @@ using Loom.Harness.Components.Options;
 
 namespace Loom.Harness.Architecture;
 
+/// <summary>One of <c>[[harness.systems]]</c>.</summary>
+/// <param name="Folder">Absolute.</param>
+/// <param name="Deployment">Absolute; null: the one in its folder, where there is one.</param>
+/// <param name="Autostart">Whether it starts with <c>loom up</c>.</param>
+internal sealed record ListedSystem(string Folder, string? Deployment, bool Autostart)
+{
+    /// <summary>All of them, in the order of the file.</summary>
+    public static IReadOnlyList<ListedSystem> From(SettingsSnapshot settings) =>
+    [
+        .. settings.Names(HarnessSettings.Systems).Select(n => new ListedSystem(
+            settings.Get(HarnessSettings.SystemPath, n),
+            settings.SourceOf($"{HarnessSettings.Systems}.{n}.deployment") is null ? null : settings.Get(HarnessSettings.SystemDeployment, n),
+            settings.Get(HarnessSettings.SystemAutostart, n))),
+    ];
+}
+
 /// <summary>The settings of the harness, read once. A system's own policy and state come before them.</summary>
 internal sealed record HarnessOptions
 {

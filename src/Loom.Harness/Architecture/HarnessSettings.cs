@@ -17,6 +17,15 @@ public static class HarnessSettings
 
     internal static readonly Setting<TimeSpan> CleanupTimeout = Setting.Duration("harness.cleanup_timeout", "Time a component's cleanup() may take.", "10", min: "0.1", max: "3600");
 
+    /// <summary>Table before the star of the systems; an array of tables, so that their names are positions.</summary>
+    internal const string Systems = "harness.systems";
+
+    internal static readonly Setting<string> SystemPath = Setting.Path("harness.systems.*.path", "Folder of a system loom up runs; an array of tables, * = position.", "required");
+
+    internal static readonly Setting<string> SystemDeployment = Setting.Path("harness.systems.*.deployment", "Its deployment file.", "deployment.yaml");
+
+    internal static readonly Setting<bool> SystemAutostart = Setting.Bool("harness.systems.*.autostart", "Start it with loom up.", "true");
+
     internal static readonly Setting<long> BufferSize = Setting.Int("streams.buffer_size", "Items a stream holds unless its binding says otherwise.", "1000", min: "1",
         max: "10000000", unit: "items", source: "seeds/002");
 
@@ -50,7 +59,7 @@ public static class HarnessSettings
     /// <summary>All of them.</summary>
     public static ImmutableArray<Setting> All { get; } =
     [
-        Bind, SetupTimeout, DrainTimeout, CancelTimeout, CleanupTimeout, BufferSize, MaxItems, MaxMs, ErrorMode, Adapter, CheckpointInterval, StateRequired, RedisUrl, StateTtl, StateKeep,
+        Bind, SetupTimeout, DrainTimeout, CancelTimeout, CleanupTimeout, SystemPath, SystemDeployment, SystemAutostart, BufferSize, MaxItems, MaxMs, ErrorMode, Adapter, CheckpointInterval, StateRequired, RedisUrl, StateTtl, StateKeep,
     ];
 }
 

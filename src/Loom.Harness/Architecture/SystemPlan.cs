@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Loom.Components;
+using Loom.Harness.Alerts;
 using Loom.Harness.Components;
 
 namespace Loom.Harness.Architecture;
@@ -33,6 +34,9 @@ internal sealed record SystemPlan
 
     /// <summary>Variables the deployment sets for the system's own processes; secrets are resolved, so never print them.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Those of them that came from a secret, and secrets of webhooks: values that appear nowhere.</summary>
+    public IReadOnlyDictionary<string, string> Secrets { get; init; } = new Dictionary<string, string>();
 
     /// <summary><c>state</c> of the deployment; null where it says nothing and the settings hold.</summary>
     public StatePlan State { get; init; } = new();
@@ -350,8 +354,12 @@ internal sealed record PolicyPlan
     public int TraceSample { get; init; } = 1000;
 }
 
-/// <summary>An alert of one's own, or another threshold for a built-in one of the same name.</summary>
-internal sealed record AlertPlan(string Name, string Expression, TimeSpan For, string Severity, string? Webhook);
+/// <summary>An alert of one's own, or a change of the built-in one of the same name; null members leave what the built-in one has.</summary>
+internal sealed record AlertPlan(string Name, string? Expression, TimeSpan? For, AlertSeverity? Severity, string? Webhook)
+{
+    /// <summary>False: it never fires.</summary>
+    public bool Enabled { get; init; } = true;
+}
 
 /// <summary>Where alerts go; the secret signs the body.</summary>
 internal sealed record WebhookPlan(string Name, Uri Url, string? Secret);

@@ -1,37 +1,40 @@
 namespace Loom.Harness.Benchmarks;
 
-/// <summary>One way to move items, measured beside others in the same process tree.</summary>
-/// <param name="Name">What people see.</param>
-/// <param name="Items">Items one run moves.</param>
-/// <param name="RunAsync">Moves them and returns how long that took.</param>
-internal sealed record Contender(string Name, long Items, Func<CancellationToken, Task<TimeSpan>> RunAsync);
-
-/// <summary>A row of the table: contenders that do the same work, and what is asked of the first of them.</summary>
-/// <param name="Name">How it is chosen.</param>
-/// <param name="Title">What is measured.</param>
-/// <param name="Contenders">Ours first.</param>
-/// <param name="Targets">What ours must reach.</param>
-internal sealed record BenchRow(string Name, string Title, IReadOnlyList<Contender> Contenders, IReadOnlyList<BenchTarget> Targets);
-
-/// <summary>A ratio or a floor.</summary>
-/// <param name="Against">Name of another contender; null: items a second.</param>
-/// <param name="AtLeast">The ratio, or the floor.</param>
-internal sealed record BenchTarget(string? Against, double AtLeast);
+/// <summary>A measured quantity.</summary>
+/// <param name="Name">What it is, with its unit.</param>
+/// <param name="Value">Its median over the rounds.</param>
+internal sealed record Figure(string Name, double Value);
 
 /// <summary>What a contender did.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="PerSecond">Median items a second.</param>
-/// <param name="BytesPerItem">Median bytes the process allocated for an item; null for other processes.</param>
-internal sealed record ContenderResult(string Name, double PerSecond, double? BytesPerItem);
+/// <param name="Figures">The one that counts first.</param>
+internal sealed record ContenderResult(string Name, IReadOnlyList<Figure> Figures);
 
-/// <summary>A measured target.</summary>
-/// <param name="Against">What ours was held against; null: a floor.</param>
-/// <param name="Measured">The ratio, or items a second.</param>
-/// <param name="AtLeast">What was asked.</param>
-internal sealed record TargetResult(string? Against, double Measured, double AtLeast)
+/// <summary>A limit and how it was kept.</summary>
+/// <param name="What">What was measured, and against whom.</param>
+/// <param name="Measured">A ratio, or a quantity in the unit <paramref name="What"/> tells.</param>
+/// <param name="Wanted">The limit.</param>
+/// <param name="AtMost">Whether less is better.</param>
+internal sealed record TargetResult(string What, double Measured, double Wanted, bool AtMost)
 {
-    public bool Met => Measured >= AtLeast;
+    public bool Met => AtMost ? Measured <= Wanted : Measured >= Wanted;
 }
 
 /// <summary>A measured row.</summary>
 internal sealed record BenchResult(string Name, string Title, IReadOnlyList<ContenderResult> Contenders, IReadOnlyList<TargetResult> Targets);
+
+/// <summary>A row of the table.</summary>
+/// <param name="Name">How it is chosen.</param>
+/// <param name="Title">What is measured.</param>
+internal abstract record BenchRow(string Name, string Title)
+{
+    /// <param name="rounds">Measured rounds, in which contenders take turns; one more warms up.</param>
+    /// <param name="ct">Gives up.</param>
+    public abstract Task<BenchResult> RunAsync(int rounds, CancellationToken ct);
+
+    protected static double Median(IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        return sorted[sorted.Length / 2];
+    }
+}

@@ -1,10 +1,7 @@
-using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Architecture.Chains;
-using Loom.Harness.Errors;
 using Loom.Harness.Execution;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Loom.Harness.Benchmarks;
 
@@ -18,7 +15,12 @@ internal static class OurSystems
     /// <param name="hops">Streams.</param>
     /// <param name="time">Clock.</param>
     /// <param name="shape">Changes the plan of each component between source and sink, and of the sink.</param>
-    public static Contender Line(long items, int hops, TimeProvider time, Func<ComponentPlan, ComponentPlan>? shape = null) => new(Items, items, async ct =>
+    public static Contender Line(long items, int hops, TimeProvider time, Func<ComponentPlan, ComponentPlan>? shape = null) =>
+        new(Items, items, ct => RunLineAsync(items, hops, time, shape, static _ => { }, ct));
+
+    /// <summary>The same, with a look at the system before it runs.</summary>
+    public static async Task<TimeSpan> RunLineAsync(
+        long items, int hops, TimeProvider time, Func<ComponentPlan, ComponentPlan>? shape, Action<SystemAssembly> before, CancellationToken ct)
     {
         var sink = new CountingSink();
         var builder = new HarnessBuilder("bench").Add("source", () => new CountingSource(items));
@@ -33,26 +35,11 @@ internal static class OurSystems
             builder.Bind(i == 0 ? "source.out" : $"pass{i}.out", i == hops - 1 ? "sink.in" : $"pass{i + 1}.in");
         }
 
-        var refuse = new Refuse();
-        using var assembly = new SystemAssembly(builder.Plan(Path.GetTempPath()), new RunMaterials
-        {
-            Time = time,
-            Random = new Random(1),
-            Logs = NullLoggerFactory.Instance,
-            Times = new LifecycleTimes(),
-            Create = builder.Create,
-            CreateCapability = static c => throw new NotSupportedException(c.Name),
-            DeadLetters = refuse,
-            Describe = static f => JsonSerializer.SerializeToElement(f.Error.Message, PlainText.Default.String),
-            Checkpoints = new CheckpointTimes(TimeSpan.FromHours(1), null),
-            GraphHash = "bench",
-            Run = "bench",
-        });
-        var start = time.GetTimestamp();
-        var result = await assembly.Run.RunAsync(new RunTokens(CancellationToken.None, ct)).ConfigureAwait(false);
-        var took = time.GetElapsedTime(start);
-        return result.ExitCode == 0 && sink.Count == items ? took : throw new InvalidOperationException($"{sink.Count} of {items} items arrived: {result.Reason}");
-    });
+        using var assembly = BenchSystem.Assemble(builder.Plan(Path.GetTempPath()), builder.Create, time);
+        before(assembly);
+        var took = await BenchSystem.RunAsync(assembly, time, ct).ConfigureAwait(false);
+        return sink.Count == items ? took : throw new InvalidOperationException($"{sink.Count} of {items} items arrived");
+    }
 
     /// <summary>The chain of seven on every component but the source.</summary>
     public static ComponentPlan WithChain(ComponentPlan plan) => plan with
@@ -114,12 +101,4 @@ internal static class OurSystems
             return default;
         }
     }
-
-    private sealed class Refuse : IErrorDestination
-    {
-        public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct) => throw new InvalidOperationException("no event of a benchmark fails", failure.Error);
-    }
 }
-
-[System.Text.Json.Serialization.JsonSerializable(typeof(string))]
-internal sealed partial class PlainText : System.Text.Json.Serialization.JsonSerializerContext;

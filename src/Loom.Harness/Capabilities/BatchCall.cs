@@ -8,9 +8,9 @@ namespace Loom.Harness.Capabilities;
 /// One batch on its way through the chain. Under <c>per_item</c> members are refused or fail alone and the rest goes on; under <c>fail_fast</c> the
 /// first failure is the batch's.
 /// </summary>
-internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode errorMode) : Call<TIn>(component, isBatch: true)
+internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode errorMode, IReadOnlyList<string> outputs) : Call<TIn>(component, isBatch: true)
 {
-    private readonly List<(int Index, Event<TOut> Event)> _kept = [];
+    private readonly List<(int Index, int Port, Event<TOut> Event)> _kept = [];
     private readonly SortedDictionary<int, Exception> _errors = [];
     private Batch<TIn> _all = Batch<TIn>.Of();
 
@@ -21,16 +21,16 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
     public Batch<TIn> Members { get; private set; } = Batch<TIn>.Of();
 
     /// <summary>What the handler says in this attempt, by index in <see cref="Members"/>.</summary>
-    public BatchEmitter<TOut> Output { get; } = new();
+    public BatchEmitter<TOut> Output { get; } = new(outputs);
 
     /// <summary>The whole batch.</summary>
     public Batch<TIn> All => _all;
 
-    /// <summary>After a call in which one attempt did everything, in order and without a failure: the results lie in <see cref="Output"/>.</summary>
-    public bool IsPlain => _indexes is null && _kept.Count == 0 && _errors.Count == 0 && Output is { InOrder: true, HasFailures: false };
+    /// <summary>After a call in which one attempt did everything, in order, to the first port and without a failure: the results lie in <see cref="Output"/>.</summary>
+    public bool IsPlain => _indexes is null && _kept.Count == 0 && _errors.Count == 0 && Output is { InOrder: true, HasFailures: false, OnePort: true };
 
     /// <summary>After any other call: results in the order of their members.</summary>
-    public IReadOnlyList<(int Index, Event<TOut> Event)> Results => _kept;
+    public IReadOnlyList<(int Index, int Port, Event<TOut> Event)> Results => _kept;
 
     /// <summary>After the call: members that failed, by index in the whole batch.</summary>
     public IReadOnlyDictionary<int, Exception> Failures => _errors;
@@ -96,7 +96,7 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
         {
             if (!Output.Failures.ContainsKey(Output.Members[i]))
             {
-                _kept.Add((IndexOf(Output.Members[i]), Output.Sent[i]));
+                _kept.Add((IndexOf(Output.Members[i]), Output.PortIndexOf(i), Output.Sent[i]));
             }
         }
 

@@ -34,11 +34,13 @@ internal sealed class BreakerLink(Breaker breaker, bool fail, TimeProvider time,
     private async ValueTask WaitAsync(Call call, TimeSpan wait)
     {
         counters.Waited();
+        var start = time.GetTimestamp();
         do
         {
             await Task.Delay(wait, time, call.Run).ConfigureAwait(true);
         }
         while (!breaker.MayPass(out wait));
+        counters.Seconds.Add(time.GetElapsedTime(start));
 
         await AwaitAsync(Begin(call)).ConfigureAwait(true);
     }

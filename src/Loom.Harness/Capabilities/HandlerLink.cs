@@ -44,10 +44,10 @@ internal sealed class HandlerLink<TIn, TOut>(ItemComponent<TIn, TOut> component)
             emitter.Clear();
             try
             {
-                await component.HandleAsync(0, batch.Members[i], emitter, batch.Token).ConfigureAwait(true);
-                foreach (var e in emitter.Held)
+                await component.HandleAsync(batch.Members.Port, batch.Members[i], emitter, batch.Token).ConfigureAwait(true);
+                for (var sent = 0; sent < emitter.Count; sent++)
                 {
-                    batch.Output.Send(i, e);
+                    batch.Output.Send(i, emitter.PortIndexOf(sent), emitter[sent]);
                 }
             }
             catch (Exception e) when (e is not OperationCanceledException)

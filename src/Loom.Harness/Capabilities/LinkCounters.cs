@@ -16,14 +16,17 @@ internal sealed class LinkCounters
 
     public long Waits => Volatile.Read(ref _waits);
 
-    /// <summary>Time spent in it and everything of higher tiers, where it is measured.</summary>
+    /// <summary>Time it held events up; for the innermost, and for attempts that waited for something, the time of the attempt.</summary>
     public LatencyHistogram Seconds { get; } = new();
+
+    /// <summary>Events in each batch, where it is measured.</summary>
+    public SizeCounts Sizes { get; } = new();
 
     // One writer for a component that handles one event at a time; with several an increment may be lost, never a verdict.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Called() => _calls++;
 
-    public void Failed() => Interlocked.Increment(ref _failures);
+    public void Failed(int by = 1) => Interlocked.Add(ref _failures, by);
 
     public void Waited() => Interlocked.Increment(ref _waits);
 }

@@ -1,6 +1,7 @@
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Architecture.Chains;
+using Loom.Harness.Control;
 
 namespace Loom.Harness.Capabilities;
 
@@ -22,6 +23,9 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
         ? new Breaker(options.Failures, options.OpenFor, time)
         : null;
 
+    /// <summary>The rate control sets; where nobody can, it costs nothing.</summary>
+    public RateDial Rate { get; } = new();
+
     public IReadOnlyList<Link> Make<TIn>()
     {
         var links = new List<Link>();
@@ -40,13 +44,13 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
     {
         if (capability.Uses is not null)
         {
-            return new OwnLink(capability.Name, own(capability));
+            return new OwnLink(capability.Name, own(capability), time, counters);
         }
 
         switch (capability.Options)
         {
             case RateLimiterSettings options:
-                return capability.Declared ? new RateLimitLink(options, time, counters) : null;
+                return capability.Declared || Rate.IsWanted ? new RateLimitLink(capability.Declared ? options : null, Rate, time, counters) : null;
             case RetrySettings options:
                 return new RetryLink(options, time, random, counters);
             case CircuitBreakerSettings options:
@@ -57,7 +61,7 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
             case MetricsSettings options:
                 return new MetricsLink(options.Sample, time, counters);
             default:
-                return capability.Name == StandardCapability.SchemaValidator.Name && check.Of<TIn>(plan) is { } schema ? new SchemaLink<TIn>(schema) : null;
+                return capability.Name == StandardCapability.SchemaValidator.Name && check.Of<TIn>(plan) is { } schema ? new SchemaLink<TIn>(schema, counters) : null;
         }
     }
 }

@@ -22,5 +22,9 @@ internal sealed class MetricsLink(int sample, TimeProvider time, LinkCounters co
         var start = time.GetTimestamp();
         await Next.InvokeAsync(call).ConfigureAwait(true);
         counters.Seconds.Add(time.GetElapsedTime(start));
+        if (call.IsBatch)
+        {
+            counters.Sizes.Add(call.Items);
+        }
     }
 }

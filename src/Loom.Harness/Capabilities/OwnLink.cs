@@ -4,10 +4,11 @@ using Loom.Components;
 namespace Loom.Harness.Capabilities;
 
 /// <summary>A capability of the user's own: its hooks around the rest of the chain. After runs for each whose Before ran, also when a later one failed.</summary>
-internal sealed class OwnLink(string name, Capability capability) : Link(name)
+internal sealed class OwnLink(string name, Capability capability, TimeProvider time, LinkCounters counters) : Link(name)
 {
     public override async ValueTask InvokeAsync(Call call)
     {
+        var start = time.GetTimestamp();
         var contexts = call.Contexts;
         var batch = call.BatchId is { } id ? new BatchContext(call.Component, id, contexts) : null;
         if (batch is not null)
@@ -45,6 +46,11 @@ internal sealed class OwnLink(string name, Capability capability) : Link(name)
             await capability.AfterProcessAsync(contexts[0], failure?.SourceException, call.Token).ConfigureAwait(true);
         }
 
-        failure?.Throw();
+        counters.Seconds.Add(time.GetElapsedTime(start));
+        if (failure is not null)
+        {
+            counters.Failed();
+            failure.Throw();
+        }
     }
 }

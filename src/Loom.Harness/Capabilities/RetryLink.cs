@@ -49,6 +49,19 @@ internal sealed class RetryLink(RetrySettings options, TimeProvider time, Random
 
     private async ValueTask RepeatAsync(Call call, Exception? failed)
     {
+        var start = time.GetTimestamp();
+        try
+        {
+            await TryAgainAsync(call, failed).ConfigureAwait(true);
+        }
+        finally
+        {
+            counters.Seconds.Add(time.GetElapsedTime(start));
+        }
+    }
+
+    private async ValueTask TryAgainAsync(Call call, Exception? failed)
+    {
         while (true)
         {
             counters.Failed();

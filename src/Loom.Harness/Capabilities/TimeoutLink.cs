@@ -25,6 +25,7 @@ internal sealed class TimeoutLink(TimeSpan attempt, TimeProvider time, LinkCount
     private async ValueTask AwaitAsync(Call call, ValueTask next, CancellationTokenSource source)
     {
         source.CancelAfter(attempt);
+        var start = time.GetTimestamp();
         try
         {
             await next.ConfigureAwait(true);
@@ -36,6 +37,7 @@ internal sealed class TimeoutLink(TimeSpan attempt, TimeProvider time, LinkCount
         }
         finally
         {
+            counters.Seconds.Add(time.GetElapsedTime(start));
             if (!source.IsCancellationRequested)
             {
                 source.CancelAfter(Timeout.InfiniteTimeSpan);

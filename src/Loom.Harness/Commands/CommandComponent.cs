@@ -82,7 +82,7 @@ internal sealed class CommandComponent : ItemComponent<JsonElement, JsonElement>
     {
         // The batch is the loop's to use again; one that is kept for a crash must not change.
         var kept = batch.Part(batch.Span);
-        var result = await AskAsync(ProcessFor(null), new CommandItem(Inputs[0], batch[0], kept) { Bytes = kept.Sum(e => Streams.PayloadSize<JsonElement>.Of(e.Data)) }, ct).ConfigureAwait(false);
+        var result = await AskAsync(ProcessFor(null), new CommandItem(Inputs[batch.Port], batch[0], kept) { Bytes = kept.Sum(e => Streams.PayloadSize<JsonElement>.Of(e.Data)) }, ct).ConfigureAwait(false);
         if (result.Errors.FirstOrDefault(e => e.Index is null) is { } whole)
         {
             throw whole.Error;
@@ -98,7 +98,7 @@ internal sealed class CommandComponent : ItemComponent<JsonElement, JsonElement>
             // Without an index: one result for each member in order, or results of the batch as a whole, which follow its last member.
             var emit = result.Emits[i];
             var index = emit.Index ?? (result.Emits.Count == batch.Count ? i : batch.Count - 1);
-            output.Send(index, Derived(batch[index], emit));
+            output.Send(index, emit.Port, Derived(batch[index], emit));
         }
     }
 

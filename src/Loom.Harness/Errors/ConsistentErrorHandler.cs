@@ -21,6 +21,9 @@ internal sealed record ErrorOrigin(string System, string Version, string Instanc
 /// </summary>
 internal sealed partial class ConsistentErrorHandler : IDisposable
 {
+    /// <summary>Records that are kept for a look.</summary>
+    public const int MostRecent = 100;
+
     private const int LongestMessage = 4096;
     private const int DeepestChain = 8;
 
@@ -31,6 +34,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
     private readonly ILogger _log;
     private readonly string _run;
     private readonly ErrorTally _tally = new();
+    private readonly ErrorRecord?[] _recent = new ErrorRecord?[MostRecent];
     private readonly ITimer _timer;
     private long _count;
 
@@ -49,6 +53,24 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
 
     /// <summary>Records made so far.</summary>
     public long Count => Interlocked.Read(ref _count);
+
+    /// <summary>The newest records, newest first; at most <see cref="MostRecent"/>.</summary>
+    public IReadOnlyList<ErrorRecord> Recent
+    {
+        get
+        {
+            var (recent, newest) = (new List<ErrorRecord>(), Count);
+            for (var number = newest; number > 0 && newest - number < MostRecent; number--)
+            {
+                if (Volatile.Read(ref _recent[number % MostRecent]) is { } record)
+                {
+                    recent.Add(record);
+                }
+            }
+
+            return recent;
+        }
+    }
 
     /// <summary>Looks at the machine made so far; at most one a second.</summary>
     public long Samples => _resources.Samples;
@@ -84,6 +106,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
             Unlocked = _origin.Unlocked,
             Resources = _resources.Current(),
         };
+        Volatile.Write(ref _recent[number % MostRecent], record);
         Say(record, verdict.Class, failure.Error, now);
         return record;
     }

@@ -120,7 +120,8 @@ internal static class DeadLetterLine
 
     private static string Hex(uint crc) => crc.ToString("x8", CultureInfo.InvariantCulture);
 
-    private static uint Crc(ReadOnlySpan<byte> bytes)
+    /// <summary>CRC32C (Castagnoli).</summary>
+    public static uint Crc(ReadOnlySpan<byte> bytes)
     {
         var crc = uint.MaxValue;
         for (; bytes.Length >= sizeof(ulong); bytes = bytes[sizeof(ulong)..])

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using Loom.Core.Loops;
 using Microsoft.Extensions.Logging;
 
@@ -10,6 +11,7 @@ namespace Loom.Harness.Errors;
 /// </summary>
 internal sealed partial class DeadLetters : IAsyncDisposable
 {
+    private const int MostCodes = 100;
     private static readonly TimeSpan s_flushEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_tryAgain = TimeSpan.FromSeconds(1);
 
@@ -20,6 +22,7 @@ internal sealed partial class DeadLetters : IAsyncDisposable
     private readonly ILogger _log;
     private readonly BackgroundLoop _loop;
     private readonly Dictionary<string, string> _trouble = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, long> _codes = new(StringComparer.Ordinal);
     private long _taken;
 
     /// <param name="files">Where.</param>
@@ -33,6 +36,9 @@ internal sealed partial class DeadLetters : IAsyncDisposable
 
     /// <summary>Letters taken by this run.</summary>
     public long Taken => Interlocked.Read(ref _taken);
+
+    /// <summary>Letters taken by this run, by code of their error; beyond a hundred codes the rest counts as <c>other</c>.</summary>
+    public IReadOnlyDictionary<string, long> Codes => _codes;
 
     /// <summary>Why letters cannot be written now; null = they can. Health is unhealthy meanwhile, and the components that have one wait.</summary>
     public string? Trouble
@@ -58,6 +64,8 @@ internal sealed partial class DeadLetters : IAsyncDisposable
             {
                 await _files.AppendAsync(component, line.WrittenMemory, ct).ConfigureAwait(false);
                 Interlocked.Increment(ref _taken);
+                var code = letter.Record.Code;
+                _codes.AddOrUpdate(_codes.ContainsKey(code) || _codes.Count < MostCodes ? code : "other", 1, static (_, n) => n + 1);
                 Done(component);
                 return;
             }
@@ -101,33 +109,28 @@ internal sealed partial class DeadLetters : IAsyncDisposable
         }
     }
 
-    /// <summary>Sends letters again, each to the port it failed on, and takes back those that were sent.</summary>
+    /// <summary>Sends letters again, each to the port it failed on, and crosses out those that are done with.</summary>
     /// <param name="component">Only of this one; null = all.</param>
-    /// <param name="errorId">Only this one; null = all.</param>
-    /// <param name="send">Puts the event into its component's input; false when that is not possible, for example because the component is gone.</param>
-    /// <param name="ct">Stops after the letter in hand.</param>
+    /// <param name="errorIds">Only these; null = all.</param>
+    /// <param name="send">Puts events into the inputs of their components and says which letters are done with for good; the others stay.</param>
+    /// <param name="ct">Stops after the letters in hand.</param>
     public async Task<RetryReport> RetryAsync(
-        string? component, string? errorId, Func<DeadLetter, CancellationToken, ValueTask<bool>> send, CancellationToken ct)
+        string? component, IReadOnlySet<string>? errorIds, Func<IReadOnlyList<DeadLetter>, CancellationToken, ValueTask<IReadOnlyCollection<string>>> send, CancellationToken ct)
     {
         var (sent, refused) = (0L, 0L);
         foreach (var name in component is null ? _files.Components() : [component])
         {
             // A letter that fails again is a new letter at the end; this pass ends with those that were there when it began.
-            var reader = new DeadLetterReader(_files, name);
-            foreach (var letter in reader.Read().Where(l => errorId is null || l.Record.ErrorId == errorId))
+            foreach (var some in InParts(new DeadLetterReader(_files, name).Read().Where(l => errorIds?.Contains(l.Record.ErrorId) != false)))
             {
                 ct.ThrowIfCancellationRequested();
-                if (!await send(letter, ct).ConfigureAwait(false))
+                var done = await send(some, ct).ConfigureAwait(false);
+                sent += done.Count;
+                refused += some.Count - done.Count;
+                if (done.Count > 0)
                 {
-                    refused++;
-                    continue;
+                    await CrossOutAsync(name, done).ConfigureAwait(false);
                 }
-
-                var mark = new ArrayBufferWriter<byte>(128);
-                DeadLetterLine.WriteRetried(letter.Record.ErrorId, _time.GetUtcNow(), mark);
-                await _files.AppendAsync(name, mark.WrittenMemory, CancellationToken.None).ConfigureAwait(false);
-                Done(name);
-                sent++;
             }
 
             // A damaged line may be a letter: its file stays until it is purged.
@@ -135,6 +138,40 @@ internal sealed partial class DeadLetters : IAsyncDisposable
         }
 
         return new RetryReport(sent, refused);
+    }
+
+    private async Task CrossOutAsync(string component, IReadOnlyCollection<string> ids)
+    {
+        var marks = new ArrayBufferWriter<byte>(128 * ids.Count);
+        foreach (var id in ids)
+        {
+            DeadLetterLine.WriteRetried(id, _time.GetUtcNow(), marks);
+        }
+
+        await _files.AppendAsync(component, marks.WrittenMemory, CancellationToken.None).ConfigureAwait(false);
+        Done(component);
+    }
+
+    // So many at once that a checkpoint for each part costs little, and so few that they lie in memory.
+    private static IEnumerable<IReadOnlyList<DeadLetter>> InParts(IEnumerable<DeadLetter> letters)
+    {
+        const int MostLetters = 1000, MostCharacters = 8 << 20;
+        var (part, characters) = (new List<DeadLetter>(), 0);
+        foreach (var letter in letters)
+        {
+            part.Add(letter);
+            characters += letter.Payload.GetRawText().Length;
+            if (part.Count >= MostLetters || characters >= MostCharacters)
+            {
+                yield return part;
+                (part, characters) = ([], 0);
+            }
+        }
+
+        if (part.Count > 0)
+        {
+            yield return part;
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -87,6 +87,10 @@ internal sealed record ResourceSample
     /// <summary>Room where the system keeps its state.</summary>
     public double? DiskFreeMb { get; init; }
 
+    /// <summary>Free share of that disk.</summary>
+    [JsonIgnore]
+    public double? DiskFreeRatio { get; init; }
+
     public IReadOnlyList<GpuSample> Gpu { get; init => field = value ?? []; } = [];
 
     public required DateTimeOffset SampledAt { get; init; }

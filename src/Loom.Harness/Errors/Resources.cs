@@ -58,6 +58,7 @@ internal sealed class ProcessResources(string folder, IGpuView gpus, TimeProvide
         Threadpool = new ThreadPoolSample(ThreadPool.ThreadCount, ThreadPool.PendingWorkItemCount),
         OpenFds = OrNull(static _ => Directory.EnumerateFileSystemEntries("/proc/self/fd").Count(), ""),
         DiskFreeMb = OrNull(static path => Math.Round(new DriveInfo(path).AvailableFreeSpace / Mb), folder),
+        DiskFreeRatio = OrNull(static path => new DriveInfo(path) is { TotalSize: > 0 } disk ? (double)disk.AvailableFreeSpace / disk.TotalSize : 1, folder),
         Gpu = [.. gpus.Current.Devices.Select(g => new GpuSample(g.DeviceId, g.Utilization, (g.VramTotalBytes - g.VramFreeBytes) / Mb))],
         SampledAt = time.GetUtcNow(),
     };

@@ -7,18 +7,21 @@ using Loom.Harness.Streams;
 namespace Loom.Harness.Execution;
 
 /// <summary>
-/// The loop of a component that handles batches (ADR-024). A batch is closed by size, by the age of its first event, at a barrier, at the end or at a stop; a
-/// <c>hybrid</c> one takes what is already there and never waits.
+/// The loop of a component that handles batches (ADR-024). Each data input gathers a batch of its own; a batch is closed by size, by the age of its first event, at a
+/// barrier, at the end or at a stop, and a <c>hybrid</c> one takes what is already there and never waits. One batch is in work at a time (<c>strict</c>) or
+/// <c>concurrency</c> of them (<c>relaxed</c>); behind them at most <c>forming_buffer_limit</c> closed ones wait, and then nothing more is taken.
 /// </summary>
 internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
 {
     private readonly BatchingPlan _plan;
     private readonly bool _hybrid;
-    private readonly Link _chain;
-    private readonly BatchCall<TIn, TOut> _call;
-    private readonly Batch<TIn> _batch;
-    private readonly int[] _emitted;
-    private long _firstAt;
+    private readonly BatchResults<TIn, TOut> _results;
+    private readonly FormingBatch<TIn>[] _forming;
+    private readonly Queue<Batch<TIn>> _closed = [];
+    private readonly Stack<Batch<TIn>> _spare = [];
+    private readonly WorkSlot<BatchCall<TIn, TOut>>[] _slots;
+    private readonly Stack<WorkSlot<BatchCall<TIn, TOut>>> _free = [];
+    private readonly List<WorkSlot<BatchCall<TIn, TOut>>> _busy = [];
     private long _sequence;
 
     public BatchLoop(LoopContext context, ItemComponent<TIn, TOut> component, BatchingPlan plan)
@@ -26,218 +29,214 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
     {
         _plan = plan;
         _hybrid = context.Plan.Mode == ProcessingMode.Hybrid;
-        _chain = context.Chain.Build(component);
-        _call = new BatchCall<TIn, TOut>(context.Plan.Name, plan.ErrorMode);
-        _batch = new Batch<TIn>(plan.MaxItems) { Component = context.Plan.Name, Run = context.Run };
-        _emitted = new int[plan.MaxItems];
+        Chain = context.Chain.Build(component);
+        _results = new BatchResults<TIn, TOut>(context, Outputs, () => NewCall(component), Chain, RefuseAsync);
+        _forming = [.. Enumerable.Range(0, Inputs.Length).Select(port => new FormingBatch<TIn>(port, NewBatch))];
+        var sideBySide = plan.Relaxed ? Math.Max(1, context.Plan.Concurrency) : 1;
+        _slots = [.. Enumerable.Range(0, sideBySide).Select(_ => new WorkSlot<BatchCall<TIn, TOut>>(context, Chain, NewCall(component)))];
+        foreach (var slot in _slots)
+        {
+            _free.Push(slot);
+        }
     }
 
-    public override void Dispose() => _call.Dispose();
+    public override void Dispose()
+    {
+        foreach (var slot in _slots)
+        {
+            slot.Call.Dispose();
+        }
+    }
+
+    protected override Link Chain { get; }
 
     protected override async Task ProcessAsync(CancellationToken ct)
     {
-        _call.Run = ct;
         using var timer = Context.Time.CreateTimer(static c => ((LoopContext)c!).Ask(Attention.BatchDue), Context, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         while (true)
         {
-            Fill();
-            if (_batch.IsFull || (_hybrid && _batch.Count >= _plan.MinItems))
+            await AdvanceAsync(ct).ConfigureAwait(true);
+            if (_closed.Count >= _plan.FormingBufferLimit)
             {
-                await DispatchAsync(_batch.IsFull ? BatchReason.Size : BatchReason.Time, ct).ConfigureAwait(true);
+                await Context.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
+                await AttendAsync(ct).ConfigureAwait(true);
                 continue;
             }
 
-            if (_batch.Count > 0)
+            Fill();
+            if (CloseDue())
             {
-                var left = _plan.MaxWait - Context.Time.GetElapsedTime(_firstAt);
-                if (left <= TimeSpan.Zero)
-                {
-                    await DispatchAsync(BatchReason.Time, ct).ConfigureAwait(true);
-                    continue;
-                }
-
-                timer.Change(left, Timeout.InfiniteTimeSpan);
+                continue;
             }
 
-            // A batch that waits for its time is woken for what it lacks, not for every event; the first event starts its clock.
-            var wanted = _batch.Count > 0 && !_hybrid ? _plan.MaxItems - _batch.Count : 1;
-            if (await NextAsync(ct, wanted).ConfigureAwait(true) == GateState.Ended)
+            ArmFor(timer);
+            if (await NextAsync(ct, Wanted()).ConfigureAwait(true) == GateState.Ended)
             {
                 return;
             }
         }
     }
 
-    protected override ValueTask SettleAsync(BatchReason reason, CancellationToken ct) =>
-        _batch.Count > 0 ? DispatchAsync(reason == BatchReason.End && Context.Stopping.IsCancellationRequested ? BatchReason.Stop : reason, ct) : default;
+    protected override async ValueTask SettleAsync(BatchReason reason, CancellationToken ct)
+    {
+        var why = reason == BatchReason.End && Context.Stopping.IsCancellationRequested ? BatchReason.Stop : reason;
+        foreach (var forming in _forming.Where(f => f.Count > 0))
+        {
+            Close(forming, why);
+        }
+
+        await AdvanceAsync(ct).ConfigureAwait(true);
+        while (_busy.Count > 0)
+        {
+            await Context.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
+            Context.Gate.TakeInterrupt();
+            ct.ThrowIfCancellationRequested();
+            await AdvanceAsync(ct).ConfigureAwait(true);
+        }
+    }
+
+    private BatchCall<TIn, TOut> NewCall(ItemComponent<TIn, TOut> component) => new(Context.Plan.Name, _plan.ErrorMode, component.Outputs);
+
+    private Batch<TIn> NewBatch() =>
+        _spare.TryPop(out var batch) ? batch : new Batch<TIn>(_plan.MaxItems) { Component = Context.Plan.Name, Run = Context.Run };
+
+    // Settles what has finished and sets to work what waits, until neither is left to do.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask AdvanceAsync(CancellationToken ct)
+    {
+        for (var i = 0; i < _busy.Count;)
+        {
+            var slot = _busy[i];
+            if (!slot.IsFinished)
+            {
+                i++;
+            }
+            else if (await FinishAsync(slot, ct).ConfigureAwait(true))
+            {
+                _busy.RemoveAt(i);
+            }
+        }
+
+        while (_closed.Count > 0 && _free.TryPop(out var slot))
+        {
+            slot.Call.Run = ct;
+            var batch = _closed.Dequeue();
+            batch.Dispatched = Context.Time.GetUtcNow();
+            slot.Call.Take(batch);
+            if (_slots.Length > 1)
+            {
+                _busy.Add(slot);
+                slot.Start(here: false);
+            }
+            else if (!slot.Run() || !await FinishAsync(slot, ct).ConfigureAwait(true))
+            {
+                _busy.Add(slot);
+            }
+        }
+    }
+
+    // False when the batch was set to work again.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> FinishAsync(WorkSlot<BatchCall<TIn, TOut>> slot, CancellationToken ct)
+    {
+        var (call, error) = (slot.Call, slot.Error);
+        var batch = call.All;
+        if (error is OperationCanceledException)
+        {
+            ct.ThrowIfCancellationRequested();
+        }
+
+        if (error is null)
+        {
+            call.Sort();
+        }
+        else if (Errors.ErrorClasses.Of(error) == ErrorClass.Configuration)
+        {
+            // The whole batch waits for the setting to be mended.
+            await RefuseAsync(batch[0], batch.Port, error, call.Attempt, index: 0, ct).ConfigureAwait(true);
+            call.Take(batch);
+            slot.Start(here: _slots.Length == 1);
+            return false;
+        }
+        else
+        {
+            call.FailAll(error);
+        }
+
+        await _results.SendAsync(call, ct).ConfigureAwait(true);
+        batch.Clear();
+        _spare.Push(batch);
+        _free.Push(slot);
+        Context.FlushOutputs();
+        return true;
+    }
 
     private void Fill()
     {
-        for (var tried = 0; tried < Inputs.Length && !_batch.IsFull && !Context.Gate.HasInterrupt; tried++)
+        for (var tried = 0; tried < _forming.Length && !Context.Gate.HasInterrupt; tried++)
         {
-            var first = _batch.Count == 0;
-            var taken = Inputs[NextPort].Read(_batch.Room);
-            NextPort = NextPort + 1 == Inputs.Length ? 0 : NextPort + 1;
-            _batch.Grow(taken);
-            Context.Counters.CountTaken(taken);
-            if (first && taken > 0)
+            var port = NextPort;
+            NextPort = port + 1 == _forming.Length ? 0 : port + 1;
+            var forming = _forming[port];
+            if (!forming.IsFull)
             {
-                _firstAt = Context.Time.GetTimestamp();
-                _batch.FirstItem = Context.Time.GetUtcNow();
+                var taken = Inputs[port].Read(forming.Room);
+                forming.Grow(taken, Context.Time);
+                Context.Counters.CountTaken(taken);
             }
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask DispatchAsync(BatchReason reason, CancellationToken ct)
+    private bool CloseDue()
     {
-        var now = Context.Time.GetUtcNow();
-        _batch.Sequence = ++_sequence;
-        _batch.Reason = reason;
-        _batch.LastItem = now;
-        _batch.Formed = now;
-        _batch.Dispatched = now;
-        _call.Take(_batch);
-        await InvokeAsync(ct).ConfigureAwait(true);
-        await SettleResultsAsync(ct).ConfigureAwait(true);
-        _batch.Clear();
-        Context.FlushOutputs();
+        var closed = false;
+        foreach (var forming in _forming)
+        {
+            if (_closed.Count < _plan.FormingBufferLimit && forming.Count > 0 && Due(forming) is { } reason)
+            {
+                Close(forming, reason);
+                closed = true;
+            }
+        }
+
+        return closed;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask InvokeAsync(CancellationToken ct)
+    // A hybrid batch goes as soon as somebody can take it; while nobody can, it grows.
+    private BatchReason? Due(FormingBatch<TIn> forming) => forming.IsFull ? BatchReason.Size
+        : _hybrid && forming.Count >= _plan.MinItems && _free.Count > _closed.Count ? BatchReason.Time
+        : Context.Time.GetElapsedTime(forming.FirstAt) >= _plan.MaxWait ? BatchReason.Time
+        : null;
+
+    private void Close(FormingBatch<TIn> forming, BatchReason reason) => _closed.Enqueue(forming.Close(reason, ++_sequence, Context.Time.GetUtcNow()));
+
+    private void ArmFor(ITimer timer)
     {
-        while (true)
+        var left = TimeSpan.MaxValue;
+        foreach (var forming in _forming)
         {
-            try
+            if (forming.Count > 0)
             {
-                var handled = _chain.InvokeAsync(_call);
-                if (!handled.IsCompletedSuccessfully)
-                {
-                    Context.FlushOutputs();
-                    await handled.ConfigureAwait(true);
-                }
-
-                _call.Sort();
-                return;
+                var its = _plan.MaxWait - Context.Time.GetElapsedTime(forming.FirstAt);
+                left = its < left ? its : left;
             }
-            catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
-            {
-                if (Errors.ErrorClasses.Of(e) != ErrorClass.Configuration)
-                {
-                    _call.FailAll(e);
-                    return;
-                }
+        }
 
-                // The whole batch waits for the setting to be mended.
-                await RefuseAsync(_batch[0], 0, e, _call.Attempt, index: 0, ct).ConfigureAwait(true);
-                _call.Take(_batch);
-            }
+        if (left < TimeSpan.MaxValue)
+        {
+            timer.Change(left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
         }
     }
 
-    private async ValueTask SettleResultsAsync(CancellationToken ct)
+    // A batch that waits for its time is woken for what it lacks, not for every event; the first event starts its clock.
+    private int Wanted()
     {
-        if (_call.IsPlain)
+        var wanted = int.MaxValue;
+        foreach (var forming in _forming)
         {
-            await SendPlainAsync(ct).ConfigureAwait(true);
-            return;
+            wanted = Math.Min(wanted, forming.Count > 0 && !_hybrid ? _plan.MaxItems - forming.Count : 1);
         }
 
-        Array.Clear(_emitted, 0, _batch.Count);
-        foreach (var (index, e) in _call.Results)
-        {
-            _emitted[index]++;
-            if (Outputs.Length > 0 && !Outputs[0].TrySend(e))
-            {
-                await Outputs[0].SendSlowAsync(e, ct).ConfigureAwait(true);
-            }
-        }
-
-        for (var i = 0; i < _batch.Count; i++)
-        {
-            if (!_call.Failures.TryGetValue(i, out var error))
-            {
-                Context.Counters.CountDone(_emitted[i]);
-                continue;
-            }
-
-            if (await RefuseAsync(_batch[i], 0, error, _call.Attempt, i, ct).ConfigureAwait(true))
-            {
-                // One member's setting was wrong: it alone goes through the chain again.
-                await AgainAsync(i, ct).ConfigureAwait(true);
-            }
-            else
-            {
-                Context.Counters.CountFailed();
-            }
-        }
-    }
-
-    // Nothing failed and everything is in order: results go on as they lie.
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask SendPlainAsync(CancellationToken ct)
-    {
-        var count = _call.Output.Count;
-        if (Outputs.Length > 0)
-        {
-            for (var sent = Outputs[0].Send(_call.Output.Sent); sent < count;)
-            {
-                await Outputs[0].SendSlowAsync(_call.Output.Sent[sent++], ct).ConfigureAwait(true);
-                sent += Outputs[0].Send(_call.Output.Sent[sent..]);
-            }
-        }
-
-        if (count == _batch.Count && _call.Output.Members[^1] == count - 1)
-        {
-            Context.Counters.CountDone(count, count);
-            return;
-        }
-
-        Array.Clear(_emitted, 0, _batch.Count);
-        foreach (var member in _call.Output.Members)
-        {
-            _emitted[member]++;
-        }
-
-        for (var i = 0; i < _batch.Count; i++)
-        {
-            Context.Counters.CountDone(_emitted[i]);
-        }
-    }
-
-    private async ValueTask AgainAsync(int index, CancellationToken ct)
-    {
-        using var one = new BatchCall<TIn, TOut>(Context.Plan.Name, _plan.ErrorMode) { Run = ct };
-        while (true)
-        {
-            one.Take(_batch.Part([_batch[index]]));
-            try
-            {
-                await _chain.InvokeAsync(one).ConfigureAwait(true);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                one.FailAll(e);
-            }
-
-            if (one.Failures.Count == 0)
-            {
-                var results = one.IsPlain ? one.Output.Results : one.Results;
-                foreach (var (_, e) in results)
-                {
-                    await Outputs[0].SendSlowAsync(e, ct).ConfigureAwait(true);
-                }
-
-                Context.Counters.CountDone(results.Count);
-                return;
-            }
-
-            if (!await RefuseAsync(_batch[index], 0, one.Failures[0], one.Attempt, index, ct).ConfigureAwait(true))
-            {
-                Context.Counters.CountFailed();
-                return;
-            }
-        }
+        return wanted;
     }
 }

@@ -1,6 +1,7 @@
 using Loom.Components;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Streams;
+using Loom.Harness.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -35,10 +36,17 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
     private IReadOnlyList<ComponentHost> _hosts = [];
     private Gathering? _gathering;
     private long _number;
+    private long _lastAt = time.GetTimestamp();
     private readonly RepeatBound _bound = new(times.Items);
     private volatile CheckpointsSnapshot _snapshot = new(0, 0, null, null, TimeSpan.Zero);
 
     public CheckpointsSnapshot Snapshot => _snapshot;
+
+    /// <summary>From barrier to durable.</summary>
+    public LatencyHistogram Durations { get; } = new();
+
+    /// <summary>Time since the newest complete checkpoint of this run, or since its start.</summary>
+    public TimeSpan Age => time.GetElapsedTime(Interlocked.Read(ref _lastAt));
 
     /// <summary>Called before a checkpoint is stored: what it counts as done elsewhere, such as dead letters, becomes durable first.</summary>
     public Func<CancellationToken, ValueTask> BeforeSave { get; init; } = static _ => default;
@@ -70,7 +78,7 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
                 var parts = await gathering.Parts.Task.WaitAsync(CheckpointTimes.Longest, time, ct).ConfigureAwait(false);
                 await BeforeSave(ct).ConfigureAwait(false);
                 var info = await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false);
-                _snapshot = _snapshot with { Taken = _snapshot.Taken + 1, Last = info, LastError = null, LastDuration = time.GetElapsedTime(start) };
+                Stored(info, start);
                 _bound.Settled();
                 foreach (var host in _hosts)
                 {
@@ -119,8 +127,16 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
 
         await BeforeSave(ct).ConfigureAwait(false);
         var info = await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false);
-        _snapshot = _snapshot with { Taken = _snapshot.Taken + 1, Last = info, LastError = null, LastDuration = time.GetElapsedTime(start) };
+        Stored(info, start);
         return info;
+    }
+
+    private void Stored(CheckpointInfo info, long start)
+    {
+        var took = time.GetElapsedTime(start);
+        _snapshot = _snapshot with { Taken = _snapshot.Taken + 1, Last = info, LastError = null, LastDuration = took };
+        Interlocked.Exchange(ref _lastAt, time.GetTimestamp());
+        Durations.Add(took);
     }
 
     public void Dispose() => _one.Dispose();

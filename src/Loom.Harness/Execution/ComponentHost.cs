@@ -1,5 +1,6 @@
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Control;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -25,6 +26,9 @@ internal sealed record RunSurroundings(SystemPlan Plan, TimeProvider Time, ILogg
 {
     /// <summary>Whether checkpoints are taken and a source reads again from them: only then is staging output worth its delay.</summary>
     public bool CanReplay { get; init; }
+
+    /// <summary>Samples metrics and looks at alerts every second while it runs.</summary>
+    public required Telemetry.SystemMonitor Monitor { get; init; }
 }
 
 /// <summary>
@@ -33,11 +37,20 @@ internal sealed record RunSurroundings(SystemPlan Plan, TimeProvider Time, ILogg
 /// </summary>
 internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop, RunSurroundings run) : IComponentRunner
 {
-    private readonly List<object> _owned = [];
     private readonly Queue<long> _restarts = [];
     private volatile ComponentState _state = ComponentState.Created;
+
+    // Null unless its setup has succeeded and its cleanup has not begun.
     private Component? _component;
+    private OwnedResources _owned = new();
+
+    // Between two instances: what the next one takes over.
+    private bool _handingOver;
+    private byte[]? _memory;
     private Func<ValueTask>? _acknowledgeAll;
+
+    // A loop of the harness gives its last state itself.
+    private bool _tellsItsEnd;
 
     public ComponentPlan Plan => plan;
 
@@ -60,17 +73,23 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
     /// <summary>Makes the component and opens what it needs; what it registered is disposed when that fails.</summary>
     public async Task SetupAsync(CancellationToken ct)
     {
+        var owned = _owned = new OwnedResources();
         try
         {
+            Component? made = null;
             await WithinAsync(
                 async token =>
                 {
-                    _component = run.Create(plan);
-                    await _component.SetupAsync(new HostSetupContext(this, run, _owned), token).ConfigureAwait(true);
+                    var component = run.Create(loop.Controls.Options == plan.Options ? plan : plan with { Options = loop.Controls.Options });
+                    token.ThrowIfCancellationRequested();
+                    await component.SetupAsync(new HostSetupContext(this, run, owned), token).ConfigureAwait(true);
+                    loop.Reconfigure = stop => component.ReconfigureAsync(loop.Controls.Options!, stop);
+                    made = component;
                 },
                 run.Times.Setup,
                 $"setup of \"{plan.Name}\"",
                 ct).ConfigureAwait(true);
+            _component = made;
             _state = ComponentState.Initialized;
         }
         catch (Exception e)
@@ -118,13 +137,20 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
                 _state = ComponentState.Running;
                 using var context = new HostProcessContext(this, run, _component!);
                 await _component!.ProcessAsync(context, ct).ConfigureAwait(true);
+                if (!_tellsItsEnd)
+                {
+                    loop.Checkpoints.Ended(plan.Name, loop.Offsets, await _component.SnapshotAsync(ct).ConfigureAwait(true));
+                }
+
                 _state = ComponentState.Stopping;
+                loop.Injections.Close();
                 loop.CompleteOutputs();
                 return HostEnd.Finished;
             }
             catch (OperationCanceledException) when (ct.IsCancellationRequested)
             {
                 _state = ComponentState.Stopping;
+                loop.Injections.Close();
                 return HostEnd.Cancelled;
             }
             catch (Exception e)
@@ -134,6 +160,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
                 if (e is Commands.ComponentFailedException || !await TryRestartAsync(ct).ConfigureAwait(true))
                 {
                     _state = ct.IsCancellationRequested ? ComponentState.Stopping : ComponentState.Failed;
+                    loop.Injections.Close();
                     return ct.IsCancellationRequested ? HostEnd.Cancelled
                         : plan.Restart.OnExhausted == OnExhausted.Isolate ? await IsolateAsync(ct).ConfigureAwait(true) : HostEnd.Failed;
                 }
@@ -146,10 +173,10 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
     {
         try
         {
-            if (_component is not null)
+            if (Interlocked.Exchange(ref _component, null) is { } component)
             {
                 await WithinAsync(
-                    token => _component.CleanupAsync(new CleanupContext(LastFailure), token).AsTask(), most, $"cleanup of \"{plan.Name}\"", CancellationToken.None).ConfigureAwait(true);
+                    token => component.CleanupAsync(new CleanupContext(LastFailure), token).AsTask(), most, $"cleanup of \"{plan.Name}\"", CancellationToken.None).ConfigureAwait(true);
             }
         }
         finally
@@ -167,13 +194,15 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
 
     Task IComponentRunner.RunAsync<T>(Source<T> source, CancellationToken ct)
     {
-        var sourceLoop = new SourceLoop<T>(loop, source);
+        var sourceLoop = new SourceLoop<T>(loop, loop.Controls.Rate.IsWanted ? new PacedSource<T>(source, loop.Controls.Rate, run.Time) : source);
+        _tellsItsEnd = true;
         _acknowledgeAll = () => sourceLoop.AcknowledgeAsync(null);
         return sourceLoop.RunAsync(ct);
     }
 
     async Task IComponentRunner.RunAsync<TIn, TOut>(ItemComponent<TIn, TOut> component, CancellationToken ct)
     {
+        _tellsItsEnd = true;
         using LoopBase<TIn, TOut> itemLoop = plan switch
         {
             { Batching: { } batching } => new BatchLoop<TIn, TOut>(loop, component, batching),
@@ -221,11 +250,16 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         }
     }
 
-    // The state of the instance that failed is taken over from memory.
+    // The state of the instance that failed is taken over from memory, and kept until an instance has taken it: setup and restore can fail too.
     private async Task ReplaceAsync(CancellationToken ct)
     {
-        var state = await MemoryOfAsync(_component!, ct).ConfigureAwait(true);
-        await loop.RedeliverAsync(LastFailure!, ct).ConfigureAwait(true);
+        if (!_handingOver)
+        {
+            _memory = await MemoryOfAsync(_component!, ct).ConfigureAwait(true);
+            await loop.RedeliverAsync(LastFailure!, ct).ConfigureAwait(true);
+            _handingOver = true;
+        }
+
         try
         {
             await CleanupAsync(run.Times.Cleanup).ConfigureAwait(true);
@@ -236,20 +270,34 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         }
 
         await SetupAsync(ct).ConfigureAwait(true);
+        var state = _memory is { } memory ? new RestoredState(plan.Descriptor.StateVersion, new MemoryStream(memory, writable: false)) : null;
         await RestoreAsync(new Dictionary<string, long>(loop.Offsets, StringComparer.Ordinal), state, ct).ConfigureAwait(true);
+        _memory = null;
+        _handingOver = false;
     }
 
-    private async Task<RestoredState?> MemoryOfAsync(Component component, CancellationToken ct)
+    private async Task<byte[]?> MemoryOfAsync(Component component, CancellationToken ct)
     {
-        if (plan.Descriptor.StateVersion == 0 || await component.SnapshotAsync(ct).ConfigureAwait(true) is not { } write)
+        if (plan.Descriptor.StateVersion == 0)
         {
             return null;
         }
 
-        var memory = new MemoryStream();
-        await write(memory, ct).ConfigureAwait(true);
-        memory.Position = 0;
-        return new RestoredState(plan.Descriptor.StateVersion, memory);
+        byte[]? memory = null;
+        await WithinAsync(
+            async token =>
+            {
+                if (await component.SnapshotAsync(token).ConfigureAwait(true) is { } write)
+                {
+                    var into = new MemoryStream();
+                    await write(into, token).ConfigureAwait(true);
+                    memory = into.ToArray();
+                }
+            },
+            run.Times.Setup,
+            $"state of \"{plan.Name}\"",
+            ct).ConfigureAwait(true);
+        return memory;
     }
 
     // Downstream ends as if this component had; what still arrives goes to its error destination.
@@ -262,12 +310,17 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
 
     private async Task WithinAsync(Func<CancellationToken, Task> work, TimeSpan most, string what, CancellationToken ct)
     {
+        ct.ThrowIfCancellationRequested();
         using var limit = new CancellationTokenSource(most, run.Time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
-        var running = work(both.Token);
+        // Code that never gives its thread back must not hold the caller's; a thread of the component's own is held by its work alone.
+        var token = both.Token;
+        var running = SynchronizationContext.Current is null
+            ? Task.Factory.StartNew(() => work(token), CancellationToken.None, TaskCreationOptions.DenyChildAttach, TaskScheduler.Current).Unwrap()
+            : work(token);
         try
         {
-            await running.WaitAsync(both.Token).ConfigureAwait(true);
+            await running.WaitAsync(token).ConfigureAwait(true);
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !ct.IsCancellationRequested)
         {
@@ -275,29 +328,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         }
     }
 
-    private async Task DisposeOwnedAsync()
-    {
-        for (var i = _owned.Count - 1; i >= 0; i--)
-        {
-            var resource = _owned[i];
-            try
-            {
-                await (resource is IAsyncDisposable asynchronous ? asynchronous.DisposeAsync().AsTask() : Disposed(resource)).ConfigureAwait(true);
-            }
-            catch (Exception e)
-            {
-                LogCleanup(run.Log, plan.Name, e);
-            }
-        }
-
-        _owned.Clear();
-    }
-
-    private static Task Disposed(object resource)
-    {
-        (resource as IDisposable)?.Dispose();
-        return Task.CompletedTask;
-    }
+    private Task DisposeOwnedAsync() => _owned.DisposeAsync(e => LogCleanup(run.Log, plan.Name, e));
 
     [LoggerMessage(EventId = 4000, Level = LogLevel.Error, Message = "component {Component} threw")]
     private static partial void LogThrew(ILogger logger, string component, Exception error);

@@ -19,23 +19,23 @@ internal interface IPipelined
 internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
 {
     private readonly bool _pipelined;
-    private readonly Slot[] _slots;
-    private readonly Stack<Slot> _free = [];
-    private readonly List<Slot> _busy = [];
+    private readonly WorkSlot<ItemCall<TIn, TOut>>[] _slots;
+    private readonly Stack<WorkSlot<ItemCall<TIn, TOut>>> _free = [];
+    private readonly List<WorkSlot<ItemCall<TIn, TOut>>> _busy = [];
     private readonly HashSet<string> _keys = new(StringComparer.Ordinal);
     private readonly ItemOrder _order;
 
     // An event whose key is still in work, under `key`: nothing is taken behind it.
-    private Slot? _parked;
+    private WorkSlot<ItemCall<TIn, TOut>>? _parked;
 
     public ConcurrentLoop(LoopContext context, ItemComponent<TIn, TOut> component)
         : base(context, component)
     {
         _order = context.Plan.Ordering;
-        var chain = context.Chain.Build(component);
+        Chain = context.Chain.Build(component);
         _pipelined = component is IPipelined;
         var slots = component is IPipelined pipelined ? pipelined.InFlight : context.Plan.Concurrency;
-        _slots = [.. Enumerable.Range(0, slots).Select(_ => new Slot(context, chain, new ItemCall<TIn, TOut>(context.Plan.Name, NewEmitter())))];
+        _slots = [.. Enumerable.Range(0, slots).Select(_ => new WorkSlot<ItemCall<TIn, TOut>>(context, Chain, new ItemCall<TIn, TOut>(context.Plan.Name, NewEmitter())))];
         foreach (var slot in _slots)
         {
             _free.Push(slot);
@@ -49,6 +49,9 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
             slot.Call.Dispose();
         }
     }
+
+    protected override IEnumerable<ItemCall<TIn, TOut>> InHand() => (_parked is null ? _busy : [.. _busy, _parked]).Select(s => s.Call);
+    protected override Link Chain { get; }
 
     protected override async Task ProcessAsync(CancellationToken ct)
     {
@@ -158,7 +161,7 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
     }
 
     // False when the event was set to work again.
-    private async ValueTask<bool> FinishAsync(Slot slot, CancellationToken ct)
+    private async ValueTask<bool> FinishAsync(WorkSlot<ItemCall<TIn, TOut>> slot, CancellationToken ct)
     {
         var error = slot.Error;
         var emitted = slot.Call.Output.Count;
@@ -192,68 +195,5 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
         Context.Counters.CountFailed();
         return true;
-    }
-
-    private sealed class Slot(LoopContext context, Link chain, ItemCall<TIn, TOut> call) : IThreadPoolWorkItem
-    {
-        private volatile bool _finished;
-
-        public ItemCall<TIn, TOut> Call => call;
-
-        public Exception? Error { get; private set; }
-
-        public bool IsFinished => _finished;
-
-        public void Start(bool here)
-        {
-            _finished = false;
-            Error = null;
-            if (here)
-            {
-                Execute();
-            }
-            else
-            {
-                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-            }
-        }
-
-        public void Execute()
-        {
-            ValueTask handled;
-            try
-            {
-                handled = chain.InvokeAsync(call);
-            }
-            catch (Exception e)
-            {
-                handled = ValueTask.FromException(e);
-            }
-
-            var awaiter = handled.ConfigureAwait(false).GetAwaiter();
-            if (awaiter.IsCompleted)
-            {
-                Finish(awaiter);
-            }
-            else
-            {
-                awaiter.UnsafeOnCompleted(() => Finish(awaiter));
-            }
-        }
-
-        private void Finish(System.Runtime.CompilerServices.ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter awaiter)
-        {
-            try
-            {
-                awaiter.GetResult();
-            }
-            catch (Exception e)
-            {
-                Error = e;
-            }
-
-            _finished = true;
-            context.Ask(Attention.Finished);
-        }
     }
 }

@@ -15,6 +15,9 @@ internal sealed class HostProcessContext(ComponentHost host, RunSurroundings run
 
     public override IComponentMetrics Metrics => host.Loop.Metrics;
 
+    /// <summary>Metrics of the whole run, for conditions over them.</summary>
+    public Telemetry.MetricHistory SystemMetrics => run.Monitor.Metrics;
+
     public override CancellationToken Stopping => host.Loop.Stopping;
 
     internal override IComponentRunner Runner => host;

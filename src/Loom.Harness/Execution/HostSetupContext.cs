@@ -4,7 +4,7 @@ using Loom.Harness.Components.BuiltIns.Web;
 namespace Loom.Harness.Execution;
 
 /// <summary>What a component is set up with.</summary>
-internal sealed class HostSetupContext(ComponentHost host, RunSurroundings run, List<object> owned) : SetupContext
+internal sealed class HostSetupContext(ComponentHost host, RunSurroundings run, OwnedResources owned) : SetupContext
 {
     public override string Name => host.Plan.Name;
 
@@ -15,6 +15,9 @@ internal sealed class HostSetupContext(ComponentHost host, RunSurroundings run, 
     public override TimeProvider Time => run.Time;
 
     public override IComponentMetrics Metrics => host.Loop.Metrics;
+
+    /// <summary>Metrics of the whole run, for conditions over them.</summary>
+    public Telemetry.MetricHistory SystemMetrics => run.Monitor.Metrics;
 
     public override IAsk Ask(string port) => host.Loop.Outputs.FirstOrDefault(o => o.Plan.Name == port) is AskPort { IsBound: true } ask
         ? ask

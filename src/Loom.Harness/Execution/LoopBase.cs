@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using Loom.Components;
+using Loom.Harness.Architecture;
+using Loom.Harness.Capabilities;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
 
@@ -16,6 +18,9 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
 
     protected OutputPort<TOut>[] Outputs { get; } = context.DataOutputs<TOut>(component.Outputs);
 
+    /// <summary>The chain that ends in the component.</summary>
+    protected abstract Link Chain { get; }
+
     /// <summary>The port whose turn it is.</summary>
     protected int NextPort { get; set; }
 
@@ -25,9 +30,25 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
         using var ticks = component.Tick is { } every
             ? context.Time.CreateTimer(static c => ((LoopContext)c!).Ask(Attention.Tick), context, every, every)
             : null;
-        await ProcessAsync(ct).ConfigureAwait(true);
+        try
+        {
+            await ProcessAsync(ct).ConfigureAwait(true);
+        }
+        catch (Commands.ComponentFailedException error) when (context.Plan.Restart.OnExhausted == OnExhausted.Isolate)
+        {
+            // The system goes on, and nobody else will handle what is in hand.
+            foreach (var call in InHand())
+            {
+                await context.Errors.TakeAsync(ItemFailure.Of(context.Plan.Name, component.Inputs[call.Port], call.Event, error, call.Attempt), ct).ConfigureAwait(true);
+                context.Counters.CountFailed();
+            }
+
+            throw;
+        }
+
         await FlushAsync(end: true, ct).ConfigureAwait(true);
         var state = await component.SnapshotAsync(ct).ConfigureAwait(true);
+        context.Injections.Close();
         context.Checkpoints.Ended(context.Plan.Name, context.Offsets, state);
     }
 
@@ -35,6 +56,9 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
 
     /// <summary>Handles events until the inputs have ended.</summary>
     protected abstract Task ProcessAsync(CancellationToken ct);
+
+    /// <summary>Events that were taken and neither handled nor refused when <see cref="ProcessAsync"/> threw.</summary>
+    protected virtual IEnumerable<ItemCall<TIn, TOut>> InHand() => [];
 
     /// <summary>Everything taken is handled and its outputs are sent.</summary>
     protected virtual ValueTask SettleAsync(BatchReason reason, CancellationToken ct) => default;
@@ -54,6 +78,14 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
         if (state == GateState.Empty)
         {
             state = await context.Gate.WaitAsync(ct, wanted).ConfigureAwait(true);
+        }
+
+        await context.RefuseAsync(ct).ConfigureAwait(true);
+        if (state == GateState.Ended && context.Plan.Type == ComponentType.Controller)
+        {
+            // Nothing to read, now or ever: it acts by its ticks until the system has ended.
+            await context.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
+            state = GateState.Interrupted;
         }
 
         switch (state)
@@ -78,6 +110,7 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
         context.Gate.TakeInterrupt();
         ct.ThrowIfCancellationRequested();
         var attention = context.TakeAttention();
+        await context.RefuseAsync(ct).ConfigureAwait(true);
         if (attention.HasFlag(Attention.Tick))
         {
             var output = NewEmitter();
@@ -91,9 +124,75 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
             await component.CommitAsync(ct).ConfigureAwait(true);
         }
 
+        if (attention.HasFlag(Attention.Config))
+        {
+            await SettleAsync(BatchReason.Barrier, ct).ConfigureAwait(true);
+            await context.Reconfigure(ct).ConfigureAwait(true);
+        }
+
         if (attention.HasFlag(Attention.Pause))
         {
             await context.Pause.WaitAsync(ct).ConfigureAwait(true);
+        }
+
+        if (attention.HasFlag(Attention.Inject))
+        {
+            await InjectAsync(ct).ConfigureAwait(true);
+        }
+    }
+
+    // Events that come again: between two others, with nothing in hand, so they need no stream of their own.
+    private async ValueTask InjectAsync(CancellationToken ct)
+    {
+        await SettleAsync(BatchReason.Barrier, ct).ConfigureAwait(true);
+        using var call = new ItemCall<TIn, TOut>(context.Plan.Name, NewEmitter()) { Run = ct };
+        while (context.Injections.Take() is { } injection)
+        {
+            var end = InjectionEnd.Refused;
+            try
+            {
+                var port = Array.FindIndex([.. component.Inputs], name => name == injection.Port);
+                if (port >= 0 && OutsideEvent.TryRead(injection.Event, out call.Slot))
+                {
+                    context.Counters.CountTaken();
+                    call.Taken(port);
+                    end = await HandleAgainAsync(call, ct).ConfigureAwait(true) ? InjectionEnd.Done : InjectionEnd.Failed;
+                }
+            }
+            finally
+            {
+                injection.End(end);
+            }
+        }
+
+        // What was asked for meanwhile is looked at next.
+        context.Gate.Interrupt();
+    }
+
+    private async ValueTask<bool> HandleAgainAsync(ItemCall<TIn, TOut> call, CancellationToken ct)
+    {
+        while (true)
+        {
+            try
+            {
+                await Chain.InvokeAsync(call).ConfigureAwait(true);
+                var emitted = call.Output.Count;
+                await ReleaseAsync(call.Output, 0, ct).ConfigureAwait(true);
+                context.Counters.CountDone(emitted);
+                call.Output.Clear();
+                return true;
+            }
+            catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
+            {
+                call.Output.Clear();
+                if (!await RefuseAsync(call.Event, call.Port, e, call.Attempt, index: null, ct).ConfigureAwait(true))
+                {
+                    context.Counters.CountFailed();
+                    return false;
+                }
+
+                call.Start();
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
+using Loom.Harness.Control;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Execution;
 
@@ -14,6 +16,7 @@ namespace Loom.Harness.Execution;
 internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? lane = null)
 {
     private readonly Dictionary<string, IRedelivers> _own = new(StringComparer.Ordinal);
+    private Refusals? _refusals;
     private int _attention;
 
     public ComponentPlan Plan => plan;
@@ -31,6 +34,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
 
     public ComponentCounters Counters { get; } = new() { IsEnd = plan.Ports.All(p => p.Class != SemanticClass.DataOut) };
 
+    /// <summary>How long it stood still for its parts in checkpoints.</summary>
+    public LatencyHistogram Pauses { get; } = new();
+
     /// <summary>What the component counts of its own accord.</summary>
     public ComponentMetrics Metrics { get; } = new();
 
@@ -39,6 +45,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
 
     /// <summary>Typed input ports by name, each an InputPort of its payload.</summary>
     public Dictionary<string, object> Inputs { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What the component's streams refused while it looked at them.</summary>
+    public Refusals Refusals => _refusals ??= new Refusals(() => Ask(Attention.Refused));
 
     /// <summary>Where failed items go.</summary>
     public required IErrorDestination Errors { get; set; }
@@ -55,8 +64,17 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     /// <summary>Makes the links of the chain that ends in the component.</summary>
     public required ChainBuilder Chain { get; init; }
 
+    /// <summary>Events from outside the component's streams.</summary>
+    public Injections Injections { get; } = new();
+
     /// <summary>Resumes a component that waits for a person.</summary>
     public PauseSwitch Pause { get; } = new(lane);
+
+    /// <summary>Carries out what it is told while it runs.</summary>
+    public ComponentControls Controls { get; set; } = null!;
+
+    /// <summary>Gives the component the options it has been told to take.</summary>
+    public Func<CancellationToken, ValueTask> Reconfigure { get; set; } = static _ => default;
 
     /// <summary>For a source: where reading goes on in each partition, after the last event it sent.</summary>
     public Dictionary<string, long> Offsets { get; } = new(StringComparer.Ordinal);
@@ -122,9 +140,14 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
         }
     }
 
-    /// <summary>Reads the inputs to their end and hands every event to the error destination, in place of a component that failed for good.</summary>
+    /// <summary>Hands the event in hand, and every event of the inputs to their end, to the error destination, in place of a component that failed for good.</summary>
     public async Task DivertAsync(Exception error, CancellationToken ct)
     {
+        foreach (var own in _own.Values)
+        {
+            await own.RefuseAsync(error, ct).ConfigureAwait(true);
+        }
+
         while (true)
         {
             foreach (var input in Inputs.Values.Cast<IDiverted>())
@@ -137,7 +160,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
                 }
             }
 
-            switch (await Gate.WaitAsync(ct).ConfigureAwait(true))
+            var state = await Gate.WaitAsync(ct).ConfigureAwait(true);
+            await RefuseAsync(ct).ConfigureAwait(true);
+            switch (state)
             {
                 case GateState.Ended:
                     Checkpoints.Ended(plan.Name, Offsets, null);
@@ -151,6 +176,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
             }
         }
     }
+
+    /// <summary>Hands on what the component's streams refused; before a barrier passes and before the end, so that nothing stays behind.</summary>
+    public ValueTask RefuseAsync(CancellationToken ct) => _refusals is { IsEmpty: false } refused ? refused.SendAsync(Errors, ct) : default;
 
     public void FlushOutputs()
     {
@@ -166,6 +194,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     public async ValueTask PassAsync(CheckpointBarrier barrier, Func<ValueTask<StateWriter?>> freeze)
     {
         StateWriter? state;
+        var start = time.GetTimestamp();
         try
         {
             state = await freeze().ConfigureAwait(true);
@@ -178,6 +207,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
         }
 
         MarkOutputs(barrier);
+        Pauses.Add(time.GetElapsedTime(start));
         Checkpoints.Passed(plan.Name, barrier, new Dictionary<string, long>(Offsets, StringComparer.Ordinal), state);
     }
 
@@ -223,6 +253,15 @@ internal enum Attention
 
     /// <summary>The component itself has work from elsewhere.</summary>
     Wake = 64,
+
+    /// <summary>A stream of the component refused an event.</summary>
+    Refused = 128,
+
+    /// <summary>The component's options were changed.</summary>
+    Config = 256,
+
+    /// <summary>An event from outside the component's streams waits.</summary>
+    Inject = 512,
 }
 
 /// <summary>Takes each component's part in a checkpoint.</summary>

@@ -12,48 +12,14 @@ internal static class NotCarriedOut
         var findings = new List<Finding>();
         foreach (var binding in plan.Bindings)
         {
-            if (binding.Overflow is OverflowRule.Spill or OverflowRule.DropOldest)
-            {
-                var word = binding.Overflow == OverflowRule.Spill ? "spill" : "drop_oldest";
-                Add(findings, $"binding {binding.Name}: overflow {word} is not carried out by this version; write block, drop_newest or fail");
-            }
-
-            if (binding.TimeToLive is not null)
-            {
-                Add(findings, $"binding {binding.Name}: qos.ttl_ms is not carried out by this version; remove it, or filter by time");
-            }
-
             if (binding.Feedback)
             {
                 Add(findings, $"binding {binding.Name}: feedback is not carried out by this version; a cycle can go through an APIEndpoint or a request_response binding");
             }
         }
 
-        foreach (var component in plan.Components)
-        {
-            foreach (var port in component.Ports.Where(p => p.Class is SemanticClass.ControlIn or SemanticClass.MetricsIn))
-            {
-                if (plan.Bindings.Any(b => b.ToComponent == component.Name && b.ToPort == port.Name))
-                {
-                    Add(findings, $"port {component.Name}.{port.Name}: control and metrics streams are not carried out by this version; loom harness ps and the API's pause and resume are the way");
-                }
-            }
-
-            if (component.Batching is not null && (Many(component, SemanticClass.DataIn) || Many(component, SemanticClass.DataOut)))
-            {
-                Add(findings, $"component {component.Name}: batching of a component with several data inputs or outputs is not carried out by this version; remove batching");
-            }
-
-            foreach (var port in component.Ports.Where(p => p.Flow == FlowType.Pull))
-            {
-                Add(findings, $"port {component.Name}.{port.Name}: flow_type pull is not carried out by this version; push with a small buffer is the nearest");
-            }
-        }
-
         return findings;
     }
-
-    private static bool Many(ComponentPlan component, SemanticClass semantic) => component.Ports.Count(p => p.Class == semantic) > 1;
 
     private static void Add(List<Finding> findings, string message) =>
         findings.Add(new Finding(Code, Severity.Error, SystemLoader.ArchitectureFile, 0, 0, message));

@@ -11,6 +11,9 @@ internal interface IRedelivers
 {
     /// <summary>The component failed with an event in hand: it comes again, or goes to the error destination after its third delivery.</summary>
     ValueTask RedeliverAsync(Exception error, CancellationToken ct);
+
+    /// <summary>The component failed for good with an event in hand: it goes to the error destination.</summary>
+    ValueTask RefuseAsync(Exception error, CancellationToken ct);
 }
 
 /// <summary>An input port of a class with a loop of its own. Barriers and requests are dealt with inside its waits.</summary>
@@ -23,6 +26,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
     private bool _again;
     private bool _ended;
     private long _passed;
+    private Injection? _injected;
 
     /// <summary>The component, for snapshots; set when it is set up anew.</summary>
     public Component? Component { get; set; }
@@ -30,6 +34,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
     public async ValueTask<bool> WaitToReadAsync(CancellationToken ct)
     {
         Done();
+        Inject();
         while (!_again && !_ended)
         {
             loop.FlushOutputs();
@@ -45,6 +50,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
                 state = GateState.Interrupted;
             }
 
+            await loop.RefuseAsync(ct).ConfigureAwait(true);
             switch (state)
             {
                 case GateState.Ready:
@@ -65,6 +71,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
                     ct.ThrowIfCancellationRequested();
                     var attention = loop.TakeAttention();
                     await AttendAsync(attention, ct).ConfigureAwait(true);
+                    Inject();
                     if (attention.HasFlag(Attention.Wake))
                     {
                         return true;
@@ -114,10 +121,19 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
             return;
         }
 
-        await loop.Errors.TakeAsync(
-            ItemFailure.Of(loop.Plan.Name, port.Plan.Name, _inHand, error, _inHand.Attempt), ct).ConfigureAwait(true);
-        loop.Counters.CountFailed();
-        _hasInHand = false;
+        await RefuseAsync(error, ct).ConfigureAwait(true);
+    }
+
+    public async ValueTask RefuseAsync(Exception error, CancellationToken ct)
+    {
+        if (_hasInHand)
+        {
+            await loop.Errors.TakeAsync(
+                ItemFailure.Of(loop.Plan.Name, port.Plan.Name, _inHand, error, _inHand.Attempt), ct).ConfigureAwait(true);
+            loop.Counters.CountFailed();
+            (_hasInHand, _again, _inHand) = (false, false, default);
+            Settle(InjectionEnd.Failed);
+        }
     }
 
     private async ValueTask AttendAsync(Attention attention, CancellationToken ct)
@@ -125,6 +141,11 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
         if (attention.HasFlag(Attention.Barrier) && loop.WantedBarrier is { } barrier)
         {
             await PassAsync(barrier, ct).ConfigureAwait(true);
+        }
+
+        if (attention.HasFlag(Attention.Config))
+        {
+            await loop.Reconfigure(ct).ConfigureAwait(true);
         }
 
         if (attention.HasFlag(Attention.Pause))
@@ -141,7 +162,30 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
             loop.Counters.CountDone(0);
             _hasInHand = false;
             _inHand = default;
+            Settle(InjectionEnd.Done);
         }
+    }
+
+    // An event that comes again from outside is delivered like one whose component failed with it in hand.
+    private void Inject()
+    {
+        while (!_hasInHand && loop.Injections.Take(port.Plan.Name) is { } injection)
+        {
+            if (!OutsideEvent.TryRead(injection.Event, out _inHand))
+            {
+                injection.End(InjectionEnd.Refused);
+                continue;
+            }
+
+            (_hasInHand, _again, _injected) = (true, true, injection);
+            loop.Counters.CountTaken();
+        }
+    }
+
+    private void Settle(InjectionEnd end)
+    {
+        _injected?.End(end);
+        _injected = null;
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "A component that cannot take part abandons the checkpoint, never the run.")]

@@ -12,9 +12,10 @@ namespace Loom.Harness.Execution;
 /// <param name="Failed">Events that went to the error destination.</param>
 /// <param name="Emitted">Events it sent on.</param>
 /// <param name="Unbound">Events it sent to outputs nothing is bound to.</param>
+/// <param name="Superseded">Events it never took, because one of the same correlation id had passed (<c>first_wins</c>).</param>
 /// <param name="Restarts">Times it was set up again.</param>
 internal sealed record ComponentSnapshot(
-    string Name, ComponentState State, string? Reason, long Taken, long Done, long Filtered, long Failed, long Emitted, long Unbound, int Restarts)
+    string Name, ComponentState State, string? Reason, long Taken, long Done, long Filtered, long Failed, long Emitted, long Unbound, long Superseded, int Restarts)
 {
     /// <summary>Events in work.</summary>
     public long InHand => Math.Max(0, Taken - Done - Failed);
@@ -42,6 +43,7 @@ internal sealed record RunSnapshot(
                 h.Loop.Counters.Failed,
                 h.Loop.Counters.Emitted,
                 h.Loop.Outputs.Sum(o => o.Unbound),
+                h.Loop.Inputs.Values.Cast<IDiverted>().Sum(i => i.Superseded),
                 h.Restarts)),
         ];
         StreamSnapshot[] streams = [.. assembly.Run.Streams.Select(s => s.Snapshot())];

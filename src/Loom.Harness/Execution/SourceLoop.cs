@@ -337,6 +337,11 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
             await AcknowledgeAsync(committed).ConfigureAwait(true);
         }
 
+        if (attention.HasFlag(Attention.Config))
+        {
+            await context.Reconfigure(ct).ConfigureAwait(true);
+        }
+
         if (attention.HasFlag(Attention.Pause))
         {
             context.FlushOutputs();

@@ -1,11 +1,15 @@
 using System.Text.Json;
 using Loom.Components;
+using Loom.Harness.Alerts;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Checkpoints;
+using Loom.Harness.Control;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
+using Loom.Harness.Streams.Spills;
+using Loom.Harness.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -38,6 +42,9 @@ internal sealed record RunMaterials
 
     public required CheckpointTimes Checkpoints { get; init; }
 
+    /// <summary>Where a binding's events wait that memory does not hold; null: on disk below the system's state folder.</summary>
+    public Func<BindingPlan, ISpillFiles>? Spills { get; init; }
+
     /// <summary>Hash of the canonical graph.</summary>
     public required string GraphHash { get; init; }
 
@@ -49,12 +56,16 @@ internal sealed record RunMaterials
 
     /// <summary>The run's name in ids of batches.</summary>
     public required string Run { get; init; }
+
+    /// <summary>What metrics and alerts ask about besides the parts of the system.</summary>
+    public RunFacts Facts { get; init; } = new();
 }
 
 /// <summary>A system put together and ready to run once; also what is looked at while it runs.</summary>
 internal sealed class SystemAssembly : IDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
+    private readonly List<DiskSpillFiles> _spills = [];
 
     public SystemAssembly(SystemPlan plan, RunMaterials materials)
     {
@@ -71,21 +82,36 @@ internal sealed class SystemAssembly : IDisposable
         var links = plan.Components.ToDictionary(
             c => c.Name, c => new LinkFactory(c, schemas, materials.CreateCapability, materials.Time, materials.Random), StringComparer.Ordinal);
         var loops = plan.Components.ToDictionary(c => c.Name, c => NewLoop(c, links[c.Name], materials), StringComparer.Ordinal);
-        var wiring = new Wiring(plan, loops, materials.Time);
+        var stateFolder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
+        foreach (var (name, loop) in loops)
+        {
+            links[name].Rate.IsWanted = IsControlled(loop.Plan);
+            loop.Controls = new ComponentControls(loop, links[name].Rate, log);
+        }
+
+        var wiring = new Wiring(plan, loops, materials.Time, materials.Spills ?? (b => SpillOf(stateFolder, b)));
         wiring.Connect();
         foreach (var loop in loops.Values)
         {
             BindErrors(loop, materials);
         }
 
-        var stateFolder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
+        var metrics = new MetricHistory(SystemMetrics.Read, () => new MetricView(this), materials.Time);
+        Monitor = new SystemMonitor(metrics, new AlertMonitor(BuiltInAlerts.For(plan.Policy), metrics, materials.Time, log), materials.Time, log);
         var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths, materials.WritesTo))
         {
+            Monitor = Monitor,
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
         };
         Links = links;
+        ComponentHost[] hosts = [.. plan.Components.Select(c => new ComponentHost(c, loops[c.Name], surroundings))];
+        foreach (var host in hosts)
+        {
+            host.Loop.Controls.State = () => host.State;
+        }
+
         Run = new SystemRun(
-            surroundings, [.. plan.Components.Select(c => new ComponentHost(c, loops[c.Name], surroundings))], wiring.Streams, materials.State, Checkpoints, _stopping);
+            surroundings, hosts, wiring.Streams, materials.State, Checkpoints, _stopping);
     }
 
     public SystemPlan Plan { get; }
@@ -101,10 +127,37 @@ internal sealed class SystemAssembly : IDisposable
 
     public SystemRun Run { get; }
 
+    /// <summary>Metrics of the run for expressions, and its alerts.</summary>
+    public SystemMonitor Monitor { get; }
+
+    public MetricHistory Metrics => Monitor.Metrics;
+
     public void Dispose()
     {
         Checkpoints?.Dispose();
+        foreach (var spill in _spills)
+        {
+            spill.Dispose();
+        }
+
         _stopping.Dispose();
+    }
+
+    // Only what somebody can hold back pays for it.
+    private bool IsControlled(ComponentPlan component) => (component.Descriptor.ExecutesChain || component.Uses.Command is not null)
+        && Plan.Bindings.Any(b => b.ToComponent == component.Name && component.Ports.Any(p => p.Name == b.ToPort && p.Class == SemanticClass.ControlIn));
+
+    // What a run before left on disk is of no use to this one.
+    private DiskSpillFiles SpillOf(string stateFolder, BindingPlan binding)
+    {
+        if (_spills.Count == 0)
+        {
+            DiskSpillFiles.Clear(stateFolder);
+        }
+
+        var files = new DiskSpillFiles(DiskSpillFiles.FolderOf(stateFolder, _spills.Count + 1, binding.Name));
+        _spills.Add(files);
+        return files;
     }
 
     private LoopContext NewLoop(ComponentPlan plan, LinkFactory links, RunMaterials materials)

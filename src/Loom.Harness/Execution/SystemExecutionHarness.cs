@@ -1,12 +1,15 @@
 using System.Globalization;
 using System.Text.Json;
+using Loom.Harness.Alerts;
 using Loom.Harness.Architecture;
+using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Architecture.Graphs;
 using Loom.Harness.Architecture.Locking;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Commands;
 using Loom.Harness.Components;
 using Loom.Harness.Errors;
+using Loom.Harness.Telemetry;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
 
@@ -32,11 +35,13 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     private readonly SystemAssembly _assembly;
     private readonly DeadLetters _letters;
     private readonly ConsistentErrorHandler _errors;
+    private readonly IReadOnlyList<Webhook> _webhooks;
     private readonly HarnessRequest _request;
 
-    private SystemExecutionHarness(SystemAssembly assembly, DeadLetters letters, ConsistentErrorHandler errors, HarnessRequest request, IReadOnlyList<string> notices)
+    private SystemExecutionHarness(
+        SystemAssembly assembly, DeadLetters letters, ConsistentErrorHandler errors, IReadOnlyList<Webhook> webhooks, HarnessRequest request, IReadOnlyList<string> notices)
     {
-        (_assembly, _letters, _errors, _request) = (assembly, letters, errors, request);
+        (_assembly, _letters, _errors, _webhooks, _request) = (assembly, letters, errors, webhooks, request);
         Notices = notices;
     }
 
@@ -45,6 +50,15 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     public DeadLetters DeadLetters => _letters;
 
     public ConsistentErrorHandler Errors => _errors;
+
+    /// <summary>Who is told of alerts.</summary>
+    public IReadOnlyList<Webhook> Webhooks => _webhooks;
+
+    /// <summary>Name of this process among others that run the same system.</summary>
+    public required string Instance { get; init; }
+
+    /// <summary>What was agreed, or, unlocked, what the files say; null where an input cannot be read.</summary>
+    public LockContent? Lock { get; init; }
 
     /// <summary>Whether the run is not bound to a lock.</summary>
     public bool Unlocked => _request.Unlocked;
@@ -57,11 +71,11 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     /// <exception cref="StateRequiredException">State is required and cannot be kept or resumed (exit 6).</exception>
     public static async Task<SystemExecutionHarness> LoadAsync(HarnessRequest request, HarnessWorld world, CancellationToken ct)
     {
-        var plan = Agreed(request, world, out var warnings);
+        var (plan, agreed) = Agreed(request, world, out var warnings);
         var folder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
         var log = world.Logs.CreateLogger("Loom.Harness");
         var state = await OpenStateAsync(plan, request, folder, world, log, ct).ConfigureAwait(false);
-        var origin = new ErrorOrigin(plan.Name, plan.Version, world.Instance, request.Unlocked);
+        var origin = new ErrorOrigin(plan.Name, plan.Version, world.Instance, request.Unlocked) { Secrets = plan.Secrets };
         var errors = new ConsistentErrorHandler(origin, new ProcessResources(plan.Directory, world.Gpus, world.Time), world.Time, world.Random, log);
         var letters = new DeadLetters(new DeadLetterFiles(Path.Combine(folder, "dead"), world.Time), world.Time, log);
         var factory = new ComponentFactory(world.Services);
@@ -74,6 +88,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             Loggers = world.Logs,
             Environment = world.Environment,
             Models = () => world.Services.GetService(typeof(IChatClient)) as IChatClient,
+            Secrets = plan.Secrets,
             SetupTimeout = plan.Policy.SetupTimeout ?? world.Options.SetupTimeout,
         };
         var assembly = new SystemAssembly(plan, new RunMaterials
@@ -90,9 +105,15 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             State = state,
             Checkpoints = request.Scheduler is null ? CheckpointTimesOf(plan, world.Options) : s_atTheEnd,
             GraphHash = GraphDocument.Hash(plan),
+            Facts = new RunFacts { DeadLetters = () => letters.Codes, DeadLetterTrouble = () => letters.Trouble, Resources = () => errors.Resources },
             Run = world.Random.Next(0, 1 << 24).ToString("x6", CultureInfo.InvariantCulture),
         });
-        return new SystemExecutionHarness(assembly, letters, errors, request, [.. warnings.Select(w => w.ToString()), .. Notes(state)]);
+        var webhooks = WebhooksOf(plan, assembly, world, log);
+        return new SystemExecutionHarness(assembly, letters, errors, webhooks, request, [.. warnings.Select(w => w.ToString()), .. Notes(state)])
+        {
+            Instance = world.Instance,
+            Lock = agreed,
+        };
     }
 
     /// <summary>Runs it to its end.</summary>
@@ -107,6 +128,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await Task.WhenAll(_webhooks.Select(w => w.DisposeAsync().AsTask())).ConfigureAwait(false);
         _assembly.Dispose();
         await _letters.DisposeAsync().ConfigureAwait(false);
         _errors.Dispose();
@@ -116,7 +138,25 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
         }
     }
 
-    private static SystemPlan Agreed(HarnessRequest request, HarnessWorld world, out IReadOnlyList<Finding> warnings)
+    private static IReadOnlyList<Webhook> WebhooksOf(SystemPlan plan, SystemAssembly assembly, HarnessWorld world, ILogger log)
+    {
+        if (plan.Policy.Webhooks.Count == 0 || world.Services.GetService(typeof(HttpClient)) is not HttpClient http)
+        {
+            return [];
+        }
+
+        Webhook[] webhooks = [.. plan.Policy.Webhooks.Select(w => new Webhook(w, plan, http, assembly.Materials.Run, world.Time, log))];
+        assembly.Monitor.Alerts.Changed = change =>
+        {
+            foreach (var webhook in webhooks.Where(w => change.Rule.Webhook is null || change.Rule.Webhook == w.Name))
+            {
+                webhook.Tell(change);
+            }
+        };
+        return webhooks;
+    }
+
+    private static (SystemPlan Plan, LockContent? Lock) Agreed(HarnessRequest request, HarnessWorld world, out IReadOnlyList<Finding> warnings)
     {
         var loaded = SystemLoader.Load(request.Directory, request.Deployment, world.Environment, world.Options);
         warnings = loaded.Findings;
@@ -132,11 +172,11 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
 
         if (request.Unlocked)
         {
-            return loaded.Plan;
+            return (loaded.Plan, SystemLock.Compute(loaded, DiskSystemFiles.Instance, new FindingList()));
         }
 
         var verdict = SystemLock.Verify(loaded, DiskSystemFiles.Instance);
-        return verdict.Plan ?? throw new SystemFilesException(verdict.Findings, isLock: true);
+        return (verdict.Plan ?? throw new SystemFilesException(verdict.Findings, isLock: true), verdict.Lock);
     }
 
     // State is kept where something can be resumed: offsets of a source that reads again, state of a component, staged output.

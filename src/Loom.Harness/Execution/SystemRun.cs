@@ -89,6 +89,7 @@ internal sealed partial class SystemRun(
         checkpoints?.Watch(hosts);
         var running = hosts.ToDictionary(h => h, h => StartHost(h, cancel.Token));
         var loop = checkpoints is null ? null : BackgroundLoop.Start("checkpoints", checkpoints.RunAsync, surroundings.Log);
+        await using var monitor = BackgroundLoop.Start("monitor", surroundings.Monitor.RunAsync, surroundings.Log).ConfigureAwait(false);
         Started?.Invoke();
         RunResult result;
         try
@@ -103,7 +104,7 @@ internal sealed partial class SystemRun(
             }
         }
 
-        return result.ExitCode == RunResult.Ended ? await FinishAsync(result).ConfigureAwait(true) : result;
+        return result.ExitCode == RunResult.Ended ? await FinishAsync(result, tokens.Force).ConfigureAwait(true) : result;
     }
 
     // Under the deterministic scheduler each phase of a component runs in its lane.
@@ -135,7 +136,14 @@ internal sealed partial class SystemRun(
 
             foreach (var (host, task) in running.Where(r => r.Value.IsCompleted && ended.Add(r.Key)))
             {
-                if (await task.ConfigureAwait(true) is HostEnd.Failed)
+                var end = await task.ConfigureAwait(true);
+                if (end == HostEnd.Cancelled && host.IsData)
+                {
+                    // It can be seen to have ended before the cancellation itself is seen; nothing of this end is orderly.
+                    return await AbandonAsync(running, cancel, "cancelled").ConfigureAwait(true);
+                }
+
+                if (end == HostEnd.Failed)
                 {
                     var why = $"\"{host.Plan.Name}\" failed: {host.LastFailure?.Message}";
                     _errors.Add(host.LastFailure!);
@@ -177,24 +185,25 @@ internal sealed partial class SystemRun(
     }
 
     // Everything has been delivered: the last checkpoint, then the outside may let go and staged output becomes visible.
-    private async Task<RunResult> FinishAsync(RunResult result)
+    private async Task<RunResult> FinishAsync(RunResult result, CancellationToken force)
     {
-        using var limit = new CancellationTokenSource(CheckpointTimes.Longest, surroundings.Time);
+        using var late = new CancellationTokenSource(CheckpointTimes.Longest, surroundings.Time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(late.Token, force);
         try
         {
             if (checkpoints is not null)
             {
-                await checkpoints.TakeFinalAsync(limit.Token).ConfigureAwait(true);
+                await checkpoints.TakeFinalAsync(limit.Token).WaitAsync(limit.Token).ConfigureAwait(true);
             }
 
             foreach (var host in hosts)
             {
-                await In(host, () => host.CommitAsync(limit.Token).AsTask()).ConfigureAwait(true);
+                await In(host, () => host.CommitAsync(limit.Token).AsTask()).WaitAsync(limit.Token).ConfigureAwait(true);
             }
 
             foreach (var host in hosts)
             {
-                await In(host, () => host.AcknowledgeAllAsync().AsTask()).ConfigureAwait(true);
+                await In(host, () => host.AcknowledgeAllAsync().AsTask()).WaitAsync(limit.Token).ConfigureAwait(true);
             }
 
             return result;

@@ -2,16 +2,22 @@ using System.Reflection;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Control;
 using Loom.Harness.Expressions;
 using Loom.Harness.Streams;
+using Loom.Harness.Streams.Spills;
 
 namespace Loom.Harness.Execution;
 
 /// <summary>Makes the ports and streams of a system from its plan and joins them; types are looked up here once, never while events flow.</summary>
-internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopContext> loops, TimeProvider time)
+/// <param name="plan">The system.</param>
+/// <param name="loops">What each component's loop has.</param>
+/// <param name="time">Clock.</param>
+/// <param name="spills">Where a binding's events wait on disk.</param>
+internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopContext> loops, TimeProvider time, Func<BindingPlan, ISpillFiles> spills)
 {
-    private readonly Dictionary<(string Component, string Port), PortPlan> _ports =
-        plan.Components.SelectMany(c => c.Ports.Select(p => (c.Name, Port: p))).ToDictionary(p => (p.Name, p.Port.Name), p => p.Port);
+    private readonly Dictionary<(string Component, string Port, bool IsInput), PortPlan> _ports =
+        plan.Components.SelectMany(c => c.Ports.Select(p => (c.Name, Port: p))).ToDictionary(p => (p.Name, p.Port.Name, p.Port.IsInput), p => p.Port);
 
     /// <summary>Every stream, in the order of the bindings.</summary>
     public List<IStreamEnd> Streams { get; } = [];
@@ -29,8 +35,8 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
 
         foreach (var binding in plan.Bindings)
         {
-            var from = _ports[(binding.FromComponent, binding.FromPort)];
-            var to = _ports[(binding.ToComponent, binding.ToPort)];
+            var from = _ports[(binding.FromComponent, binding.FromPort, false)];
+            var to = _ports[(binding.ToComponent, binding.ToPort, true)];
             Call(nameof(Bind), [from.Data, to.Data], binding, from, to);
         }
     }
@@ -62,11 +68,25 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
     {
         var writer = loops[binding.FromComponent];
         var reader = loops[binding.ToComponent];
-        var stream = new EventStream<TTo>(binding, reader.Gate.Signal, writer.Outbox, time);
-        Streams.Add(stream);
-        ((InputPort<TTo>)reader.Inputs[to.Name]).Add(stream);
-        reader.Gate.Add(stream, binding);
         var end = writer.Outputs.Single(o => o.Plan.Name == from.Name);
+        if (to.Class == SemanticClass.ControlIn && reader.Plan.Type != ComponentType.Controller)
+        {
+            var control = new ControlTarget<TFrom>(binding, reader.Controls, Conversion<TFrom, JsonElement>(binding), () => writer.Errors, time);
+            Streams.Add(control);
+            ((OutputPort<TFrom>)end).Add(control, null);
+            return;
+        }
+
+        if (end is not AskPort && (reader.Plan.Type == ComponentType.Controller || StreamRules.AreNeeded(binding, to)))
+        {
+            var ruled = NewRuled<TTo>(binding, to, reader, writer);
+            Join(ruled, binding, to, reader);
+            ((OutputPort<TFrom>)end).Add(new Target<TFrom, TTo>(ruled, Conversion<TFrom, TTo>(binding)), null);
+            return;
+        }
+
+        var stream = new EventStream<TTo>(binding, reader.Gate.Signal, writer.Outbox, time);
+        Join(stream, binding, to, reader);
         if (end is AskPort ask)
         {
             BindAsk(ask, binding, reader, stream as EventStream<JsonElement> ?? throw new InvalidOperationException($"{binding.Name}: requests are JSON"));
@@ -76,6 +96,28 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
         var output = (OutputPort<TFrom>)end;
         var plain = from.Distribution == Distribution.Broadcast && binding.Overflow == OverflowRule.Block && binding.Transformation is null && !binding.Copy && writer.Lane is null;
         output.Add(new Target<TFrom, TTo>(stream, Conversion<TFrom, TTo>(binding)), plain ? stream as EventStream<TFrom> : null);
+    }
+
+    private void Join<T>(IStreamHead<T> stream, BindingPlan binding, PortPlan to, LoopContext reader)
+    {
+        Streams.Add((IStreamEnd)stream);
+        ((InputPort<T>)reader.Inputs[to.Name]).Add(stream);
+        reader.Gate.Add(stream, binding);
+    }
+
+    private RuledStream<T> NewRuled<T>(BindingPlan binding, PortPlan to, LoopContext reader, LoopContext writer)
+    {
+        var rules = new StreamRules
+        {
+            Pull = to.Flow == FlowType.Pull,
+            TimeToLive = binding.TimeToLive,
+            IgnoresBarriers = reader.Plan.Type == ComponentType.Controller,
+            DropOldest = binding.Overflow == OverflowRule.DropOldest,
+            Refused = reader.Refusals,
+            Displaced = () => writer.Errors,
+        };
+        var spill = binding.Overflow == OverflowRule.Spill ? new Spill<T>(spills(binding), binding.SpillBytes) : null;
+        return new RuledStream<T>(binding, rules, spill, reader.Gate.Signal, writer.Outbox, time);
     }
 
     // Requests go through the stream; answers come back by what the answering component sends.

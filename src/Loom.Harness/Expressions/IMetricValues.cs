@@ -30,3 +30,15 @@ internal enum MetricWindow
     /// <summary>Largest value.</summary>
     Max,
 }
+
+/// <summary>A window of time over a metric; equal when metric, labels and length are.</summary>
+/// <param name="Metric">Without the prefix.</param>
+/// <param name="Labels">What its series carry; empty for all series.</param>
+/// <param name="Length">How far it reaches back.</param>
+internal sealed record MetricQuery(string Metric, IReadOnlyDictionary<string, string> Labels, TimeSpan Length)
+{
+    public bool Equals(MetricQuery? other) =>
+        other is not null && Metric == other.Metric && Length == other.Length && Labels.Count == other.Labels.Count && Labels.All(l => other.Labels.TryGetValue(l.Key, out var value) && value == l.Value);
+
+    public override int GetHashCode() => HashCode.Combine(Metric, Length, Labels.Count);
+}

@@ -9,14 +9,18 @@ internal sealed class MetricExpression
 {
     private readonly Node _root;
 
-    private MetricExpression(string text, Node root)
+    private MetricExpression(string text, Node root, IReadOnlyList<MetricQuery> windows)
     {
         Text = text;
         _root = root;
+        Windows = windows;
     }
 
     /// <summary>As it was written.</summary>
     public string Text { get; }
+
+    /// <summary>The windows of time it looks at: what must be kept for it.</summary>
+    public IReadOnlyList<MetricQuery> Windows { get; }
 
     /// <summary>Compiles and checks.</summary>
     /// <param name="text">The condition.</param>
@@ -24,9 +28,10 @@ internal sealed class MetricExpression
     /// <exception cref="ExpressionException">What is wrong and at which column.</exception>
     public static MetricExpression Compile(string text, IReadOnlyCollection<string>? metrics = null)
     {
-        var root = Parser.ParseAll(text, new MetricScope(metrics));
+        var scope = new MetricScope(metrics);
+        var root = Parser.ParseAll(text, scope);
         return root.Kind is Kind.Bool or Kind.Any
-            ? new MetricExpression(text, root)
+            ? new MetricExpression(text, root, scope.Windows)
             : throw new ExpressionException($"a condition must give a bool, not {root.Kind.Name()}; compare it, as in {text} > 100", 1);
     }
 

@@ -13,6 +13,9 @@ internal sealed class MetricScope(IReadOnlyCollection<string>? metrics) : Scope
 
     public override IReadOnlyList<string> Variables { get; } = [.. (metrics ?? []).Order(StringComparer.Ordinal)];
 
+    /// <summary>Every window that was read.</summary>
+    public List<MetricQuery> Windows { get; } = [];
+
     public override bool HasData => false;
 
     public override IReadOnlyList<string> Functions { get; } = [.. s_windows.Keys.Order(StringComparer.Ordinal), "value"];
@@ -50,10 +53,17 @@ internal sealed class MetricScope(IReadOnlyCollection<string>? metrics) : Scope
         }
 
         parser.Expect(")", "\")\"");
+        if (isWindow)
+        {
+            Windows.Add(new MetricQuery(metric.Text, labels, window));
+        }
+
         return new MetricNode(metric.Text, labels, isWindow ? function : null, window, parser.Since(name.Position));
     }
 
-    private bool IsKnown(string name) => metrics is null || metrics.Contains(name);
+    // What components define is known only once they run.
+    private bool IsKnown(string name) => metrics is null || metrics.Contains(name)
+        || (name.StartsWith(Telemetry.SystemMetrics.OwnPrefix, StringComparison.Ordinal) && Nearest(name, Variables) is null);
 
     private static TimeSpan Window(Parser parser)
     {

@@ -24,6 +24,19 @@ internal interface IStreamEnd
     IStreamTap Tap(int sample);
 }
 
+/// <summary>The writing side of a stream of a known payload.</summary>
+internal interface IStreamTail<T> : IStreamEnd
+{
+    /// <summary>Writes one event if the stream takes it now.</summary>
+    bool TryWrite(in Event<T> e);
+
+    /// <summary>Waits until the stream may take the event.</summary>
+    ValueTask WaitForRoomAsync(Event<T> e, CancellationToken ct);
+
+    /// <summary>Counts an event that never entered, because overflow said so.</summary>
+    void CountDropped();
+}
+
 /// <summary>
 /// A bounded first-in first-out stream between one writer and one reader. Events lie in a chain of pooled segments; each side keeps its place to
 /// itself and publishes a count, so a step costs no lock and no allocation. <c>depth ≤ buffer</c> holds always.
@@ -33,7 +46,7 @@ internal interface IStreamEnd
 /// then. <see cref="TryWrite"/> wakes a reader it can see waiting; only <see cref="Flush"/> puts the fence that makes sure of it, so a writer flushes before it waits
 /// for anything else, and after its last event of a run.
 /// </remarks>
-internal sealed class EventStream<T> : IStreamEnd, IStreamHead
+internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
 {
     // Events a writer adds before it lets a busy reader know.
     private const int Run = 16;
@@ -52,7 +65,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     private ReaderSide<T> _r;
     private Padded _published;
     private Padded _consumed;
-    private Padded _markAt = new() { Value = long.MaxValue };
+    private long _markAt = long.MaxValue;
     private volatile bool _completed;
 
     // Null while nobody looks: a stream without a tap pays one comparison.
@@ -86,7 +99,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     public Signal Writer { get; }
 
     /// <summary>Whether the reader stands at a barrier.</summary>
-    public bool AtMark => Volatile.Read(ref _markAt.Value) == _r.Read;
+    public bool AtMark => Volatile.Read(ref _markAt) == _r.Read;
 
     /// <summary>Whether everything has been read and no more will come; for the reader.</summary>
     public bool IsEnded => _completed && Volatile.Read(ref _published.Value) == _r.Read && !AtMark;
@@ -97,7 +110,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
         get
         {
             var consumed = Volatile.Read(ref _consumed.Value);
-            return Math.Max(0, Volatile.Read(ref _w.Written) - consumed);
+            return Math.Max(0, Published(consumed) - consumed);
         }
     }
 
@@ -331,7 +344,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
         lock (_marksLock)
         {
             barrier = _marks.Dequeue().Barrier;
-            Volatile.Write(ref _markAt.Value, _marks.TryPeek(out var next) ? next.At : long.MaxValue);
+            Volatile.Write(ref _markAt, _marks.TryPeek(out var next) ? next.At : long.MaxValue);
         }
 
         return true;
@@ -341,7 +354,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     public bool CanRead(int wanted)
     {
         FindReadable();
-        return _r.Readable - _r.Read >= Math.Min(wanted, _capacity) || (_r.Readable > _r.Read && (_completed || _r.Readable == Volatile.Read(ref _markAt.Value)));
+        return _r.Readable - _r.Read >= Math.Min(wanted, _capacity) || (_r.Readable > _r.Read && (_completed || _r.Readable == Volatile.Read(ref _markAt)));
     }
 
     /// <summary>The reader is about to wait: gives back what it no longer needs and lets a waiting writer know of the room. The reader's signal is armed by now.</summary>
@@ -391,7 +404,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
             _marks.Enqueue((_w.Written, barrier));
             if (_marks.Count == 1)
             {
-                Volatile.Write(ref _markAt.Value, _w.Written);
+                Volatile.Write(ref _markAt, _w.Written);
             }
         }
 
@@ -400,7 +413,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
 
     public IStreamTap Tap(int sample)
     {
-        var tap = new StreamTap<T>(sample, Untap);
+        var tap = new StreamTap<T>(sample, _time, Untap);
         lock (_marksLock)
         {
             _taps = [.. _taps ?? [], tap];
@@ -416,7 +429,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     {
         var now = _time.GetTimestamp();
         var read = Volatile.Read(ref _consumed.Value);
-        var written = Math.Max(read, Volatile.Read(ref _w.Written));
+        var written = Math.Max(read, Published(read));
         var oldest = written > read ? Volatile.Read(ref _r.Head)?.Since ?? Volatile.Read(ref _first)?.Since ?? now : now;
         return new StreamSnapshot(
             Plan.Name,
@@ -434,6 +447,9 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
             Span(Interlocked.Read(ref _r.StarvedTicks), Volatile.Read(ref _r.StarvedSince), now),
             _completed);
     }
+
+    // What can have been published when so many had been consumed: both counts go on between the two looks of whoever watches.
+    private long Published(long consumed) => Math.Min(Volatile.Read(ref _w.Written), consumed + _capacity);
 
     private TimeSpan Span(long ticks, long since, long now) => _time.GetElapsedTime(0, ticks + (since == 0 ? 0 : Math.Max(0, now - since)));
 
@@ -539,7 +555,7 @@ internal sealed class EventStream<T> : IStreamEnd, IStreamHead
     private bool FindReadable()
     {
         var published = Math.Max(Volatile.Read(ref _published.Value), _r.Seen);
-        _r.Readable = Math.Min(published, Volatile.Read(ref _markAt.Value));
+        _r.Readable = Math.Min(published, Volatile.Read(ref _markAt));
         return _r.Read < _r.Readable;
     }
 }

@@ -9,9 +9,10 @@ internal sealed class FirstWins(TimeProvider time)
 
     private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
     private readonly Queue<(string Id, long At)> _order = [];
+    private long _later;
 
     /// <summary>Events that came second.</summary>
-    public long Later { get; private set; }
+    public long Later => Volatile.Read(ref _later);
 
     public bool Passes(string id)
     {
@@ -24,7 +25,7 @@ internal sealed class FirstWins(TimeProvider time)
 
         if (!_seen.Add(id))
         {
-            Later++;
+            _later++;
             return false;
         }
 

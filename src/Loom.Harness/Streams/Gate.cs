@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Loom.Components;
 using Loom.Harness.Architecture;
 
 namespace Loom.Harness.Streams;
@@ -19,6 +20,15 @@ internal interface IStreamHead
     void BeforeWait(int wanted);
 
     void AfterWait();
+}
+
+/// <summary>The reading side of a stream of a known payload.</summary>
+internal interface IStreamHead<T> : IStreamHead
+{
+    BindingPlan Plan { get; }
+
+    /// <summary>Takes the next event, if there is one before the next barrier.</summary>
+    bool TryRead(out Event<T> e);
 }
 
 /// <summary>What a component finds when it looks at its inputs.</summary>

@@ -11,6 +11,9 @@ internal interface IDiverted
 {
     /// <summary>Takes the next event as a failure, or null when there is none.</summary>
     ItemFailure? TryDivert(string component, Exception error);
+
+    /// <summary>Events that were left out because one of their correlation id had passed: <c>first_wins</c>.</summary>
+    long Superseded { get; }
 }
 
 /// <summary>A port whose events can be looked at as they are taken.</summary>
@@ -26,24 +29,29 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
     // priority: one turn in so many goes to the lower ones.
     private const int LowerTurn = 16;
 
-    private EventStream<T>[] _streams = [];
+    private IStreamHead<T>[] _streams = [];
+
+    // The common case: one stream without rules of its own, and no rule of the port to ask.
+    private EventStream<T>? _only;
     private int _next;
     private int _turn;
     private Action<Event<JsonElement>>? _watch;
 
     public PortPlan Plan => plan;
 
-    /// <summary>Whether there is one stream and no rule to ask.</summary>
-    public bool IsPlain { get; private set; }
+    public long Superseded => firstWins?.Later ?? 0;
+
+    /// <summary>Whether there is one stream, and neither it nor the port has a rule to ask.</summary>
+    public bool IsPlain => _only is not null;
 
     public void Watch(Action<Event<JsonElement>> see)
     {
         _watch = see;
-        IsPlain = false; // every event takes the way on which it is seen
+        _only = null; // every event takes the way on which it is seen
     }
 
     /// <summary>Adds a binding, in the order of declaration; for <c>priority</c> the highest comes first.</summary>
-    public void Add(EventStream<T> stream)
+    public void Add(IStreamHead<T> stream)
     {
         _streams = [.. _streams, stream];
         if (plan.FanIn == FanIn.Priority)
@@ -51,19 +59,19 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
             _streams = [.. _streams.OrderByDescending(s => s.Plan.Priority)];
         }
 
-        IsPlain = _streams.Length == 1 && firstWins is null;
+        _only = _streams.Length == 1 && firstWins is null && _watch is null ? stream as EventStream<T> : null;
     }
 
     /// <summary>Takes the next event by the rule of the fan-in.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryRead(out Event<T> e) => IsPlain ? _streams[0].TryRead(out e) : TryReadMany(out e);
+    public bool TryRead(out Event<T> e) => _only is { } only ? only.TryRead(out e) : TryReadMany(out e);
 
     /// <summary>Takes several events by the rule of the fan-in and says how many.</summary>
     public int Read(Span<Event<T>> into)
     {
-        if (IsPlain)
+        if (_only is { } only)
         {
-            return _streams[0].Read(into);
+            return only.Read(into);
         }
 
         var count = 0;
@@ -82,9 +90,9 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Event<T>[]? slots, out int index)
     {
-        if (IsPlain)
+        if (_only is { } only)
         {
-            return _streams[0].TryTake(out slots, out index);
+            return only.TryTake(out slots, out index);
         }
 
         slots = null;

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace Loom.Harness.Streams;
 
-/// <summary>A count on a cache line of its own (and the neighbour the processor fetches with it): two sides that publish counts do not slow each other down.</summary>
-[StructLayout(LayoutKind.Explicit, Size = 192)]
+/// <summary>A count on a cache line of its own, and away from the neighbour the processor fetches with it: two sides that publish counts do not slow each other down.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 128)]
 internal struct Padded
 {
     [FieldOffset(64)]

@@ -72,6 +72,17 @@ internal static class SegmentPool<T>
         }
     }
 
+    /// <summary>Lets go of what is shared and of this thread's own.</summary>
+    public static void Trim()
+    {
+        t_own = null;
+        lock (s_lock)
+        {
+            s_shared.Clear();
+            s_shared.TrimExcess();
+        }
+    }
+
     private static void Move(Stack<Segment<T>> from, Stack<Segment<T>> to)
     {
         for (var i = 0; i < Lot && from.TryPop(out var segment); i++)

@@ -30,7 +30,4 @@ internal struct ReaderSide<T>
     public long StarvedSince;
     public long StarvedTicks;
     public long ProgressAt;
-#pragma warning disable CS0169 // room is all it is for
-    private Gap _gap;
-#pragma warning restore CS0169
 }

@@ -4,8 +4,8 @@ namespace Loom.Harness.Streams;
 /// <param name="Name">Its binding's name.</param>
 /// <param name="From"><c>component.port</c>.</param>
 /// <param name="To"><c>component.port</c>.</param>
-/// <param name="Depth">Events in it.</param>
-/// <param name="Capacity">Events it may hold.</param>
+/// <param name="Depth">Events in it, those on disk included.</param>
+/// <param name="Capacity">Events it may hold in memory.</param>
 /// <param name="Bytes">Bytes in it, where payloads have a known size.</param>
 /// <param name="In">Events written since the start.</param>
 /// <param name="Out">Events read since the start.</param>
@@ -29,4 +29,11 @@ internal sealed record StreamSnapshot(
     TimeSpan LastProgress,
     TimeSpan Blocked,
     TimeSpan Starved,
-    bool Ended);
+    bool Ended)
+{
+    /// <summary>Events of <see cref="Depth"/> that wait on disk.</summary>
+    public long Spilled { get; init; }
+
+    /// <summary>What keeps the stream from doing its work, such as a full disk; null when it is well.</summary>
+    public string? Trouble { get; init; }
+}

@@ -16,22 +16,38 @@ internal interface IStreamTap : IDisposable
 }
 
 /// <summary>A side buffer of 1,000 copies: full, it drops the newest and counts.</summary>
-internal sealed class StreamTap<T>(int sample, Action<StreamTap<T>> leave) : IStreamTap
+/// <remarks>
+/// A stream faster than whoever looks would have both sides busy with copies that are dropped or come too fast to be read, so a full buffer is left alone for a moment.
+/// </remarks>
+internal sealed class StreamTap<T>(int sample, TimeProvider time, Action<StreamTap<T>> leave) : IStreamTap
 {
     private const int Kept = 1000;
+
+    // Copies dropped between two looks at the clock.
+    private const int Unseen = 64;
+
+    private static readonly TimeSpan s_moment = TimeSpan.FromMilliseconds(10);
 
     private readonly Channel<Event<T>> _copies = Channel.CreateBounded<Event<T>>(new BoundedChannelOptions(Kept) { SingleReader = true, SingleWriter = true, FullMode = BoundedChannelFullMode.Wait });
     private long _seen;
     private long _dropped;
+    private long _fullSince;
+    private int _skip;
 
     public long Dropped => Interlocked.Read(ref _dropped);
 
     /// <summary>Called by the stream's writer.</summary>
     public void Offer(in Event<T> e)
     {
-        if (_seen++ % sample == 0 && !_copies.Writer.TryWrite(e))
+        if (sample > 1 && _seen++ % sample != 0)
         {
-            Interlocked.Increment(ref _dropped);
+            return;
+        }
+
+        if (_skip > 0 || !_copies.Writer.TryWrite(e))
+        {
+            Volatile.Write(ref _dropped, _dropped + 1);
+            Skip();
         }
     }
 
@@ -47,5 +63,18 @@ internal sealed class StreamTap<T>(int sample, Action<StreamTap<T>> leave) : ISt
     {
         leave(this);
         _copies.Writer.TryComplete();
+    }
+
+    private void Skip()
+    {
+        if (_skip == 0)
+        {
+            _fullSince = time.GetTimestamp();
+            _skip = Unseen;
+        }
+        else if (--_skip == 0 && time.GetElapsedTime(_fullSince) < s_moment)
+        {
+            _skip = Unseen;
+        }
     }
 }

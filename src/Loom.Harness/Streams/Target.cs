@@ -27,7 +27,7 @@ internal abstract class Target<T>
 }
 
 /// <summary>A binding whose stream carries <typeparamref name="TStream"/>; <paramref name="convert"/> is null where both are the same.</summary>
-internal sealed class Target<T, TStream>(EventStream<TStream> stream, Func<Event<T>, Event<TStream>> convert) : Target<T>
+internal sealed class Target<T, TStream>(IStreamTail<TStream> stream, Func<Event<T>, Event<TStream>> convert) : Target<T>
 {
     private readonly Queue<Event<TStream>> _prepared = [];
 
@@ -47,7 +47,7 @@ internal sealed class Target<T, TStream>(EventStream<TStream> stream, Func<Event
             return true;
         }
 
-        if (stream.Plan.Overflow == OverflowRule.Block)
+        if (stream.Plan.Overflow is not (OverflowRule.DropNewest or OverflowRule.Fail))
         {
             return false;
         }

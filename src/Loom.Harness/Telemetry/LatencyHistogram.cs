@@ -3,7 +3,7 @@ using System.Numerics;
 namespace Loom.Harness.Telemetry;
 
 /// <summary>Counts of durations in buckets of a quarter of a doubling, from 1 µs to about an hour: quantiles to within 25 %.</summary>
-internal sealed class LatencyHistogram
+internal sealed class LatencyHistogram : IDistribution
 {
     private const int StepsPerDoubling = 4;
     private const int Buckets = 32 * StepsPerDoubling;
@@ -25,12 +25,15 @@ internal sealed class LatencyHistogram
         }
     }
 
-    public TimeSpan Sum => TimeSpan.FromTicks(Interlocked.Read(ref _sumTicks));
+    public double Sum => TimeSpan.FromTicks(Interlocked.Read(ref _sumTicks)).TotalSeconds;
+
+    public Action<double>? Observed { get; set; }
 
     public void Add(TimeSpan duration)
     {
         Interlocked.Increment(ref _counts[BucketOf(duration)]);
         Interlocked.Add(ref _sumTicks, duration.Ticks);
+        Observed?.Invoke(duration.TotalSeconds);
     }
 
     /// <summary>The upper edge of the bucket in which the quantile lies, or zero when nothing was counted.</summary>

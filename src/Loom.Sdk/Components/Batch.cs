@@ -59,6 +59,9 @@ public sealed class Batch<T> : IReadOnlyList<Event<T>>
 
     internal long Sequence { get; set; }
 
+    // The data input all its members came by.
+    internal int Port { get; set; }
+
     internal ReadOnlySpan<Event<T>> Span => _events.AsSpan(0, Count);
 
     internal bool IsFull => Count == _events.Length;
@@ -96,6 +99,7 @@ public sealed class Batch<T> : IReadOnlyList<Event<T>>
         part.Component = Component;
         part.Run = Run;
         part.Sequence = Sequence;
+        part.Port = Port;
         part.Reason = Reason;
         part.FirstItem = FirstItem;
         part.LastItem = LastItem;
@@ -119,9 +123,20 @@ public sealed class Batch<T> : IReadOnlyList<Event<T>>
 /// <typeparam name="T">Payload of the output.</typeparam>
 public sealed class BatchEmitter<T>
 {
+    private readonly IReadOnlyList<string> _ports;
     private Dictionary<int, Exception>? _failures;
     private Event<T>[] _events = new Event<T>[64];
     private int[] _members = new int[64];
+    private int[]? _portOf;
+
+    /// <summary>For one output port named <c>out</c>.</summary>
+    public BatchEmitter()
+        : this(["out"])
+    {
+    }
+
+    /// <param name="ports">Names of the output ports; the first is the one <see cref="Send(int, Event{T})"/> means.</param>
+    public BatchEmitter(IReadOnlyList<string> ports) => _ports = ports;
 
     /// <summary>Members that failed, by index.</summary>
     public IReadOnlyDictionary<int, Exception> Failures => _failures ?? (IReadOnlyDictionary<int, Exception>)System.Collections.Frozen.FrozenDictionary<int, Exception>.Empty;
@@ -140,13 +155,46 @@ public sealed class BatchEmitter<T>
 
     internal bool HasFailures => _failures is { Count: > 0 };
 
+    // Whether every result goes to the first port.
+    internal bool OnePort => _portOf is null;
+
     /// <summary>One result of the member at <paramref name="index"/>; all results are released in the order of their members.</summary>
-    public void Send(int index, Event<T> e)
+    public void Send(int index, Event<T> e) => Send(index, 0, e);
+
+    /// <summary>One result for the named output port.</summary>
+    /// <exception cref="ItemException">There is no such port: <c>unrouted</c>.</exception>
+    public void Send(int index, string port, Event<T> e)
+    {
+        for (var i = 0; i < _ports.Count; i++)
+        {
+            if (string.Equals(_ports[i], port, StringComparison.Ordinal))
+            {
+                Send(index, i, e);
+                return;
+            }
+        }
+
+        throw new ItemException("unrouted", $"there is no output port \"{port}\" (outputs: {string.Join(", ", _ports)})");
+    }
+
+    internal int PortIndexOf(int result) => _portOf is null ? 0 : _portOf[result];
+
+    internal void Send(int index, int port, Event<T> e)
     {
         if (Count == _events.Length)
         {
             Array.Resize(ref _events, Count * 2);
             Array.Resize(ref _members, Count * 2);
+            if (_portOf is not null)
+            {
+                Array.Resize(ref _portOf, Count * 2);
+            }
+        }
+
+        if (port != 0 || _portOf is not null)
+        {
+            _portOf ??= new int[_events.Length];
+            _portOf[Count] = port;
         }
 
         InOrder &= Count == 0 || _members[Count - 1] <= index;
@@ -163,6 +211,7 @@ public sealed class BatchEmitter<T>
         Array.Clear(_events, 0, Count);
         Count = 0;
         InOrder = true;
+        _portOf = null;
         _failures?.Clear();
     }
 

@@ -60,6 +60,12 @@ public sealed class UnreadSettingsTests
             ready.log = "up"
             [binaries.tool]
             path = "tool"
+            [[harness.systems]]
+            path = "orders"
+            [[harness.systems]]
+            path = "returns"
+            deployment = "returns/night.yaml"
+            autostart = false
             """);
         load.Files.AddProgram("/usr/bin/python3").Add("/project/reader.py", "");
         var result = load.Load();
@@ -70,6 +76,7 @@ public sealed class UnreadSettingsTests
         NodeOptions.From(result.Snapshot, new NodeSurroundings("/loom", "/logs", null, ImmutableDictionary<string, string>.Empty));
         LinkOptions.From(result.Snapshot);
         HarnessOptions.From(result.Snapshot);
+        ListedSystem.From(result.Snapshot).ShouldBe([new("/project/orders", null, true), new("/project/returns", "/project/returns/night.yaml", false)]);
         ProjectPlanner.Plan(result.Snapshot, load.Files, new PlanSurroundings { RunId = "run", FreePort = _ => 1, ApiBase = "http://127.0.0.1:8080/v1" }).Faults.ShouldBeEmpty();
 
         // A default such as {paths.models_dir} reads the setting it names.

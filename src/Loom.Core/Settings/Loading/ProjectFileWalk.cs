@@ -83,9 +83,25 @@ internal sealed class ProjectFileWalk(ProjectFile file, SettingRegistry registry
             NoteName(node, entry);
             Table(table, node, expand);
         }
+        else if (entry.Value is TomlArray array && PositionalTables.Has(_path))
+        {
+            Positions(array, node, expand);
+        }
         else if (!Shorthand(node, entry.Value, place, expand))
         {
             faults.Add(Faults.At(place, FaultCode.Type, KeyText.Join([.. _path]), "expected " + Shorthands.Told(node) + "a table", null));
+        }
+    }
+
+    // `[[harness.systems]]`: each table stands under its position, from 0.
+    private void Positions(TomlArray array, SettingRegistry.Node node, bool expand)
+    {
+        for (var i = 0; i < array.Items.Count; i++)
+        {
+            var item = array.Items[i];
+            _path.Add(i.ToString(System.Globalization.CultureInfo.InvariantCulture));
+            Entry(new TomlEntry(_path[^1], item.Start, item.End, item), node.Star!, expand);
+            _path.RemoveAt(_path.Count - 1);
         }
     }
 

@@ -86,6 +86,12 @@ internal static class BindingChecks
                 $"{binding.Plan.FromComponent}.{source.Name} is {OptionKey.NameOf(source.Flow.ToString())}, and {binding.Plan.ToComponent}.{target.Name} is {OptionKey.NameOf(target.Flow.ToString())}; both ends need the same flow_type");
         }
 
+        if (source.Flow == FlowType.RequestResponse && (binding.Plan.Overflow != OverflowRule.Block || binding.Plan.TimeToLive is not null || binding.Plan.Feedback))
+        {
+            findings.Error(Codes.Overflow, binding.Node.Find("overflow") ?? binding.Node.Find("qos") ?? binding.Node.Find("feedback") ?? binding.Node,
+                $"{binding.Plan.Name} carries requests: they are bounded by buffer and timeout_ms; remove overflow, qos and feedback");
+        }
+
         if (JsonConversion.Between(source.Data, target.Data) is { IsPossible: false } conversion)
         {
             findings.Error(Codes.NoConversion, binding.ToNode, $"{binding.Plan.FromComponent}.{source.Name} carries {source.Data.Name}, and {binding.Plan.ToComponent}.{target.Name} takes {target.Data.Name}: {conversion.Reason}");

@@ -2,6 +2,7 @@ using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Architecture.Reading;
 using Loom.Harness.Architecture.Yaml;
 using Loom.Harness.Expressions;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Architecture.Planning;
 
@@ -15,7 +16,14 @@ internal static class ExpressionText
     /// <param name="owner">For messages.</param>
     /// <param name="findings">Errors are added here.</param>
     /// <param name="isCondition">Whether it must give a bool.</param>
-    public static string? Read(KeyReader keys, string key, string? word, string owner, FindingList findings, bool isCondition = false)
+    public static string? Read(KeyReader keys, string key, string? word, string owner, FindingList findings, bool isCondition = false) =>
+        Read(keys, key, word, owner, findings, isCondition ? static text => Expression.CompileCondition(text) : static text => Expression.Compile(text));
+
+    /// <summary>A condition over the metrics of a system; null when there is none or after an error.</summary>
+    public static string? ReadMetrics(KeyReader keys, string key, string owner, FindingList findings) =>
+        Read(keys, key, null, owner, findings, static text => MetricExpression.Compile(text, SystemMetrics.Names));
+
+    private static string? Read(KeyReader keys, string key, string? word, string owner, FindingList findings, Action<string> compile)
     {
         if (keys.Node(key) is not { } node)
         {
@@ -35,7 +43,7 @@ internal static class ExpressionText
 
         try
         {
-            _ = isCondition ? Expression.CompileCondition(scalar.Text) : Expression.Compile(scalar.Text);
+            compile(scalar.Text);
             return scalar.Text;
         }
         catch (ExpressionException e)

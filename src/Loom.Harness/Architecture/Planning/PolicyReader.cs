@@ -1,6 +1,8 @@
+using Loom.Harness.Alerts;
 using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Architecture.Reading;
 using Loom.Harness.Architecture.Yaml;
+using Loom.Harness.Components.BuiltIns.Web;
 
 namespace Loom.Harness.Architecture.Planning;
 
@@ -68,7 +70,9 @@ internal static class PolicyReader
     {
         var keys = new KeyReader(map, "policy.observability", findings);
         var alerts = keys.List("alerts").Select(a => Alert(a, findings)).OfType<AlertPlan>().ToList();
-        var webhooks = keys.List("webhooks").Select(w => Webhook(w, findings)).OfType<WebhookPlan>().ToList();
+        var webhooks = keys.List("webhooks").Select(w => Webhook(w, policy.AllowHosts, findings)).OfType<WebhookPlan>().ToList();
+        Unique(alerts.Select(a => a.Name), "alert", keys.At("alerts", map!), findings);
+        Unique(webhooks.Select(w => w.Name), "webhook", keys.At("webhooks", map!), findings);
         policy = policy with { Alerts = alerts, Webhooks = webhooks, TraceSample = keys.Int("sample", 1, int.MaxValue, "events") ?? policy.TraceSample };
         foreach (var alert in alerts.Where(a => a.Webhook is not null && webhooks.All(w => w.Name != a.Webhook)))
         {
@@ -89,15 +93,26 @@ internal static class PolicyReader
 
         var keys = new KeyReader(map, "alert", findings);
         var name = keys.Required("name", map);
-        var expression = keys.Required("expr", map);
-        var hold = keys.Time("for", 0, 86_400) ?? TimeSpan.Zero;
-        var severity = keys.Choice<AlertSeverity>("severity") ?? AlertSeverity.Warning;
+        // A built-in alert has a condition of its own.
+        var expression = (name is not null && BuiltInAlerts.Has(name) ? keys.Text("expr") : keys.Required("expr", map)) is null
+            ? null : ExpressionText.ReadMetrics(keys, "expr", $"alert \"{name}\"", findings);
+        var hold = keys.Time("for", 0, 86_400);
+        var severity = keys.Choice<AlertSeverity>("severity");
         var webhook = keys.Text("webhook");
+        var enabled = keys.Bool("enabled", fallback: true);
         keys.Done();
-        return name is null || expression is null ? null : new AlertPlan(name, expression, hold, severity == AlertSeverity.Warning ? "warning" : "critical", webhook);
+        return name is null || (expression is null && !BuiltInAlerts.Has(name)) ? null : new AlertPlan(name, expression, hold, severity, webhook) { Enabled = enabled };
     }
 
-    private static WebhookPlan? Webhook(YamlNode node, FindingList findings)
+    private static void Unique(IEnumerable<string> names, string what, YamlNode at, FindingList findings)
+    {
+        foreach (var twice in names.GroupBy(n => n, StringComparer.Ordinal).Where(g => g.Skip(1).Any()))
+        {
+            findings.Error(Codes.BadValue, at, $"there are two {what}s \"{twice.Key}\"; give one another name");
+        }
+    }
+
+    private static WebhookPlan? Webhook(YamlNode node, IReadOnlyList<string> allowed, FindingList findings)
     {
         if (node is not YamlMapping map)
         {
@@ -116,7 +131,18 @@ internal static class PolicyReader
             return null;
         }
 
-        return name is null || text is null ? null : new WebhookPlan(name, new Uri(text), secret);
+        if (name is null || text is null)
+        {
+            return null;
+        }
+
+        var address = new Uri(text);
+        if (!AllowedHosts.Allows(allowed, address))
+        {
+            findings.Error(Codes.BadValue, keys.At("url", map), $"webhook \"{name}\": {address.Host}:{address.Port} may not be called; add \"{address.Host}\" to policy.security.allow_hosts");
+        }
+
+        return new WebhookPlan(name, address, secret);
     }
 
     private enum Promise
@@ -124,11 +150,5 @@ internal static class PolicyReader
         AtMostOnce,
         AtLeastOnce,
         EffectivelyOnce,
-    }
-
-    private enum AlertSeverity
-    {
-        Warning,
-        Critical,
     }
 }

@@ -43,6 +43,7 @@ internal sealed partial class SystemPlanner(PlanningContext context)
             Schemas = schemas,
             Policy = policy,
             Environment = context.Deployment.Variables,
+            Secrets = Secrets(policy),
             State = StateReader.Read(context.Deployment.State is { } state ? (YamlMapping)context.Variables.Expand(state, _findings) : null, "state", _findings),
         };
         CommandChecks.Allowed(placed, _findings);
@@ -89,6 +90,17 @@ internal sealed partial class SystemPlanner(PlanningContext context)
         var description = system.Text("description") ?? "";
         system.Done();
         return (name ?? "", version, description);
+    }
+
+    private Dictionary<string, string> Secrets(PolicyPlan policy)
+    {
+        var secrets = context.Deployment.Variables.Where(v => context.Deployment.Secrets.Contains(v.Key)).ToDictionary(StringComparer.Ordinal);
+        foreach (var webhook in policy.Webhooks.Where(w => w.Secret is { Length: > 0 } secret && !secrets.ContainsValue(secret)))
+        {
+            secrets[$"webhook {webhook.Name}"] = webhook.Secret!;
+        }
+
+        return secrets;
     }
 
     private List<PlacedComponent> Components(KeyReader keys, YamlMapping root)

@@ -1,9 +1,11 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using Loom.Components;
+using Loom.Harness.Architecture;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution;
 using Loom.Harness.Execution.Scheduling;
+using Loom.Harness.Streams.Spills;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Loom.Fast.Tests.Harness.Execution;
@@ -16,6 +18,8 @@ internal sealed class RunKit : IErrorDestination
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     public LifecycleTimes Times { get; init; } = new();
+
+    public Func<BindingPlan, ISpillFiles>? Spills { get; init; }
 
     /// <summary>Runs it one thing at a time, by its own clock.</summary>
     public DeterministicScheduler? Scheduler { get; init; }
@@ -42,6 +46,7 @@ internal sealed class RunKit : IErrorDestination
         Checkpoints = new CheckpointTimes(TimeSpan.FromHours(1), null),
         GraphHash = "test",
         Run = "r1",
+        Spills = Spills,
     });
 
     public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct)

@@ -86,8 +86,8 @@ public sealed class DeadLettersTests : IDisposable
         }
 
         var sent = new List<string>();
-        (await letters.RetryAsync("c", "e3", Send, default)).ShouldBe(new RetryReport(1, 0));
-        (await letters.RetryAsync(null, null, async (l, ct) => l.Record.ErrorId != "e1" && await Send(l, ct), default)).ShouldBe(new RetryReport(3, 1));
+        (await letters.RetryAsync("c", new HashSet<string> { "e3" }, Send, default)).ShouldBe(new RetryReport(1, 0));
+        (await letters.RetryAsync(null, null, (some, ct) => Send([.. some.Where(l => l.Record.ErrorId != "e1")], ct), default)).ShouldBe(new RetryReport(3, 1));
         sent.ShouldBe(["e3", "e0", "e2", "e4"]);
         new DeadLetterReader(Files(), "c").Read().Select(l => l.Record.ErrorId).ShouldBe(["e1"]);
 
@@ -96,11 +96,11 @@ public sealed class DeadLettersTests : IDisposable
         (await letters.RetryAsync("c", null, Send, default)).ShouldBe(new RetryReport(1, 0));
         Files().Of("c").ShouldBeEmpty(); // nothing left: no file left
 
-        ValueTask<bool> Send(DeadLetter letter, CancellationToken ct)
+        ValueTask<IReadOnlyCollection<string>> Send(IReadOnlyList<DeadLetter> some, CancellationToken ct)
         {
-            letter.Record.Port.ShouldBe("in");
-            sent.Add(letter.Record.ErrorId);
-            return new(true);
+            some.ShouldAllBe(l => l.Record.Port == "in");
+            sent.AddRange(some.Select(l => l.Record.ErrorId));
+            return new([.. some.Select(l => l.Record.ErrorId)]);
         }
     }
 

@@ -1,0 +1,172 @@
+using Loom.Agents.Project;
+using Loom.Harness.Api;
+using Loom.Harness.Architecture;
+using Loom.Harness.Checkpoints;
+using Loom.Harness.Execution;
+using Microsoft.Extensions.Logging;
+
+namespace Loom.Cli.Harness;
+
+/// <summary>One system of <c>[[harness.systems]]</c> from the reading of its files to its end. Whatever goes wrong with it is told and shown, and takes nothing else with it.</summary>
+/// <param name="listed">What loom.toml says.</param>
+/// <param name="owner">Who runs it.</param>
+/// <param name="log">Where it speaks.</param>
+internal sealed partial class HostedSystem(ListedSystem listed, SystemsRuntime owner, ILogger log) : IDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile SystemRecord _record = new(
+        Path.GetFileName(listed.Folder.TrimEnd('/')), listed.Folder, listed.Autostart ? "starting" : "stopped", listed.Autostart ? null : "autostart is off");
+
+    private volatile HarnessApi? _api;
+
+    /// <summary>How it stands.</summary>
+    public SystemRecord Record
+    {
+        get
+        {
+            var record = _record;
+            return record.State == "running" && _api?.Verdict() is { Reasons: { Count: > 0 } reasons } verdict
+                ? record with { Note = $"{Loom.Harness.Telemetry.SystemMetrics.Word(verdict.State)}: {string.Join("; ", reasons)}" }
+                : record;
+        }
+    }
+
+    /// <summary>Its API while it runs.</summary>
+    public HarnessApi? Api => _api;
+
+    /// <summary>Completes once it runs, has failed, or is not to be started.</summary>
+    public Task Settled => _settled.Task;
+
+    /// <summary>Asks it to drain.</summary>
+    public void Drain()
+    {
+        if (_record.State == "running")
+        {
+            Become("draining", null);
+        }
+
+        _stop.Cancel();
+    }
+
+    public void Dispose() => _stop.Dispose();
+
+    /// <summary>Runs it to its end.</summary>
+    /// <param name="kill">Ends all patience.</param>
+    public async Task RunAsync(CancellationToken kill)
+    {
+        if (!listed.Autostart)
+        {
+            _settled.TrySetResult();
+            return;
+        }
+
+        try
+        {
+            using var services = owner.Services();
+            var request = new HarnessRequest { Directory = listed.Folder, Deployment = listed.Deployment is { } file ? Path.GetRelativePath(listed.Folder, file) : null };
+            await using var harness = await SystemExecutionHarness.LoadAsync(request, owner.World(services), _stop.Token).ConfigureAwait(false);
+            await RunAsync(harness, kill).ConfigureAwait(false);
+        }
+        catch (SystemFilesException e)
+        {
+            Fail($"{e.Findings.FirstOrDefault(f => f.Severity == Severity.Error)?.ToString() ?? e.Message}; {(e.IsLock ? "loom harness lock" : "loom harness check shows all")}");
+        }
+        catch (StateRequiredException e)
+        {
+            Fail(e.Message);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            Become("stopped", null);
+        }
+        catch (Exception e)
+        {
+            LogBroken(log, _record.Name, e);
+            Fail(e.Message);
+        }
+        finally
+        {
+            _settled.TrySetResult();
+        }
+    }
+
+    private async Task RunAsync(SystemExecutionHarness harness, CancellationToken kill)
+    {
+        var plan = harness.Assembly.Plan;
+        _record = _record with { Name = plan.Name };
+        await using var api = new HarnessApi(harness, Drain, log) { Address = owner.Address };
+        if (!owner.Add(plan.Name, api))
+        {
+            Fail($"another system of the project is named \"{plan.Name}\"");
+            return;
+        }
+
+        var file = new RunningSystem(owner.Address, owner.Token, Environment.ProcessId).Write(listed.Folder, plan.Name);
+        try
+        {
+            using var shown = owner.Metrics.Show(harness.Assembly);
+            foreach (var notice in harness.Notices)
+            {
+                LogNotice(log, plan.Name, notice);
+            }
+
+            harness.Assembly.Run.Started = () =>
+            {
+                api.IsRunning = true;
+                _api = api;
+                Become("running", null);
+                _settled.TrySetResult();
+            };
+            var result = await harness.RunAsync(new RunTokens(_stop.Token, kill)).ConfigureAwait(false);
+            foreach (var error in result.Errors)
+            {
+                LogError(log, plan.Name, error.Message);
+            }
+
+            if (result.ExitCode == RunResult.Ended)
+            {
+                LogEnded(log, plan.Name, result.Reason);
+                Become("ended", result.Reason);
+            }
+            else
+            {
+                Fail(result.Reason);
+            }
+        }
+        finally
+        {
+            api.IsRunning = false;
+            _api = null;
+            owner.Remove(plan.Name);
+            File.Delete(file);
+        }
+    }
+
+    private void Become(string state, string? note)
+    {
+        _record = _record with { State = state, Note = note };
+        owner.Changed();
+    }
+
+    private void Fail(string why)
+    {
+        LogFailed(log, _record.Name, why);
+        Become("failed", why);
+    }
+
+    [LoggerMessage(EventId = 4500, Level = LogLevel.Error, Message = "system {System} failed: {Why}")]
+    private static partial void LogFailed(ILogger logger, string system, string why);
+
+    [LoggerMessage(EventId = 4501, Level = LogLevel.Information, Message = "system {System} {Reason}")]
+    private static partial void LogEnded(ILogger logger, string system, string reason);
+
+    [LoggerMessage(EventId = 4502, Level = LogLevel.Error, Message = "system {System}: {Error}")]
+    private static partial void LogError(ILogger logger, string system, string error);
+
+    [LoggerMessage(EventId = 4503, Level = LogLevel.Information, Message = "system {System}: {Notice}")]
+    private static partial void LogNotice(ILogger logger, string system, string notice);
+
+    [LoggerMessage(EventId = 4504, Level = LogLevel.Error, Message = "system {System} ended by an error nobody foresaw")]
+    private static partial void LogBroken(ILogger logger, string system, Exception error);
+}

@@ -1,0 +1,26 @@
+using Loom.Harness.Expressions;
+
+namespace Loom.Harness.Alerts;
+
+/// <summary>How bad it is when an alert fires.</summary>
+internal enum AlertSeverity
+{
+    Warning,
+    Critical,
+}
+
+/// <summary>When an alert fires and who is told.</summary>
+/// <param name="Name">Unique in its system.</param>
+/// <param name="Condition">Over the metrics of the run; while it cannot be worked out, it does not hold.</param>
+/// <param name="For">How long it must hold without a break; zero = at once.</param>
+/// <param name="Severity">How bad it is.</param>
+/// <param name="Webhook">The one webhook that is told; null = all.</param>
+/// <param name="BuiltIn">Whether every system has it unasked.</param>
+internal sealed record AlertRule(string Name, MetricExpression Condition, TimeSpan For, AlertSeverity Severity, string? Webhook, bool BuiltIn);
+
+/// <summary>What an alert has become.</summary>
+/// <param name="Rule">The alert.</param>
+/// <param name="Fires">True when it fires from now on, false when it is over.</param>
+/// <param name="Since">When its condition began to hold.</param>
+/// <param name="At">Now.</param>
+internal sealed record AlertChange(AlertRule Rule, bool Fires, DateTimeOffset Since, DateTimeOffset At);

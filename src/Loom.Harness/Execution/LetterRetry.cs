@@ -1,0 +1,79 @@
+using Loom.Components;
+using Loom.Harness.Errors;
+
+namespace Loom.Harness.Execution;
+
+/// <summary>
+/// Sends dead letters into the running system again. A letter is crossed out only once its event is done for good: after the component handled it, or failed on it again and wrote
+/// a new letter, and, where checkpoints are taken, after one that began behind it. Killed in between, the system still has the letter.
+/// </summary>
+internal sealed class LetterRetry(SystemAssembly assembly)
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
+    /// <summary>Sends some letters and waits for all of them.</summary>
+    /// <returns>Ids of those that are done for good.</returns>
+    public async ValueTask<IReadOnlyCollection<string>> SendAsync(IReadOnlyList<DeadLetter> letters, CancellationToken ct)
+    {
+        var sent = letters.Select(l => (l.Record.ErrorId, Injection: Inject(l))).Where(s => s.Injection is not null).ToList();
+        var settled = new List<string>(sent.Count);
+        foreach (var (id, injection) in sent)
+        {
+            if (await EndOfAsync(injection!, ct).ConfigureAwait(false) != InjectionEnd.Refused)
+            {
+                settled.Add(id);
+            }
+        }
+
+        if (settled.Count == 0 || assembly.Checkpoints is not { } checkpoints)
+        {
+            return settled;
+        }
+
+        // What came of the events may still be in the streams: a checkpoint passes behind it.
+        return await checkpoints.TakeAsync(ct).ConfigureAwait(false) is null ? [] : settled;
+    }
+
+    private Injection? Inject(DeadLetter letter)
+    {
+        var host = assembly.Run.Hosts.FirstOrDefault(h => h.Plan.Name == letter.Record.Component);
+        if (host is null || host.State != ComponentState.Running || host.Plan.Ports.All(p => !p.IsInput || p.Name != letter.Record.Port))
+        {
+            return null;
+        }
+
+        var e = new Event<System.Text.Json.JsonElement>(EventId.Parse(letter.Record.Event.Id), letter.Payload, letter.Record.Event.Key, letter.Record.Event.Time, letter.Record.Mock);
+        foreach (var (name, value) in letter.Headers)
+        {
+            e = e.WithHeader(name, value);
+        }
+
+        var injection = new Injection(letter.Record.Port, e);
+        if (!host.Loop.Injections.Add(injection))
+        {
+            return null;
+        }
+
+        host.Loop.Ask(Attention.Inject);
+        return injection;
+    }
+
+    // A component that is held, or that never asks its input, does not keep the letters waiting for ever.
+    private async Task<InjectionEnd> EndOfAsync(Injection injection, CancellationToken ct)
+    {
+        try
+        {
+            return await injection.Completion.WaitAsync(s_patience, assembly.Materials.Time, ct).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException && injection.TryTake())
+        {
+            ct.ThrowIfCancellationRequested();
+            return InjectionEnd.Refused;
+        }
+        catch (TimeoutException)
+        {
+            // In work: whatever it takes.
+            return await injection.Completion.WaitAsync(ct).ConfigureAwait(false);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+using Loom.Fast.Tests.Harness.Architecture;
+using Loom.Harness.Alerts;
+using Loom.Harness.Architecture;
+using Loom.Harness.Expressions;
+using Loom.Harness.Telemetry;
+using Loom.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
+using Shouldly;
+using Xunit;
+
+namespace Loom.Fast.Tests.Harness.Signals;
+
+public sealed class AlertTests
+{
+    private static readonly DateTimeOffset s_start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    private static AlertRule Rule(string expression, int hold = 0, string? webhook = null) =>
+        new("depth", MetricExpression.Compile(expression), TimeSpan.FromSeconds(hold), AlertSeverity.Warning, webhook, BuiltIn: false);
+
+    [Fact]
+    public void Observe_HoldsLongEnough_FiresAndResolvesOnce()
+    {
+        var tracker = new AlertTracker(Rule("x > 1", hold: 3));
+        bool[] holds = [true, true, false, true, true, true, true, true, true, false, false, true];
+
+        var said = holds.Select((h, i) => tracker.Observe(h, s_start.AddSeconds(i))).Select((c, i) => (c, i)).Where(c => c.c is not null).Select(c => (c.i, c.c!.Fires, (c.c.At - c.c.Since).TotalSeconds)).ToList();
+
+        said.ShouldBe([(6, true, 3), (9, false, 6)]);
+        tracker.State.ShouldBe(AlertState.Pending);
+        tracker.Fired.ShouldBe(1);
+    }
+
+    [Fact]
+    public void For_Defaults_EveryConditionIsOverMetricsThereAre()
+    {
+        var rules = BuiltInAlerts.For(new PolicyPlan());
+
+        rules.Select(r => r.Name).ShouldBe(
+            [
+                "breaker_open", "checkpoint_failing", "checkpoint_late", "component_failed", "component_paused", "cpu", "dead_letters", "dead_letters_unwritable", "disk",
+                "error_rate", "error_rate_critical", "memory", "memory_critical", "stalled", "state_in_memory",
+            ]);
+        rules.Single(r => r.Name == "cpu").For.ShouldBe(TimeSpan.FromMinutes(5));
+        BuiltInAlerts.For(new PolicyPlan { MaxMemoryMb = 4000 }).Single(r => r.Name == "memory").Condition.Text.ShouldBe("memory_limit_ratio > 0.9");
+    }
+
+    [Fact]
+    public void For_EntryOfTheSameName_ChangesWhatItMentions()
+    {
+        var rules = BuiltInAlerts.For(new PolicyPlan
+        {
+            Alerts =
+            [
+                new AlertPlan("dead_letters", "dead_letters_total > 5", null, AlertSeverity.Critical, "ops"),
+                new AlertPlan("cpu", null, TimeSpan.FromSeconds(1), null, null),
+                new AlertPlan("disk", null, null, null, null) { Enabled = false },
+                new AlertPlan("mine", "stream_depth > 10", null, null, null),
+            ],
+        });
+
+        var letters = rules.Single(r => r.Name == "dead_letters");
+        (letters.Condition.Text, letters.Severity, letters.Webhook, letters.BuiltIn).ShouldBe(("dead_letters_total > 5", AlertSeverity.Critical, "ops", true));
+        var cpu = rules.Single(r => r.Name == "cpu");
+        (cpu.Condition.Text, cpu.For).ShouldBe(("cpu_ratio > 0.8", TimeSpan.FromSeconds(1)));
+        rules.ShouldNotContain(r => r.Name == "disk");
+        rules[^1].Name.ShouldBe("mine");
+    }
+
+    [Theory]
+    [InlineData("alerts: [ { name: a, expr: stream_dept > 5 } ]", "LH406", "did you mean \"stream_depth\"")]
+    [InlineData("alerts: [ { name: a } ]", "LH107", "needs the key \"expr\"")]
+    [InlineData("alerts: [ { name: a, expr: stream_depth } ]", "LH406", "compare it")]
+    [InlineData("alerts: [ { name: a, expr: stream_depth > 5, webhook: ops } ]", "LH115", "none of policy.observability.webhooks")]
+    [InlineData("alerts: [ { name: a, expr: stream_depth > 5 }, { name: a, expr: stream_depth > 6 } ]", "LH115", "there are two alerts \"a\"")]
+    [InlineData("webhooks: [ { name: ops, url: \"http://127.0.0.1:1/x\" } ]", "LH115", "add \"127.0.0.1\" to policy.security.allow_hosts")]
+    public void Load_WrongObservability_FindingWithTheRemedy(string observability, string code, string said)
+    {
+        var system = new MemorySystem($"""
+            schema_version: "1.0.0"
+            system: {"{"} name: small, version: 1.0.0 {"}"}
+            components:
+              - {"{"} name: tick, type: Source, uses: tick {"}"}
+              - {"{"} name: print, type: Sink, uses: print {"}"}
+            bindings: [ {"{"} from: tick.out, to: print.in {"}"} ]
+            policy: {"{"} observability: {"{"} {observability} {"}"} {"}"}
+            """);
+
+        var finding = system.Load().Findings.ShouldHaveSingleItem();
+
+        finding.Code.ShouldBe(code);
+        finding.Message.ShouldContain(said);
+    }
+
+    [Fact]
+    public void Look_BrokenCondition_DoesNotStopTheOthers()
+    {
+        var time = new ManualTimeProvider();
+        var metrics = new MetricHistory((name, _) => name == "bad" ? throw new InvalidOperationException("torn") : [new MetricPoint(7)], () => null!, time);
+        var changes = new List<AlertChange>();
+        var monitor = new AlertMonitor([Rule("bad > 1"), Rule("stream_depth > 5")], metrics, time, NullLogger.Instance) { Changed = changes.Add };
+
+        monitor.Look();
+        monitor.Look();
+
+        changes.ShouldHaveSingleItem().Fires.ShouldBeTrue();
+        monitor.Status.Select(s => s.State).ShouldBe([AlertState.Inactive, AlertState.Firing]);
+    }
+}

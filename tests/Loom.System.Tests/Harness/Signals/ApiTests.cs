@@ -1,0 +1,142 @@
+using System.Diagnostics;
+using System.Net;
+using System.Xml.Linq;
+using Loom.Harness.Api;
+using Loom.Testing;
+using Shouldly;
+using Xunit;
+
+namespace Loom.SystemTests.Harness.Signals;
+
+/// <summary>Items 13 and 17 of the specification, on a running system.</summary>
+public sealed class ApiTests
+{
+    // A source that goes on, two streams, and what stands in between is told by the test.
+    private static string Line(string name, string middle) => $$"""
+        schema_version: "1.0.0"
+        system: { name: {{name}}, version: 1.0.0 }
+        components:
+          - { name: numbers, type: Source, uses: generate, config: { rate: 50 } }
+        {{middle}}
+          - { name: store, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
+        bindings: [ { from: numbers.out, to: work.in }, { from: work.out, to: store.in } ]
+        """;
+
+    private const string Work = "  - { name: work, type: Transformer, uses: map, config: { set: { twice: data.n * 2 } } }";
+
+    [Fact]
+    public async Task Routes_WithoutToken_401AlsoOnLoopback()
+    {
+        await using var system = await RunningSystem.StartAsync(Line("closed", Work));
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = system.Address, Timeout = RunningLoom.Deadline };
+        var routes = HarnessApi.Actions.Select(a => (a.Method, Path: $"/v2/harness/systems/closed{a.Path.Replace("{component}", "work", StringComparison.Ordinal)}"))
+            .Append(("GET", "/v2/harness/systems")).Append(("GET", "/metrics")).Append(("POST", "/v2/harness/systems/closed/reload")).ToList();
+        routes.Count.ShouldBeGreaterThan(18);
+        foreach (var (method, path) in routes)
+        {
+            using var without = await client.SendAsync(new HttpRequestMessage(new HttpMethod(method), path));
+            without.StatusCode.ShouldBe(HttpStatusCode.Unauthorized, $"{method} {path}");
+            using var wrong = new HttpRequestMessage(new HttpMethod(method), path) { Headers = { { "Authorization", "Bearer guess" } } };
+            using var refused = await client.SendAsync(wrong);
+            refused.StatusCode.ShouldBe(HttpStatusCode.Unauthorized, $"{method} {path}");
+        }
+
+        foreach (var path in new[] { "/health/live", "/health/ready" })
+        {
+            await RunningSystem.UntilAsync(async () => (await client.GetAsync(path)).StatusCode == HttpStatusCode.OK, path);
+        }
+    }
+
+    [Fact]
+    public async Task Routes_WithToken_ShowWhatTheySayAndRefuseWhatTheStateForbids()
+    {
+        await using var system = await RunningSystem.StartAsync(Line("open", Work));
+        await RunningSystem.UntilAsync(async () => (await system.GetAsync("/health")).GetProperty("ready").GetBoolean(), "it is ready");
+        (await system.GetAsync("/components/work")).GetProperty("state").GetString().ShouldBe("running");
+        (await system.GetAsync("/lock")).GetProperty("inputs").EnumerateObject().Select(i => i.Name).ShouldBe(["architecture.yaml"]);
+        (await system.GetAsync("/lock")).GetProperty("unlocked").GetBoolean().ShouldBeTrue();
+        (await system.GetAsync("/instances")).GetProperty("instances").EnumerateArray().Single().GetProperty("address").GetString().ShouldBe(system.Address.GetLeftPart(UriPartial.Authority));
+        (await system.GetAsync("/errors")).GetProperty("errors").GetArrayLength().ShouldBe(0);
+        (await system.GetAsync("/alerts")).GetProperty("alerts").EnumerateArray().ShouldAllBe(a => a.GetProperty("built_in").GetBoolean());
+        await RunningSystem.UntilAsync(
+            async () => (await system.GetAsync("/capabilities")).GetProperty("capabilities").EnumerateArray().Any(c =>
+                c.GetProperty("component").GetString() == "work" && c.GetProperty("capability").GetString() == "Metrics" && c.GetProperty("p99_ms").GetDouble() > 0),
+            "the work is timed");
+        (await system.AskAsync("/components/work/resume")).Status.ShouldBe(HttpStatusCode.Conflict);
+        (await system.AskAsync("/components/nobody/pause")).Status.ShouldBe(HttpStatusCode.NotFound);
+        (await system.AskAsync("/components/work/pause")).Status.ShouldBe(HttpStatusCode.OK);
+        (await system.AskAsync("/dead-letters/retry", """{"component":"work"}""")).Status.ShouldBe(HttpStatusCode.Conflict);
+        (await system.AskAsync("/dead-letters/retry")).Body.ShouldBe("""{"sent":0,"kept":0}""");
+        (await system.AskAsync("/components/work/resume")).Status.ShouldBe(HttpStatusCode.OK);
+        (await system.AskAsync("/checkpoint")).Status.ShouldBe(HttpStatusCode.OK);
+        var audit = await File.ReadAllLinesAsync(system.Folder[".loom/harness/open/audit.jsonl"]);
+        audit.Count(l => l.Contains("/components/work/pause", StringComparison.Ordinal) && l.Contains("\"done\"", StringComparison.Ordinal)).ShouldBe(1);
+        audit.Count(l => l.Contains("refused: ", StringComparison.Ordinal)).ShouldBe(3);
+    }
+
+    [Fact]
+    public async Task Metrics_AfterEventsAndErrors_PromtoolHasNothingToSay()
+    {
+        await using var system = await RunningSystem.StartAsync(Line(
+            "measured",
+            """  - { name: work, type: Transformer, uses: map, config: { set: { half: 100 / (data.n % 2) } }, capabilities: [Retry, CircuitBreaker, Timeout], batching: { max_items: 4 } }"""));
+        await RunningSystem.UntilAsync(async () => (await system.GetAsync("/errors")).GetProperty("total").GetInt64() > 3, "some events fail");
+        (await system.AskAsync("/checkpoint")).Status.ShouldBe(HttpStatusCode.OK);
+
+        var text = await system.MetricsAsync();
+
+        foreach (var name in new[]
+        {
+            "items_total", "item_seconds_bucket", "stream_depth", "stream_capacity", "stream_blocked_seconds_total", "stream_starved_seconds_total", "capability_calls_total",
+            "batch_size_bucket", "checkpoint_seconds_bucket", "checkpoint_bytes", "checkpoint_failures_total", "dead_letters_total", "component_state", "restarts_total",
+        })
+        {
+            text.ShouldContain($"\nloom_harness_{name}{{", Case.Sensitive, name);
+        }
+
+        text.ShouldContain("outcome=\"dead_lettered\"");
+        text.ShouldContain("loom_harness_dead_letters_total{system=\"measured\",code=\"");
+        var promtool = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, "promtool")).FirstOrDefault(File.Exists);
+        Assert.SkipWhen(promtool is null, "promtool is not in PATH; ./test unpacks it");
+        using var check = Process.Start(new ProcessStartInfo(promtool!, ["check", "metrics"]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var said = check.StandardOutput.ReadToEndAsync();
+        var complained = check.StandardError.ReadToEndAsync();
+        await check.StandardInput.WriteAsync(text);
+        check.StandardInput.Close();
+        await check.WaitForExitAsync().WaitAsync(RunningLoom.Deadline);
+        (await said + await complained).ShouldBe("");
+        check.ExitCode.ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData("middle", "work")]
+    [InlineData("sink", "store")]
+    [InlineData("none", null)]
+    public async Task Bottleneck_OfPreparedSystems_NamedByApiAndPs(string which, string? expected)
+    {
+        var slow = """capabilities: [ { RateLimiter: { rate: 1, burst: 1 } } ], """;
+        await using var system = await RunningSystem.StartAsync($$"""
+            schema_version: "1.0.0"
+            system: { name: {{which}}, version: 1.0.0 }
+            components:
+              - { name: numbers, type: Source, uses: generate, config: { {{(which == "none" ? "rate: 20" : "count: 100000")}} } }
+              - { name: first, type: Transformer, uses: map, config: { set: { a: data.n } } }
+              - { name: work, type: Transformer, uses: map, {{(which == "middle" ? slow : "")}}config: { set: { b: data.n } } }
+              - { name: store, type: Sink, uses: jsonl_out, {{(which == "sink" ? slow : "")}}config: { path: out.jsonl } }
+            bindings:
+              - { from: numbers.out, to: first.in, buffer: 10 }
+              - { from: first.out, to: work.in, buffer: 10 }
+              - { from: work.out, to: store.in, buffer: 10 }
+            """);
+        await RunningSystem.UntilAsync(
+            async () => (await system.GetAsync("/streams")).GetProperty("streams").EnumerateArray().Count(s => s.GetProperty("depth").GetInt64() >= 8) >= (which == "middle" ? 2 : which == "sink" ? 3 : 0), "it is full");
+
+        await RunningSystem.UntilAsync(async () => (await system.GetAsync("/health")).GetProperty("bottleneck").GetString() == expected, $"{expected} is named");
+        var first = (await system.TypeAsync("ps", ".")).Out.Split('\n')[0];
+        (expected is null ? !first.Contains("waits for", StringComparison.Ordinal) : first.Contains($"waits for {expected}", StringComparison.Ordinal)).ShouldBeTrue(first);
+        var (exit, drawn, error) = await system.TypeAsync("graph", ".", "--format", "svg");
+        exit.ShouldBe(0, error);
+        XDocument.Parse(drawn).Root!.Name.LocalName.ShouldBe("svg");
+        (await system.TypeAsync("graph", ".")).Out.ShouldStartWith("flowchart");
+    }
+}
