@@ -171,6 +171,7 @@ internal sealed class SystemAssembly : IDisposable
             Checkpoints = (ICheckpointParts?)Checkpoints ?? new NoCheckpoints(),
             Stopping = _stopping.Token,
             Run = materials.Run,
+            TraceSample = Plan.Policy.TraceSample,
             Chain = new ChainBuilder(links, lane),
         };
     }
