@@ -82,7 +82,7 @@ internal static class ComponentsVerb
         }
 
         output.WriteLine("\nconfig");
-        terminal.Table([["KEY", "DEFAULT", "TYPE", "ALLOWED", ""], .. sheet.Keys.Select(k => new[] { k.Name, Dash(k.Default), k.Type, Dash(k.Allowed), k.Description })]);
+        terminal.Table([["KEY", "DEFAULT", "TYPE", "ALLOWED", ""], .. sheet.Keys.Select(k => new[] { k.Name + (k.Hot ? " (hot)" : ""), Dash(k.Default), k.Type, Dash(k.Allowed), k.Description })]);
     }
 
     private static string Dash(string text) => text.Length == 0 ? "-" : text;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Loom.Components;
 using Loom.Core.Web;
 using Loom.Harness.Alerts;
 using Loom.Harness.Architecture.Graphs;
@@ -230,15 +231,12 @@ internal sealed class HarnessApi : IAsyncDisposable
             throw Conflict($"{host.Plan.Name} is {SystemMetrics.Word(host.State)}, so it can neither be paused nor resumed");
         }
 
-        if (hold)
-        {
-            host.Loop.Pause.Hold("asked to pause");
-            host.Loop.Ask(Attention.Pause);
-        }
-        else if (!host.Loop.Pause.Release())
+        if (!hold && host.State != ComponentState.Paused)
         {
             throw Conflict($"{host.Plan.Name} is not paused");
         }
+
+        host.Loop.Controls.Apply(new ControlOperation { Op = hold ? ControlOperation.Pause : ControlOperation.Resume }, "the API");
 
         return WriteStatusAsync(call, 200, hold ? "paused" : "running");
     }

@@ -1,6 +1,7 @@
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Architecture.Chains;
+using Loom.Harness.Control;
 
 namespace Loom.Harness.Capabilities;
 
@@ -21,6 +22,9 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
     public Breaker? Breaker { get; } = plan.Capabilities.FirstOrDefault(c => c.Options is CircuitBreakerSettings)?.Options is CircuitBreakerSettings options
         ? new Breaker(options.Failures, options.OpenFor, time)
         : null;
+
+    /// <summary>The rate control sets; where nobody can, it costs nothing.</summary>
+    public RateDial Rate { get; } = new();
 
     public IReadOnlyList<Link> Make<TIn>()
     {
@@ -46,7 +50,7 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
         switch (capability.Options)
         {
             case RateLimiterSettings options:
-                return capability.Declared ? new RateLimitLink(options, time, counters) : null;
+                return capability.Declared || Rate.IsWanted ? new RateLimitLink(capability.Declared ? options : null, Rate, time, counters) : null;
             case RetrySettings options:
                 return new RetryLink(options, time, random, counters);
             case CircuitBreakerSettings options:

@@ -13,6 +13,11 @@ internal sealed record BaseShape(Type? Input, Type? Output, ComponentType Type, 
     {
         for (var each = type; each is not null; each = each.BaseType)
         {
+            if (each == typeof(Controller))
+            {
+                return new BaseShape(null, null, ComponentType.Controller, true);
+            }
+
             if (!each.IsGenericType)
             {
                 continue;

@@ -90,6 +90,10 @@ internal static class ComponentDescriber
         {
             ports.Add(Output("out", shape.Output));
         }
+        else if (shape.Type == ComponentType.Controller)
+        {
+            ports.AddRange([Input("metrics", typeof(JsonElement), required: false), s_control, Output("control", typeof(JsonElement))]);
+        }
 
         return ports;
     }
@@ -98,7 +102,7 @@ internal static class ComponentDescriber
     private static PortPlan[] Whole(List<PortPlan> ports, bool answers, List<PortPlan> asks)
     {
         List<PortPlan> all = [.. answers ? ports.Select(p => p with { Flow = FlowType.RequestResponse }) : ports, .. asks];
-        all.AddRange(Implicit.Where(i => all.All(p => p.Name != i.Name)));
+        all.AddRange(Implicit.Where(i => all.All(p => p.Name != i.Name || p.IsInput != i.IsInput)));
         return [.. all];
     }
 

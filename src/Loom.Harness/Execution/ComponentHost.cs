@@ -1,5 +1,6 @@
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Control;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
@@ -79,9 +80,10 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
             await WithinAsync(
                 async token =>
                 {
-                    var component = run.Create(plan);
+                    var component = run.Create(loop.Controls.Options == plan.Options ? plan : plan with { Options = loop.Controls.Options });
                     token.ThrowIfCancellationRequested();
                     await component.SetupAsync(new HostSetupContext(this, run, owned), token).ConfigureAwait(true);
+                    loop.Reconfigure = stop => component.ReconfigureAsync(loop.Controls.Options!, stop);
                     made = component;
                 },
                 run.Times.Setup,
@@ -192,7 +194,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
 
     Task IComponentRunner.RunAsync<T>(Source<T> source, CancellationToken ct)
     {
-        var sourceLoop = new SourceLoop<T>(loop, source);
+        var sourceLoop = new SourceLoop<T>(loop, loop.Controls.Rate.IsWanted ? new PacedSource<T>(source, loop.Controls.Rate, run.Time) : source);
         _tellsItsEnd = true;
         _acknowledgeAll = () => sourceLoop.AcknowledgeAsync(null);
         return sourceLoop.RunAsync(ct);
@@ -204,6 +206,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         using LoopBase<TIn, TOut> itemLoop = plan switch
         {
             { Batching: { } batching } => new BatchLoop<TIn, TOut>(loop, component, batching),
+            _ when loop.Lane is not null => new ItemLoop<TIn, TOut>(loop, component), // one thing at a time
             _ when component is IPipelined { InFlight: > 1 } => new ConcurrentLoop<TIn, TOut>(loop, component),
             { Concurrency: > 1 } => new ConcurrentLoop<TIn, TOut>(loop, component),
             _ => new ItemLoop<TIn, TOut>(loop, component),
@@ -255,6 +258,10 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
             _memory = await MemoryOfAsync(_component!, ct).ConfigureAwait(true);
             await loop.RedeliverAsync(LastFailure!, ct).ConfigureAwait(true);
             _handingOver = true;
+            if (plan.Descriptor.ExecutesChain)
+            {
+                loop.Counters.CountLost();
+            }
         }
 
         try

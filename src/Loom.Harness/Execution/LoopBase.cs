@@ -81,6 +81,13 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
         }
 
         await context.RefuseAsync(ct).ConfigureAwait(true);
+        if (state == GateState.Ended && context.Plan.Type == ComponentType.Controller)
+        {
+            // Nothing to read, now or ever: it acts by its ticks until the system has ended.
+            await context.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
+            state = GateState.Interrupted;
+        }
+
         switch (state)
         {
             case GateState.Ended:
@@ -115,6 +122,12 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
         if (attention.HasFlag(Attention.Commit))
         {
             await component.CommitAsync(ct).ConfigureAwait(true);
+        }
+
+        if (attention.HasFlag(Attention.Config))
+        {
+            await SettleAsync(BatchReason.Barrier, ct).ConfigureAwait(true);
+            await context.Reconfigure(ct).ConfigureAwait(true);
         }
 
         if (attention.HasFlag(Attention.Pause))

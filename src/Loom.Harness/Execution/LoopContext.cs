@@ -1,14 +1,19 @@
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
+using Loom.Harness.Control;
 using Loom.Harness.Errors;
+using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
 using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Execution;
 
 /// <summary>What the loop of a component needs besides the component: made once by the wiring and kept across restarts.</summary>
-internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
+/// <param name="plan">The component.</param>
+/// <param name="time">The clock of the run.</param>
+/// <param name="lane">Where it runs under the deterministic scheduler; null: on the pool.</param>
+internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? lane = null)
 {
     private readonly Dictionary<string, IRedelivers> _own = new(StringComparer.Ordinal);
     private Refusals? _refusals;
@@ -18,11 +23,14 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
 
     public TimeProvider Time => time;
 
+    /// <summary>Where it runs under the deterministic scheduler; null: on the pool.</summary>
+    public Lane? Lane => lane;
+
     /// <summary>Where the loop waits.</summary>
-    public Gate Gate { get; } = new(new Signal());
+    public Gate Gate { get; } = new(new Signal(lane));
 
     /// <summary>Where the loop waits for room in its outputs.</summary>
-    public Signal Outbox { get; } = new();
+    public Signal Outbox { get; } = new(lane);
 
     public ComponentCounters Counters { get; } = new() { IsEnd = plan.Ports.All(p => p.Class != SemanticClass.DataOut) };
 
@@ -63,7 +71,16 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     public Injections Injections { get; } = new();
 
     /// <summary>Resumes a component that waits for a person.</summary>
-    public PauseSwitch Pause { get; } = new();
+    public PauseSwitch Pause { get; } = new(lane);
+
+    /// <summary>Streams that bring its own outputs back to it, by way of others.</summary>
+    public List<IFeedbackStream> Feedbacks { get; } = [];
+
+    /// <summary>Carries out what it is told while it runs.</summary>
+    public ComponentControls Controls { get; set; } = null!;
+
+    /// <summary>Gives the component the options it has been told to take.</summary>
+    public Func<CancellationToken, ValueTask> Reconfigure { get; set; } = static _ => default;
 
     /// <summary>For a source: where reading goes on in each partition, after the last event it sent.</summary>
     public Dictionary<string, long> Offsets { get; } = new(StringComparer.Ordinal);
@@ -195,6 +212,11 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
             return;
         }
 
+        foreach (var feedback in Feedbacks)
+        {
+            feedback.Record(barrier);
+        }
+
         MarkOutputs(barrier);
         Pauses.Add(time.GetElapsedTime(start));
         Checkpoints.Passed(plan.Name, barrier, new Dictionary<string, long>(Offsets, StringComparer.Ordinal), state);
@@ -246,8 +268,11 @@ internal enum Attention
     /// <summary>A stream of the component refused an event.</summary>
     Refused = 128,
 
+    /// <summary>The component's options were changed.</summary>
+    Config = 256,
+
     /// <summary>An event from outside the component's streams waits.</summary>
-    Inject = 256,
+    Inject = 512,
 }
 
 /// <summary>Takes each component's part in a checkpoint.</summary>

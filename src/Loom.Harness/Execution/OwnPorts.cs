@@ -57,6 +57,11 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
             switch (state)
             {
                 case GateState.Ready:
+                    if (loop.Lane is { } lane)
+                    {
+                        await lane.AllowReadAsync().ConfigureAwait(true);
+                    }
+
                     return true;
                 case GateState.Ended:
                     _ended = true;
@@ -92,7 +97,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
         }
 
         Done();
-        if (loop.Gate.HasInterrupt || !port.TryRead(out e))
+        if (loop.Gate.HasInterrupt || loop.Lane is { MayRead: false } || !port.TryRead(out e))
         {
             Unsafe.SkipInit(out e);
             return false;
@@ -106,6 +111,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
             _hop = Tracing.Hop(loop.Plan.Name, e);
         }
 
+        loop.Lane?.Read(() => new Scheduling.Turn(loop.Plan.Name, port.Plan.Name, _inHand.Id, _inHand.Data, 1));
         return true;
     }
 
@@ -144,6 +150,11 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
         if (attention.HasFlag(Attention.Barrier) && loop.WantedBarrier is { } barrier)
         {
             await PassAsync(barrier, ct).ConfigureAwait(true);
+        }
+
+        if (attention.HasFlag(Attention.Config))
+        {
+            await loop.Reconfigure(ct).ConfigureAwait(true);
         }
 
         if (attention.HasFlag(Attention.Pause))

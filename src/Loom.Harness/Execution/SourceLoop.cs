@@ -186,6 +186,11 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendSlowAsync(Event<T> e, CancellationToken ct)
     {
+        if (context.Lane is { } lane)
+        {
+            await lane.TurnAsync(() => new Scheduling.Turn(context.Plan.Name, "out", e.Id, e.Data, 1)).ConfigureAwait(true);
+        }
+
         try
         {
             await _output.SendSlowAsync(e, ct).ConfigureAwait(true);
@@ -279,7 +284,7 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     private async ValueTask<Read<T>> WaitAsync(Task<Read<T>> reading, CancellationToken ct)
     {
         var signal = context.Gate.Signal;
-        reading.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(signal.Set);
+        reading.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(context.Lane is null ? signal.Set : Apart(context.Lane, signal));
         while (!reading.IsCompleted)
         {
             signal.Arm();
@@ -308,6 +313,17 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
         return await reading.WaitAsync(ct).ConfigureAwait(true);
     }
 
+    // A pending read is another thing the component does, beside its loop.
+    private static Action Apart(Scheduling.Lane lane, Signal signal)
+    {
+        lane.BeginFlow();
+        return () =>
+        {
+            signal.Set();
+            lane.EndFlow();
+        };
+    }
+
     private async ValueTask AttendAsync(CancellationToken ct)
     {
         context.Gate.TakeInterrupt();
@@ -328,6 +344,11 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
         if (attention.HasFlag(Attention.Commit) && context.CommittedBarrier is { } committed)
         {
             await AcknowledgeAsync(committed).ConfigureAwait(true);
+        }
+
+        if (attention.HasFlag(Attention.Config))
+        {
+            await context.Reconfigure(ct).ConfigureAwait(true);
         }
 
         if (attention.HasFlag(Attention.Pause))

@@ -4,7 +4,9 @@ using Loom.Harness.Alerts;
 using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Checkpoints;
+using Loom.Harness.Control;
 using Loom.Harness.Errors;
+using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
 using Loom.Harness.Streams.Spills;
 using Loom.Harness.Telemetry;
@@ -46,6 +48,12 @@ internal sealed record RunMaterials
     /// <summary>Hash of the canonical graph.</summary>
     public required string GraphHash { get; init; }
 
+    /// <summary>Runs it one thing at a time; then <see cref="Time"/> is its clock. Null: on the pool.</summary>
+    public DeterministicScheduler? Scheduler { get; init; }
+
+    /// <summary>Folder everything is written into, whatever path it has in the system; null: the paths hold.</summary>
+    public string? WritesTo { get; init; }
+
     /// <summary>The run's name in ids of batches.</summary>
     public required string Run { get; init; }
 
@@ -75,6 +83,12 @@ internal sealed class SystemAssembly : IDisposable
             c => c.Name, c => new LinkFactory(c, schemas, materials.CreateCapability, materials.Time, materials.Random), StringComparer.Ordinal);
         var loops = plan.Components.ToDictionary(c => c.Name, c => NewLoop(c, links[c.Name], materials), StringComparer.Ordinal);
         var stateFolder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
+        foreach (var (name, loop) in loops)
+        {
+            links[name].Rate.IsWanted = IsControlled(loop.Plan);
+            loop.Controls = new ComponentControls(loop, links[name].Rate, log);
+        }
+
         var wiring = new Wiring(plan, loops, materials.Time, materials.Spills ?? (b => SpillOf(stateFolder, b)));
         wiring.Connect();
         foreach (var loop in loops.Values)
@@ -84,14 +98,20 @@ internal sealed class SystemAssembly : IDisposable
 
         var metrics = new MetricHistory(SystemMetrics.Read, () => new MetricView(this), materials.Time);
         Monitor = new SystemMonitor(metrics, new AlertMonitor(BuiltInAlerts.For(plan.Policy), metrics, materials.Time, log), materials.Time, log);
-        var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths))
+        var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths, materials.WritesTo))
         {
             Monitor = Monitor,
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
         };
         Links = links;
+        ComponentHost[] hosts = [.. plan.Components.Select(c => new ComponentHost(c, loops[c.Name], surroundings))];
+        foreach (var host in hosts)
+        {
+            host.Loop.Controls.State = () => host.State;
+        }
+
         Run = new SystemRun(
-            surroundings, [.. plan.Components.Select(c => new ComponentHost(c, loops[c.Name], surroundings))], wiring.Streams, materials.State, Checkpoints, _stopping);
+            surroundings, hosts, wiring.Streams, wiring.Feedbacks, materials.State, Checkpoints, _stopping);
     }
 
     public SystemPlan Plan { get; }
@@ -123,6 +143,10 @@ internal sealed class SystemAssembly : IDisposable
         _stopping.Dispose();
     }
 
+    // Only what somebody can hold back pays for it.
+    private bool IsControlled(ComponentPlan component) => (component.Descriptor.ExecutesChain || component.Uses.Command is not null)
+        && Plan.Bindings.Any(b => b.ToComponent == component.Name && component.Ports.Any(p => p.Name == b.ToPort && p.Class == SemanticClass.ControlIn));
+
     // What a run before left on disk is of no use to this one.
     private DiskSpillFiles SpillOf(string stateFolder, BindingPlan binding)
     {
@@ -136,15 +160,19 @@ internal sealed class SystemAssembly : IDisposable
         return files;
     }
 
-    private LoopContext NewLoop(ComponentPlan plan, LinkFactory links, RunMaterials materials) => new(plan, materials.Time)
+    private LoopContext NewLoop(ComponentPlan plan, LinkFactory links, RunMaterials materials)
     {
-        Errors = materials.DeadLetters,
-        Checkpoints = (ICheckpointParts?)Checkpoints ?? new NoCheckpoints(),
-        Stopping = _stopping.Token,
-        Run = materials.Run,
-        TraceSample = Plan.Policy.TraceSample,
-        Chain = new ChainBuilder(links),
-    };
+        var lane = materials.Scheduler?.NewLane(plan.Name);
+        return new LoopContext(plan, materials.Time, lane)
+        {
+            Errors = materials.DeadLetters,
+            Checkpoints = (ICheckpointParts?)Checkpoints ?? new NoCheckpoints(),
+            Stopping = _stopping.Token,
+            Run = materials.Run,
+            TraceSample = Plan.Policy.TraceSample,
+            Chain = new ChainBuilder(links, lane),
+        };
+    }
 
     // An error port that is bound comes before the dead letters.
     private static void BindErrors(LoopContext loop, RunMaterials materials)

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Control;
 using Loom.Harness.Expressions;
 using Loom.Harness.Streams;
 using Loom.Harness.Streams.Spills;
@@ -15,11 +16,16 @@ namespace Loom.Harness.Execution;
 /// <param name="spills">Where a binding's events wait on disk.</param>
 internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopContext> loops, TimeProvider time, Func<BindingPlan, ISpillFiles> spills)
 {
-    private readonly Dictionary<(string Component, string Port), PortPlan> _ports =
-        plan.Components.SelectMany(c => c.Ports.Select(p => (c.Name, Port: p))).ToDictionary(p => (p.Name, p.Port.Name), p => p.Port);
+    private readonly Dictionary<(string Component, string Port, bool IsInput), PortPlan> _ports =
+        plan.Components.SelectMany(c => c.Ports.Select(p => (c.Name, Port: p))).ToDictionary(p => (p.Name, p.Port.Name, p.Port.IsInput), p => p.Port);
+
+    private readonly List<(FoundLoop Found, FeedbackLoop Loop)> _loops = [.. LoopFinder.Of(plan).Select(l => (l, new FeedbackLoop(l.MaxInFlight)))];
 
     /// <summary>Every stream, in the order of the bindings.</summary>
     public List<IStreamEnd> Streams { get; } = [];
+
+    /// <summary>Those of them that close a loop.</summary>
+    public List<IFeedbackStream> Feedbacks { get; } = [];
 
     public void Connect()
     {
@@ -32,10 +38,19 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             }
         }
 
+        foreach (var (found, loop) in _loops)
+        {
+            foreach (var member in found.Members)
+            {
+                var of = loops[member];
+                loop.AddMember(() => of.Counters.Done + of.Counters.Failed + of.Counters.Lost + of.Inputs.Values.Cast<IDiverted>().Sum(i => i.Superseded));
+            }
+        }
+
         foreach (var binding in plan.Bindings)
         {
-            var from = _ports[(binding.FromComponent, binding.FromPort)];
-            var to = _ports[(binding.ToComponent, binding.ToPort)];
+            var from = _ports[(binding.FromComponent, binding.FromPort, false)];
+            var to = _ports[(binding.ToComponent, binding.ToPort, true)];
             Call(nameof(Bind), [from.Data, to.Data], binding, from, to);
         }
     }
@@ -58,7 +73,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             _ => new BroadcastRoute<T>(),
         };
         var output = new OutputPort<T>(port, route);
-        loop.Outputs.Add(port.Flow == FlowType.RequestResponse && output is OutputPort<JsonElement> requests && !Answers(loop.Plan) ? new AskPort(requests, loop.Plan.Name, time) : output);
+        loop.Outputs.Add(port.Flow == FlowType.RequestResponse && output is OutputPort<JsonElement> requests && !Answers(loop.Plan) ? new AskPort(requests, loop.Plan.Name, time, loop.Lane) : output);
     }
 
     private static bool Answers(ComponentPlan component) => component.Ports.Any(p => p is { Class: SemanticClass.DataIn, Flow: FlowType.RequestResponse });
@@ -68,16 +83,34 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
         var writer = loops[binding.FromComponent];
         var reader = loops[binding.ToComponent];
         var end = writer.Outputs.Single(o => o.Plan.Name == from.Name);
-        if (end is not AskPort && StreamRules.AreNeeded(binding, to))
+        if (to.Class == SemanticClass.ControlIn && reader.Plan.Type != ComponentType.Controller)
+        {
+            var control = new ControlTarget<TFrom>(binding, reader.Controls, Conversion<TFrom, JsonElement>(binding), () => writer.Errors, time);
+            Streams.Add(control);
+            ((OutputPort<TFrom>)end).Add(control, null);
+            return;
+        }
+
+        if (end is not AskPort && (reader.Plan.Type == ComponentType.Controller || StreamRules.AreNeeded(binding, to) || PlaceOf(binding) is not null))
         {
             var ruled = NewRuled<TTo>(binding, to, reader, writer);
-            Join(ruled, binding, to, reader);
-            ((OutputPort<TFrom>)end).Add(new Target<TFrom, TTo>(ruled, Conversion<TFrom, TTo>(binding)), null);
+            var closes = PlaceOf(binding) is { Place: LoopPlace.Back } place ? place.Loop : null;
+            Join(ruled, to, reader, closes is not null);
+            Target<TFrom> target = closes is null
+                ? new Target<TFrom, TTo>(ruled, Conversion<TFrom, TTo>(binding))
+                : new FeedbackTarget<TFrom, TTo>(ruled, closes, Conversion<TFrom, TTo>(binding), () => writer.Errors);
+            ((OutputPort<TFrom>)end).Add(target, null);
+            if (closes is not null)
+            {
+                Feedbacks.Add(ruled);
+                reader.Feedbacks.Add(ruled);
+            }
+
             return;
         }
 
         var stream = new EventStream<TTo>(binding, reader.Gate.Signal, writer.Outbox, time);
-        Join(stream, binding, to, reader);
+        Join(stream, to, reader, closesLoop: false);
         if (end is AskPort ask)
         {
             BindAsk(ask, binding, reader, stream as EventStream<JsonElement> ?? throw new InvalidOperationException($"{binding.Name}: requests are JSON"));
@@ -85,15 +118,29 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
         }
 
         var output = (OutputPort<TFrom>)end;
-        var plain = from.Distribution == Distribution.Broadcast && binding.Overflow == OverflowRule.Block && binding.Transformation is null && !binding.Copy;
+        var plain = from.Distribution == Distribution.Broadcast && binding.Overflow == OverflowRule.Block && binding.Transformation is null && !binding.Copy && writer.Lane is null;
         output.Add(new Target<TFrom, TTo>(stream, Conversion<TFrom, TTo>(binding)), plain ? stream as EventStream<TFrom> : null);
     }
 
-    private void Join<T>(IStreamHead<T> stream, BindingPlan binding, PortPlan to, LoopContext reader)
+    // What a binding is to the loop it leads into or lies in; null: it has nothing to do with one.
+    private (FeedbackLoop Loop, LoopPlace Place)? PlaceOf(BindingPlan binding)
+    {
+        foreach (var (found, loop) in _loops)
+        {
+            if (found.Members.Contains(binding.ToComponent))
+            {
+                return (loop, !found.Members.Contains(binding.FromComponent) ? LoopPlace.Entry : binding.Feedback ? LoopPlace.Back : LoopPlace.Inner);
+            }
+        }
+
+        return null;
+    }
+
+    private void Join<T>(IStreamHead<T> stream, PortPlan to, LoopContext reader, bool closesLoop)
     {
         Streams.Add((IStreamEnd)stream);
         ((InputPort<T>)reader.Inputs[to.Name]).Add(stream);
-        reader.Gate.Add(stream, binding);
+        reader.Gate.Add(stream, closesLoop);
     }
 
     private RuledStream<T> NewRuled<T>(BindingPlan binding, PortPlan to, LoopContext reader, LoopContext writer)
@@ -102,7 +149,10 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
         {
             Pull = to.Flow == FlowType.Pull,
             TimeToLive = binding.TimeToLive,
+            IgnoresBarriers = reader.Plan.Type == ComponentType.Controller,
             DropOldest = binding.Overflow == OverflowRule.DropOldest,
+            Loop = PlaceOf(binding),
+            Checkpoints = (reader.Checkpoints, CheckpointCoordinator.FeedbackPart(binding)),
             Refused = reader.Refusals,
             Displaced = () => writer.Errors,
         };

@@ -64,7 +64,7 @@ internal sealed class Gate(Signal signal)
 
     public Signal Signal => signal;
 
-    public void Add(IStreamHead head, BindingPlan plan) => _entries.Add(new Entry(head, plan.Feedback));
+    public void Add(IStreamHead head, bool closesLoop = false) => _entries.Add(new Entry(head, closesLoop));
 
     /// <summary>Whether nothing is bound.</summary>
     public bool IsUnbound => _entries.Count == 0;
@@ -92,6 +92,7 @@ internal sealed class Gate(Signal signal)
         }
 
         var open = 0;
+        var loops = 0;
         var marked = 0;
         foreach (var entry in _entries)
         {
@@ -100,19 +101,28 @@ internal sealed class Gate(Signal signal)
                 return GateState.Ready;
             }
 
-            if (!entry.Feedback && !entry.Head.IsEnded)
+            if (entry.Head.IsEnded)
+            {
+                continue;
+            }
+
+            if (entry.ClosesLoop)
+            {
+                loops++;
+            }
+            else
             {
                 open++;
                 marked += entry.Head.AtMark ? 1 : 0;
             }
         }
 
-        if (open == 0)
+        if (open == 0 && loops == 0)
         {
             return GateState.Ended;
         }
 
-        if (marked < open)
+        if (open == 0 || marked < open)
         {
             return GateState.Empty;
         }
@@ -187,5 +197,5 @@ internal sealed class Gate(Signal signal)
         }
     }
 
-    private sealed record Entry(IStreamHead Head, bool Feedback);
+    private sealed record Entry(IStreamHead Head, bool ClosesLoop);
 }

@@ -26,6 +26,15 @@ public abstract class Component
     protected internal virtual ValueTask CleanupAsync(CleanupContext ctx, CancellationToken ct) => default;
 
     /// <summary>
+    /// Takes changed options, between two events: the record its constructor took, with keys marked <see cref="HotAttribute"/> changed. An instance that is set up anew is made with
+    /// them. A component with such keys overrides it.
+    /// </summary>
+    /// <param name="options">The whole record.</param>
+    /// <param name="ct">Give up.</param>
+    protected internal virtual ValueTask ReconfigureAsync(object options, CancellationToken ct) =>
+        throw new NotSupportedException($"{GetType().Name} has hot keys and no ReconfigureAsync");
+
+    /// <summary>
     /// Freezes the state for a checkpoint, with no event in hand: it must be quick, and what it returns writes the frozen copy later. Null (the
     /// default) means that there is nothing to keep.
     /// </summary>

@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Loom.Components;
 
 namespace Loom.Harness.Components.Options;
 
@@ -19,6 +20,7 @@ internal sealed class OptionKey
         Type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
         Required = property.IsDefined(typeof(RequiredMemberAttribute)) || property.IsDefined(typeof(RequiredAttribute));
         Description = property.GetCustomAttribute<DescriptionAttribute>()?.Description ?? "";
+        Hot = property.IsDefined(typeof(HotAttribute));
         Range = property.GetCustomAttribute<RangeAttribute>();
         Allowed = property.GetCustomAttribute<AllowedValuesAttribute>()?.Values;
         Others = [.. property.GetCustomAttributes<ValidationAttribute>().Where(a => a is not (RangeAttribute or AllowedValuesAttribute or RequiredAttribute))];
@@ -39,6 +41,8 @@ internal sealed class OptionKey
 
     /// <summary>One sentence, with its unit.</summary>
     public string Description { get; }
+
+    public bool Hot { get; }
 
     public RangeAttribute? Range { get; }
 

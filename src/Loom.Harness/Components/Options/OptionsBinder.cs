@@ -39,6 +39,44 @@ internal sealed class OptionsBinder(string owner, FindingList findings)
         return Bind(type, node is YamlScalar { Type: ScalarType.Null } ? null : node, node);
     }
 
+    /// <summary>A copy of a record with some of its hot keys changed, judged by the same rules.</summary>
+    /// <param name="type">The options record.</param>
+    /// <param name="current">The record as it is.</param>
+    /// <param name="changes">Keys and their new values.</param>
+    /// <returns>Null after an error.</returns>
+    public object? Change(Type type, object current, JsonElement changes)
+    {
+        var shape = OptionsShape.Of(type);
+        var map = (YamlMapping)YamlFromJson.Read(changes, "set_config");
+        var hot = shape.Keys.Where(k => k.Hot).ToList();
+        var result = shape.Create();
+        foreach (var key in shape.Keys)
+        {
+            key.Property.SetValue(result, key.Property.GetValue(current));
+        }
+
+        foreach (var entry in map.Entries)
+        {
+            if (hot.FirstOrDefault(k => k.Name == entry.Key.Text) is not { } key)
+            {
+                var known = shape.Keys.Any(k => k.Name == entry.Key.Text);
+                findings.Error(Codes.ConfigUnknownKey, entry.Key,
+                    $"{owner}: config key \"{entry.Key.Text}\" {(known ? "cannot be changed while it runs" : "is not there")} (keys that can: {(hot.Count == 0 ? "none" : string.Join(", ", hot.Select(k => k.Name)))})");
+            }
+            else if (Value(key, key.Type, entry.Value, key.Name) is { } value && Obeys(key, value, entry.Value, key.Name))
+            {
+                key.Property.SetValue(result, value);
+            }
+        }
+
+        if (!findings.HasErrors && shape.HasRules)
+        {
+            Rules((IValidatableObject)result, shape, map, map, "");
+        }
+
+        return findings.HasErrors ? null : result;
+    }
+
     private object? Record(Type type, YamlMapping? map, YamlNode at, string path)
     {
         var shape = OptionsShape.Of(type);

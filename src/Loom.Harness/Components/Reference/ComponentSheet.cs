@@ -8,7 +8,7 @@ using Loom.Harness.Components.Options;
 namespace Loom.Harness.Components.Reference;
 
 /// <summary>A key of a config in words.</summary>
-internal sealed record SheetKey(string Name, string Type, string Default, string Allowed, string Description);
+internal sealed record SheetKey(string Name, string Type, string Default, string Allowed, string Description, bool Hot);
 
 /// <summary>A port in words.</summary>
 internal sealed record SheetPort(string Name, string Class, string Data, bool Required);
@@ -115,7 +115,7 @@ internal sealed record ComponentSheet
         var defaults = OptionsJson.Element(shape.Create());
         foreach (var key in shape.Keys)
         {
-            yield return new SheetKey(path + key.Name, ConfigSchema.TypeOf(key), ConfigSchema.DefaultOf(key, defaults), OptionRules.Allowed(key), key.Description);
+            yield return new SheetKey(path + key.Name, ConfigSchema.TypeOf(key), ConfigSchema.DefaultOf(key, defaults), OptionRules.Allowed(key), key.Description, key.Hot);
             var inner = key.Type.IsGenericType ? key.Type.GetGenericArguments()[^1] : key.Type;
             if (OptionsShape.IsNested(inner) && path.Length < 60)
             {

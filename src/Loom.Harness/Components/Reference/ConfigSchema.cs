@@ -27,6 +27,11 @@ internal static class ConfigSchema
                 schema["default"] = JsonNode.Parse(standard.GetRawText());
             }
 
+            if (key.Hot)
+            {
+                schema["x-hot"] = true;
+            }
+
             properties[key.Name] = schema;
         }
 

@@ -11,16 +11,7 @@ namespace Loom.Harness.Components.BuiltIns.Models;
 internal sealed class LlmComponent(LlmOptions options, IModelClients models) : Transformer<JsonElement, JsonElement>
 {
     private readonly JsonSchemaValidator? _schema = options.Schema is { } schema ? JsonSchemaValidator.Compile(schema) : null;
-    private readonly ChatOptions _asked = new()
-    {
-        ModelId = options.Model,
-        MaxOutputTokens = options.MaxTokens,
-        Temperature = (float?)options.Temperature,
-        Seed = options.Seed,
-        StopSequences = options.Stop.Count > 0 ? [.. options.Stop] : null,
-        ResponseFormat = options.Schema is { } form ? ChatResponseFormat.ForJsonSchema(form, "answer") : null,
-    };
-
+    private ChatOptions _asked = AskedBy(options);
     private IChatClient _model = null!;
     private IComponentMetrics _metrics = null!;
 
@@ -29,6 +20,14 @@ internal sealed class LlmComponent(LlmOptions options, IModelClients models) : T
     {
         _metrics = ctx.Metrics;
         _model = models.Chat(options.Provider);
+        return default;
+    }
+
+    /// <inheritdoc />
+    protected internal override ValueTask ReconfigureAsync(object changed, CancellationToken ct)
+    {
+        options = (LlmOptions)changed;
+        _asked = AskedBy(options);
         return default;
     }
 
@@ -60,6 +59,16 @@ internal sealed class LlmComponent(LlmOptions options, IModelClients models) : T
         var mock = response.AdditionalProperties?.ContainsKey(HttpChatClient.MockMark) == true;
         await output.SendAsync(mock ? made.AsMock() : made, ct).ConfigureAwait(false);
     }
+
+    private static ChatOptions AskedBy(LlmOptions options) => new()
+    {
+        ModelId = options.Model,
+        MaxOutputTokens = options.MaxTokens,
+        Temperature = (float?)options.Temperature,
+        Seed = options.Seed,
+        StopSequences = options.Stop.Count > 0 ? [.. options.Stop] : null,
+        ResponseFormat = options.Schema is { } form ? ChatResponseFormat.ForJsonSchema(form, "answer") : null,
+    };
 
     private List<ChatMessage> MessagesOf(in Event<JsonElement> e)
     {

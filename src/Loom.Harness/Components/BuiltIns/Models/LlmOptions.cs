@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
+using Loom.Components;
 using Loom.Harness.Expressions;
 using Loom.Harness.Schemas;
 
@@ -20,6 +21,7 @@ internal sealed record LlmMessage
 /// <summary>Settings of <c>llm</c>.</summary>
 internal sealed record LlmOptions : IValidatableObject
 {
+    [Hot]
     [Description("Model or pool that is asked for; left out: the provider's own default.")]
     public string? Model { get; init; }
 
@@ -44,10 +46,12 @@ internal sealed record LlmOptions : IValidatableObject
     [Description("Field of the payload that takes the answer; empty: the answer alone becomes the payload.")]
     public string Into { get; init; } = "answer";
 
+    [Hot]
     [Range(1, 10_000_000)]
     [Description("Longest answer, in tokens; left out: the provider's default.")]
     public int? MaxTokens { get; init; }
 
+    [Hot]
     [Range(0, 5)]
     [Description("Temperature of the sampling; left out: the provider's default.")]
     public double? Temperature { get; init; }

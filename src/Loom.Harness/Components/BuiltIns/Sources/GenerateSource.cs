@@ -13,6 +13,7 @@ internal sealed record GenerateOptions
     [Description("Events to make; 0 = without end.")]
     public long Count { get; init; } = 1000;
 
+    [Hot]
     [Range(0, 1e9)]
     [Description("Events a second; 0 = as fast as they are taken. An event that is late is not left out: the pace catches up.")]
     public double Rate { get; init; }
@@ -49,6 +50,15 @@ internal sealed class GenerateSource(GenerateOptions options) : Source<JsonEleme
     protected internal override ValueTask SetupAsync(SetupContext ctx, CancellationToken ct)
     {
         _time = ctx.Time;
+        return default;
+    }
+
+    /// <inheritdoc />
+    protected internal override ValueTask ReconfigureAsync(object changed, CancellationToken ct)
+    {
+        // The pace counts anew from here.
+        options = (GenerateOptions)changed;
+        _first = _next;
         return default;
     }
 

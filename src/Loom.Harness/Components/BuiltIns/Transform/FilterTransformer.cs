@@ -22,9 +22,11 @@ internal enum OnMissing
 /// <summary>Settings of <c>filter</c>.</summary>
 internal sealed record FilterOptions : IValidatableObject
 {
+    [Hot]
     [Description("Events for which this expression is true pass unchanged; the others are left out and counted as filtered.")]
     public required Expression Condition { get; init; }
 
+    [Hot]
     [Description("What happens with an event that lacks a field the condition asks for: error (dead letter), drop or pass.")]
     public OnMissing OnMissing { get; init; }
 
@@ -41,6 +43,13 @@ internal sealed record FilterOptions : IValidatableObject
 [Component("filter", Type = ComponentType.Transformer, Summary = "Lets the events pass for which a condition holds, unchanged and under the same id.")]
 internal sealed class FilterTransformer(FilterOptions options) : Transformer<JsonElement, JsonElement>
 {
+    /// <inheritdoc />
+    protected internal override ValueTask ReconfigureAsync(object changed, CancellationToken ct)
+    {
+        options = (FilterOptions)changed;
+        return default;
+    }
+
     protected override ValueTask OnItemAsync(Event<JsonElement> e, Emitter<JsonElement> output, CancellationToken ct)
     {
         bool passes;
