@@ -75,7 +75,7 @@ internal static class HarnessRunVerb
         }
 
         var session = HarnessSession.Open(context, parse, parse.GetValue(s_directory)!, parse.GetValue(s_deployment));
-        signals.VerbOwnsStop = true;
+        (signals.VerbOwnsStop, signals.ThirdEnds) = (true, true);
         var instance = Guid.NewGuid().ToString("N")[..12];
         using var logging = new LoomLogging(null, _ => LogLevel.Warning, json: false, watch: null) { Stream = context.Terminal.Err };
         using var loggers = new LoggerFactory([logging], new LoggerFilterOptions { MinLevel = LogLevel.Trace });

@@ -200,6 +200,13 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     public async ValueTask PassAsync(CheckpointBarrier barrier, Func<ValueTask<StateWriter?>> freeze)
     {
         StateWriter? state;
+        if (Gate.IsPartial && ReferenceEquals(barrier, Gate.Barrier))
+        {
+            MarkOutputs(barrier);
+            Checkpoints.Failed(plan.Name, barrier, new InvalidOperationException("its inputs could not be brought to one moment: a later stream of a concatenated input waits unread, or a source was too late for this checkpoint"));
+            return;
+        }
+
         var start = time.GetTimestamp();
         try
         {

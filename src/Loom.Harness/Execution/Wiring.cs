@@ -139,8 +139,9 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
     private void Join<T>(IStreamHead<T> stream, PortPlan to, LoopContext reader, bool closesLoop)
     {
         Streams.Add((IStreamEnd)stream);
-        ((InputPort<T>)reader.Inputs[to.Name]).Add(stream);
-        reader.Gate.Add(stream, closesLoop);
+        var port = (InputPort<T>)reader.Inputs[to.Name];
+        port.Add(stream);
+        reader.Gate.Add(stream, closesLoop, port.HoldsBack(stream));
     }
 
     private RuledStream<T> NewRuled<T>(BindingPlan binding, PortPlan to, LoopContext reader, LoopContext writer)

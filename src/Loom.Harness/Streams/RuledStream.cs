@@ -204,6 +204,17 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>, IFeedback
         return can;
     }
 
+    public long MarkNumber
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return StandsAtMark() ? _marks.Peek().Barrier.Number : 0;
+            }
+        }
+    }
+
     public bool TryTakeMark([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out CheckpointBarrier? barrier)
     {
         lock (_lock)

@@ -188,7 +188,7 @@ public sealed class ValueTests
     public void Log_FiltersOfOthers_ArePassedOver()
     {
         var directive = LogDirective.TryParse("info,[span{x=1}]=debug,tower=warn")!;
-        directive.Superseded.ShouldBe(["[span{x=1}]=debug"]);
+        directive.PassedOver.ShouldBe(["[span{x=1}]=debug"]);
         directive.UnknownTargets.ShouldBe(["tower"]);
     }
 

@@ -11,7 +11,7 @@ internal static class LogRules
             return;
         }
 
-        foreach (var filter in directive.Superseded)
+        foreach (var filter in directive.PassedOver)
         {
             draft.Warn(FaultCode.NotOneOf, Key, $"'{Redaction.Plain(filter)}' is a span or regex filter, which is passed over", "use level or target=level");
         }

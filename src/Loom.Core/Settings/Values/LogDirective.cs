@@ -23,7 +23,7 @@ public sealed class LogDirective
         Text = text;
         Level = level;
         _targets = targets;
-        Superseded = passedOver;
+        PassedOver = passedOver;
         UnknownTargets = unknown;
     }
 
@@ -37,7 +37,7 @@ public sealed class LogDirective
     public LogLevel Level { get; }
 
     /// <summary>Filters of other loggers, which have no meaning here.</summary>
-    public ImmutableArray<string> Superseded { get; }
+    public ImmutableArray<string> PassedOver { get; }
 
     /// <summary>Targets that no part and no category has.</summary>
     public ImmutableArray<string> UnknownTargets { get; }
