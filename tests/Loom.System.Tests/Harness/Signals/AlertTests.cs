@@ -1,6 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Loom.Harness.Alerts;
+using Loom.Harness.Architecture;
+using Loom.Harness.Telemetry;
 using Loom.Testing;
 using Shouldly;
 using Xunit;
@@ -62,6 +65,37 @@ public sealed class AlertTests
         {
             (await File.ReadAllTextAsync(file)).ShouldNotContain("a long secret", Case.Sensitive, file);
         }
+    }
+
+    [Fact]
+    public async Task Guide_AlertsAndMetricsOfThePage_AreAsWritten()
+    {
+        var page = (await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "harness.md"))).Split("## Watch over it")[1].Split("## Send again")[0];
+        await using var system = await RunningSystem.StartAsync(
+            """
+            schema_version: "1.0.0"
+            system: { name: watched, version: 1.0.0 }
+            components:
+              - { name: web, type: APIEndpoint, uses: http_in, config: { route: /in } }
+              - { name: store, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
+            bindings: [ { from: web.out, to: store.in } ]
+
+            """ + page.Split("```yaml\n")[1].Split("```")[0]);
+
+        var alerts = (await system.GetAsync("/alerts")).GetProperty("alerts").EnumerateArray().ToDictionary(a => a.GetProperty("name").GetString()!, a => a.GetProperty("severity").GetString());
+        alerts.Keys.ShouldContain("backlog");
+        alerts.Keys.ShouldNotContain("cpu");
+        foreach (var name in BuiltInAlerts.For(new PolicyPlan()).Select(a => a.Name))
+        {
+            page.ShouldContain($"`{name}`");
+        }
+
+        foreach (var name in SystemMetrics.All.Select(m => m.Name).Concat(DistributionMetric.Names))
+        {
+            page.ShouldContain($"`{name}`");
+        }
+
+        (await system.DrainAsync()).ShouldBe(0, system.Err);
     }
 
     [Fact]
