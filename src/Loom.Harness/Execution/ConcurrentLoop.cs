@@ -50,9 +50,8 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
         }
     }
 
-    protected override Link Chain { get; }
-
     protected override IEnumerable<ItemCall<TIn, TOut>> InHand() => (_parked is null ? _busy : [.. _busy, _parked]).Select(s => s.Call);
+    protected override Link Chain { get; }
 
     protected override async Task ProcessAsync(CancellationToken ct)
     {

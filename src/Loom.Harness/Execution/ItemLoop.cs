@@ -37,10 +37,10 @@ internal sealed class ItemLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
     public override void Dispose() => _call.Dispose();
 
-    protected override Link Chain => _chain;
-
     // Only a handler's failure ends the loop with a failure of the component, and then its event is the one in hand.
     protected override IEnumerable<ItemCall<TIn, TOut>> InHand() => [_call];
+
+    protected override Link Chain => _chain;
 
     protected override async Task ProcessAsync(CancellationToken ct)
     {

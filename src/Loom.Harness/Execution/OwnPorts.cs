@@ -106,12 +106,12 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
         _inHand = e;
         _hasInHand = true;
         loop.Counters.CountTaken();
+        loop.Lane?.Read(() => new Scheduling.Turn(loop.Plan.Name, port.Plan.Name, _inHand.Id, _inHand.Data, 1));
         if (e.IsTraced)
         {
             _hop = Tracing.Hop(loop.Plan.Name, e);
         }
 
-        loop.Lane?.Read(() => new Scheduling.Turn(loop.Plan.Name, port.Plan.Name, _inHand.Id, _inHand.Data, 1));
         return true;
     }
 
