@@ -14,6 +14,7 @@ internal static class HarnessVerb
             NewSystemVerb.Create(),
             CheckVerb.Create(),
             LockVerb.Create(),
+            TestVerb.Create(),
             HarnessRunVerb.Run(signals),
             HarnessRunVerb.Resume(signals),
             RunningVerbs.Ps(),

@@ -57,7 +57,7 @@ internal static class NewSystemVerb
             context.Terminal.Out.WriteLine(JsonSerializer.Serialize(new NewSystemReport(folder, [.. written]), NewSystemJson.Default.NewSystemReport));
         }
 
-        context.Terminal.Note($"\nnext:\n  cd {path}\n  loom harness check\n  loom harness run");
+        context.Terminal.Note($"\nnext:\n  cd {path}\n  loom harness check\n  loom harness test\n  loom harness run");
         return ExitCode.Ok;
     }
 

@@ -58,6 +58,19 @@ internal static partial class SystemScaffold
             {"id": 3, "amount": 300, "count": 3}
 
             """),
+        ("orders.test.yaml", """
+            # loom harness test runs it, without touching out/ or what the system remembers.
+            cases:
+              - name: large orders get a total, small ones are left out
+                given:
+                  orders:
+                    - { id: 1, amount: 40, count: 2 }
+                    - { id: 2, amount: 120, count: 3 }
+                expect:
+                  store.in: [ { id: 2, amount: 120, count: 3, total: 360 } ]
+                  errors: []
+
+            """),
         (".gitignore", """
             .loom/
             out/

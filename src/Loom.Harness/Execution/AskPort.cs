@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
 
 namespace Loom.Harness.Execution;
@@ -11,16 +12,17 @@ namespace Loom.Harness.Execution;
 /// than the stream holds, so asking never waits inside the stream and several handlers may ask at once.
 /// </summary>
 #pragma warning disable CA1001 // A semaphore whose wait handle nobody asks for holds nothing to give back.
-internal sealed class AskPort(OutputPort<JsonElement> requests, string component, TimeProvider time) : IOutputPort, IAsk
+internal sealed class AskPort(OutputPort<JsonElement> requests, string component, TimeProvider time, Lane? lane = null) : IOutputPort, IAsk
 #pragma warning restore CA1001
 {
     private readonly Lock _lock = new();
-    private readonly ConcurrentDictionary<EventId, TaskCompletionSource<JsonElement>> _waiting = new();
+    private readonly ConcurrentDictionary<EventId, Asked> _waiting = new();
     private readonly string _origin = $"{component}.{requests.Plan.Name}";
     private SemaphoreSlim? _room;
     private BindingPlan? _binding;
     private long _next;
     private volatile bool _abandoned;
+    private Action<Event<JsonElement>>? _watch;
 
     public PortPlan Plan => requests.Plan;
 
@@ -40,8 +42,8 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
     {
         await _room!.WaitAsync(ct).ConfigureAwait(false);
         var id = EventId.Root(_origin, Interlocked.Increment(ref _next));
-        var answer = new TaskCompletionSource<JsonElement>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _waiting[id] = answer;
+        var asked = new Asked(lane);
+        _waiting[id] = asked;
         try
         {
             // Looked at behind the registration: whoever abandons later finds this one waiting.
@@ -51,7 +53,7 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
             }
 
             Send(request.WithId(id));
-            return await answer.Task.WaitAsync(_binding!.Timeout, time, ct).ConfigureAwait(false);
+            return await asked.Answer.Task.WaitAsync(_binding!.Timeout, time, ct).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -59,6 +61,7 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
         }
         finally
         {
+            asked.EndWait();
             _waiting.TryRemove(id, out _);
             _room.Release();
         }
@@ -71,7 +74,8 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
     {
         if (_waiting.TryGetValue(request, out var waiting))
         {
-            waiting.TrySetResult(answer);
+            waiting.EndWait();
+            waiting.Answer.TrySetResult(answer);
         }
     }
 
@@ -81,7 +85,8 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
         _abandoned = true;
         foreach (var waiting in _waiting.Values)
         {
-            waiting.TrySetException(Unanswered());
+            waiting.EndWait();
+            waiting.Answer.TrySetException(Unanswered());
         }
     }
 
@@ -109,6 +114,8 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
         }
     }
 
+    public void Watch(Action<Event<JsonElement>> see) => _watch = see;
+
     private ItemException Unanswered() => new("unanswered", $"{_binding?.ToComponent} has ended before it answered {_origin}", ErrorClass.Transient);
 
     private void Send(in Event<JsonElement> request)
@@ -123,6 +130,24 @@ internal sealed class AskPort(OutputPort<JsonElement> requests, string component
 
             requests.Flush();
         }
+
+        _watch?.Invoke(request);
+    }
+
+    // Under the deterministic scheduler the one who answers ends the wait.
+    private sealed class Asked
+    {
+        private Lane? _lane;
+
+        public Asked(Lane? lane)
+        {
+            _lane = lane;
+            lane?.BeginWait();
+        }
+
+        public TaskCompletionSource<JsonElement> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void EndWait() => Interlocked.Exchange(ref _lane, null)?.EndWait();
     }
 }
 

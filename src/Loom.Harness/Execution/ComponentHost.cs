@@ -206,6 +206,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         using LoopBase<TIn, TOut> itemLoop = plan switch
         {
             { Batching: { } batching } => new BatchLoop<TIn, TOut>(loop, component, batching),
+            _ when loop.Lane is not null => new ItemLoop<TIn, TOut>(loop, component), // one thing at a time
             _ when component is IPipelined { InFlight: > 1 } => new ConcurrentLoop<TIn, TOut>(loop, component),
             { Concurrency: > 1 } => new ConcurrentLoop<TIn, TOut>(loop, component),
             _ => new ItemLoop<TIn, TOut>(loop, component),
@@ -257,6 +258,10 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
             _memory = await MemoryOfAsync(_component!, ct).ConfigureAwait(true);
             await loop.RedeliverAsync(LastFailure!, ct).ConfigureAwait(true);
             _handingOver = true;
+            if (plan.Descriptor.ExecutesChain)
+            {
+                loop.Counters.CountLost();
+            }
         }
 
         try

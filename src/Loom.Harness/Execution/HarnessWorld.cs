@@ -1,5 +1,6 @@
 using Loom.Core.Gpus;
 using Loom.Harness.Architecture;
+using Loom.Harness.Execution.Scheduling;
 using Loom.Processes;
 using Microsoft.Extensions.Logging;
 
@@ -53,6 +54,9 @@ internal sealed record HarnessRequest
 
     /// <summary>Components that are gone and whose state is given up.</summary>
     public IReadOnlyList<string> DropState { get; init; } = [];
+
+    /// <summary>Runs it one thing at a time by a clock of its own, with a checkpoint at the end alone; null: on the pool.</summary>
+    public DeterministicScheduler? Scheduler { get; init; }
 
     /// <summary>Dead letters at the end are a failure (exit 4).</summary>
     public bool Strict { get; init; }

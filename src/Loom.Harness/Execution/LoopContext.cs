@@ -3,13 +3,17 @@ using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Control;
 using Loom.Harness.Errors;
+using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
 using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Execution;
 
 /// <summary>What the loop of a component needs besides the component: made once by the wiring and kept across restarts.</summary>
-internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
+/// <param name="plan">The component.</param>
+/// <param name="time">The clock of the run.</param>
+/// <param name="lane">Where it runs under the deterministic scheduler; null: on the pool.</param>
+internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? lane = null)
 {
     private readonly Dictionary<string, IRedelivers> _own = new(StringComparer.Ordinal);
     private Refusals? _refusals;
@@ -19,11 +23,14 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
 
     public TimeProvider Time => time;
 
+    /// <summary>Where it runs under the deterministic scheduler; null: on the pool.</summary>
+    public Lane? Lane => lane;
+
     /// <summary>Where the loop waits.</summary>
-    public Gate Gate { get; } = new(new Signal());
+    public Gate Gate { get; } = new(new Signal(lane));
 
     /// <summary>Where the loop waits for room in its outputs.</summary>
-    public Signal Outbox { get; } = new();
+    public Signal Outbox { get; } = new(lane);
 
     public ComponentCounters Counters { get; } = new() { IsEnd = plan.Ports.All(p => p.Class != SemanticClass.DataOut) };
 
@@ -54,6 +61,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     /// <summary>The run, for batch ids.</summary>
     public required string Run { get; init; }
 
+    /// <summary>For what brings events in: one in this many is traced.</summary>
+    public int TraceSample { get; init; } = 1000;
+
     /// <summary>Makes the links of the chain that ends in the component.</summary>
     public required ChainBuilder Chain { get; init; }
 
@@ -61,7 +71,10 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
     public Injections Injections { get; } = new();
 
     /// <summary>Resumes a component that waits for a person.</summary>
-    public PauseSwitch Pause { get; } = new();
+    public PauseSwitch Pause { get; } = new(lane);
+
+    /// <summary>Streams that bring its own outputs back to it, by way of others.</summary>
+    public List<IFeedbackStream> Feedbacks { get; } = [];
 
     /// <summary>Carries out what it is told while it runs.</summary>
     public ComponentControls Controls { get; set; } = null!;
@@ -204,6 +217,11 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time)
             MarkOutputs(barrier);
             Checkpoints.Failed(plan.Name, barrier, e);
             return;
+        }
+
+        foreach (var feedback in Feedbacks)
+        {
+            feedback.Record(barrier);
         }
 
         MarkOutputs(barrier);

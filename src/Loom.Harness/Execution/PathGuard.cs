@@ -13,12 +13,15 @@ internal sealed class PathGuard
 
     private readonly string _directory;
     private readonly string[] _writable;
+    private readonly string? _writesTo;
 
     /// <param name="directory">The system's folder, absolute.</param>
     /// <param name="stateFolder">Its state folder, absolute.</param>
     /// <param name="writePaths">Folders that may be written, relative to the system's folder or absolute.</param>
-    public PathGuard(string directory, string stateFolder, IReadOnlyList<string> writePaths)
+    /// <param name="writesTo">Folder everything is written into instead, for tests of systems; null: where it says.</param>
+    public PathGuard(string directory, string stateFolder, IReadOnlyList<string> writePaths, string? writesTo = null)
     {
+        _writesTo = writesTo;
         _directory = directory;
         _writable = writePaths.Count > 0
             ? [.. writePaths.Select(p => Resolve(Path.Combine(directory, p)))]
@@ -35,8 +38,22 @@ internal sealed class PathGuard
     {
         var full = Full(path);
         return _writable.Any(w => IsBelow(full, w)) && !s_never.Any(n => IsBelow(full, n))
-            ? full
+            ? Written(full)
             : throw Refused(path, full, $"may not be written: writable are {string.Join(", ", _writable)} (policy.security.write_paths)");
+    }
+
+    // The same folders below another one; what lies outside the system's folder, under its whole path.
+    private string Written(string full)
+    {
+        if (_writesTo is null)
+        {
+            return full;
+        }
+
+        var system = Resolve(_directory);
+        var instead = Path.Combine(_writesTo, IsBelow(full, system) ? Path.GetRelativePath(system, full) : full.TrimStart('/'));
+        Directory.CreateDirectory(Path.GetDirectoryName(instead)!);
+        return instead;
     }
 
     private string Full(string path)

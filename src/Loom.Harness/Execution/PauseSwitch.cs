@@ -1,7 +1,10 @@
+using Loom.Harness.Execution.Scheduling;
+
 namespace Loom.Harness.Execution;
 
 /// <summary>Holds a component at an item boundary until somebody lets it go on; says why.</summary>
-internal sealed class PauseSwitch
+/// <param name="lane">Where the component runs under the deterministic scheduler; null: on the pool.</param>
+internal sealed class PauseSwitch(Lane? lane = null)
 {
     private readonly Lock _lock = new();
     private TaskCompletionSource? _gate;
@@ -36,7 +39,20 @@ internal sealed class PauseSwitch
     {
         lock (_lock)
         {
-            return _gate?.Task.WaitAsync(ct) ?? Task.CompletedTask;
+            return _gate is null ? Task.CompletedTask : lane is null ? _gate.Task.WaitAsync(ct) : WaitAsync(_gate.Task, ct);
+        }
+    }
+
+    private async Task WaitAsync(Task gate, CancellationToken ct)
+    {
+        lane!.BeginWait();
+        try
+        {
+            await gate.WaitAsync(ct).ConfigureAwait(true);
+        }
+        finally
+        {
+            lane.EndWait();
         }
     }
 }

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Loom.Components;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Execution;
 
@@ -17,6 +18,7 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     private Task<Read<T>>? _reading;
     private Event<T> _unsent;
     private ItemException? _refused;
+    private int _untilTraced;
     private DateTimeOffset _now;
     private string? _partition;
     private string _origin = "";
@@ -184,6 +186,11 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendSlowAsync(Event<T> e, CancellationToken ct)
     {
+        if (context.Lane is { } lane)
+        {
+            await lane.TurnAsync(() => new Scheduling.Turn(context.Plan.Name, "out", e.Id, e.Data, 1)).ConfigureAwait(true);
+        }
+
         try
         {
             await _output.SendSlowAsync(e, ct).ConfigureAwait(true);
@@ -248,7 +255,14 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
         }
 
         var time = read.Time == default ? _now : read.Time;
-        return new Event<T>(EventId.Root(_origin, read.Offset), read.Data, read.Key, time, read.Mock);
+        var e = new Event<T>(EventId.Root(_origin, read.Offset), read.Data, read.Key, time, read.Mock);
+        if (--_untilTraced > 0)
+        {
+            return e;
+        }
+
+        _untilTraced = context.TraceSample;
+        return Tracing.Begin(context.Plan.Name, e);
     }
 
     private async ValueTask RefuseAsync(Event<T> e, ItemException error, CancellationToken ct)
@@ -270,7 +284,7 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     private async ValueTask<Read<T>> WaitAsync(Task<Read<T>> reading, CancellationToken ct)
     {
         var signal = context.Gate.Signal;
-        reading.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(signal.Set);
+        reading.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(context.Lane is null ? signal.Set : Apart(context.Lane, signal));
         while (!reading.IsCompleted)
         {
             signal.Arm();
@@ -297,6 +311,17 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
 
         // A stop was asked: the source gives what it has, or the end.
         return await reading.WaitAsync(ct).ConfigureAwait(true);
+    }
+
+    // A pending read is another thing the component does, beside its loop.
+    private static Action Apart(Scheduling.Lane lane, Signal signal)
+    {
+        lane.BeginFlow();
+        return () =>
+        {
+            signal.Set();
+            lane.EndFlow();
+        };
     }
 
     private async ValueTask AttendAsync(CancellationToken ct)

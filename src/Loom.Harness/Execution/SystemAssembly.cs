@@ -6,6 +6,7 @@ using Loom.Harness.Capabilities;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Control;
 using Loom.Harness.Errors;
+using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
 using Loom.Harness.Streams.Spills;
 using Loom.Harness.Telemetry;
@@ -46,6 +47,12 @@ internal sealed record RunMaterials
 
     /// <summary>Hash of the canonical graph.</summary>
     public required string GraphHash { get; init; }
+
+    /// <summary>Runs it one thing at a time; then <see cref="Time"/> is its clock. Null: on the pool.</summary>
+    public DeterministicScheduler? Scheduler { get; init; }
+
+    /// <summary>Folder everything is written into, whatever path it has in the system; null: the paths hold.</summary>
+    public string? WritesTo { get; init; }
 
     /// <summary>The run's name in ids of batches.</summary>
     public required string Run { get; init; }
@@ -91,7 +98,7 @@ internal sealed class SystemAssembly : IDisposable
 
         var metrics = new MetricHistory(SystemMetrics.Read, () => new MetricView(this), materials.Time);
         Monitor = new SystemMonitor(metrics, new AlertMonitor(BuiltInAlerts.For(plan.Policy), metrics, materials.Time, log), materials.Time, log);
-        var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths))
+        var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths, materials.WritesTo))
         {
             Monitor = Monitor,
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
@@ -104,7 +111,7 @@ internal sealed class SystemAssembly : IDisposable
         }
 
         Run = new SystemRun(
-            surroundings, hosts, wiring.Streams, materials.State, Checkpoints, _stopping);
+            surroundings, hosts, wiring.Streams, wiring.Feedbacks, materials.State, Checkpoints, _stopping);
     }
 
     public SystemPlan Plan { get; }
@@ -153,14 +160,19 @@ internal sealed class SystemAssembly : IDisposable
         return files;
     }
 
-    private LoopContext NewLoop(ComponentPlan plan, LinkFactory links, RunMaterials materials) => new(plan, materials.Time)
+    private LoopContext NewLoop(ComponentPlan plan, LinkFactory links, RunMaterials materials)
     {
-        Errors = materials.DeadLetters,
-        Checkpoints = (ICheckpointParts?)Checkpoints ?? new NoCheckpoints(),
-        Stopping = _stopping.Token,
-        Run = materials.Run,
-        Chain = new ChainBuilder(links),
-    };
+        var lane = materials.Scheduler?.NewLane(plan.Name);
+        return new LoopContext(plan, materials.Time, lane)
+        {
+            Errors = materials.DeadLetters,
+            Checkpoints = (ICheckpointParts?)Checkpoints ?? new NoCheckpoints(),
+            Stopping = _stopping.Token,
+            Run = materials.Run,
+            TraceSample = Plan.Policy.TraceSample,
+            Chain = new ChainBuilder(links, lane),
+        };
+    }
 
     // An error port that is bound comes before the dead letters.
     private static void BindErrors(LoopContext loop, RunMaterials materials)

@@ -30,6 +30,8 @@ internal sealed class SystemFilesException(IReadOnlyList<Finding> findings, bool
 /// </summary>
 internal sealed class SystemExecutionHarness : IAsyncDisposable
 {
+    private static readonly CheckpointTimes s_atTheEnd = new(TimeSpan.FromDays(40), null);
+
     private readonly SystemAssembly _assembly;
     private readonly DeadLetters _letters;
     private readonly ConsistentErrorHandler _errors;
@@ -91,7 +93,8 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
         };
         var assembly = new SystemAssembly(plan, new RunMaterials
         {
-            Time = world.Time,
+            Time = request.Scheduler?.Time ?? world.Time,
+            Scheduler = request.Scheduler,
             Random = world.Random,
             Logs = world.Logs,
             Times = TimesOf(plan.Policy, world.Options),
@@ -100,7 +103,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             DeadLetters = new DeadLetterDestination(errors, letters),
             Describe = f => JsonSerializer.SerializeToElement(errors.Describe(f), ErrorJson.Default.ErrorRecord),
             State = state,
-            Checkpoints = CheckpointTimesOf(plan, world.Options),
+            Checkpoints = request.Scheduler is null ? CheckpointTimesOf(plan, world.Options) : s_atTheEnd,
             GraphHash = GraphDocument.Hash(plan),
             Facts = new RunFacts { DeadLetters = () => letters.Codes, DeadLetterTrouble = () => letters.Trouble, Resources = () => errors.Resources },
             Run = world.Random.Next(0, 1 << 24).ToString("x6", CultureInfo.InvariantCulture),
@@ -116,7 +119,8 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     /// <summary>Runs it to its end.</summary>
     public async Task<RunResult> RunAsync(RunTokens tokens)
     {
-        var result = await _assembly.Run.RunAsync(tokens).ConfigureAwait(false);
+        Task<RunResult> Run() => _assembly.Run.RunAsync(tokens);
+        var result = await (_request.Scheduler?.RunAsync(Run) ?? Run()).ConfigureAwait(false);
         return result.ExitCode == RunResult.Ended && _request.Strict && _letters.Taken > 0
             ? result with { ExitCode = RunResult.DeadLetters, Reason = _letters.Taken == 1 ? "ended, and one event is a dead letter" : $"ended, and {_letters.Taken} events are dead letters" }
             : result;
@@ -161,11 +165,6 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             throw new SystemFilesException(loaded.Findings, isLock: false);
         }
 
-        if (NotCarriedOut.In(loaded.Plan) is { Count: > 0 } refused)
-        {
-            throw new SystemFilesException(refused, isLock: false);
-        }
-
         if (request.Unlocked)
         {
             return (loaded.Plan, SystemLock.Compute(loaded, DiskSystemFiles.Instance, new FindingList()));
@@ -187,7 +186,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
         var from = request.From is { } text
             ? CheckpointId.TryParse(text, out var id) ? id : throw new StateRequiredException($"'{text}' names no checkpoint; loom harness checkpoints lists them")
             : (CheckpointId?)null;
-        return await StateHome.OpenAsync(choice, new StateStart(request.Fresh, from) { Accept = c => GraphChange.Check(c.Id, c.Parts, plan.Components, request.DropState) }, plan.Name, folder, world.Time, log, ct).ConfigureAwait(false);
+        return await StateHome.OpenAsync(choice, new StateStart(request.Fresh, from) { Accept = c => GraphChange.Check(c.Id, c.Parts, plan.Components, [.. plan.Bindings.Where(b => b.Feedback).Select(CheckpointCoordinator.FeedbackPart)], request.DropState) }, plan.Name, folder, world.Time, log, ct).ConfigureAwait(false);
     }
 
     private static IEnumerable<string> Notes(StateHome? state)

@@ -15,7 +15,7 @@ internal sealed record RunTokens(CancellationToken Stop, CancellationToken Force
 /// reverse, whatever failed, for everything that was set up.
 /// </summary>
 internal sealed partial class SystemRun(
-    RunSurroundings surroundings, IReadOnlyList<ComponentHost> hosts, IReadOnlyList<IStreamEnd> streams, StateHome? state, CheckpointCoordinator? checkpoints, CancellationTokenSource stopping)
+    RunSurroundings surroundings, IReadOnlyList<ComponentHost> hosts, IReadOnlyList<IStreamEnd> streams, IReadOnlyList<IFeedbackStream> feedbacks, StateHome? state, CheckpointCoordinator? checkpoints, CancellationTokenSource stopping)
 {
     private static readonly TimeSpan s_forcedCleanup = TimeSpan.FromSeconds(2);
 
@@ -31,8 +31,8 @@ internal sealed partial class SystemRun(
 
     public async Task<RunResult> RunAsync(RunTokens tokens)
     {
-        var result = await StartAsync(tokens).ConfigureAwait(false) ?? await ProcessAsync(tokens).ConfigureAwait(false);
-        await CleanupAsync(tokens.Force).ConfigureAwait(false);
+        var result = await StartAsync(tokens).ConfigureAwait(true) ?? await ProcessAsync(tokens).ConfigureAwait(true);
+        await CleanupAsync(tokens.Force).ConfigureAwait(true);
         return _errors.Count > result.Errors.Count && result.ExitCode == RunResult.Ended
             ? result with { ExitCode = RunResult.Failed, Reason = "cleanup failed", Errors = [.. _errors] }
             : result with { Errors = [.. _errors] };
@@ -45,7 +45,7 @@ internal sealed partial class SystemRun(
         {
             try
             {
-                await host.SetupAsync(either.Token).ConfigureAwait(false);
+                await In(host, () => host.SetupAsync(either.Token)).ConfigureAwait(true);
                 _ready.Add(host);
             }
             catch (OperationCanceledException) when (either.IsCancellationRequested)
@@ -67,13 +67,31 @@ internal sealed partial class SystemRun(
         {
             try
             {
-                var own = await resumed.StateOfAsync(host.Plan.Name, either.Token).ConfigureAwait(false);
-                await host.RestoreAsync(resumed.OffsetsOf(host.Plan.Name), own, either.Token).ConfigureAwait(false);
-                await host.CommitAsync(either.Token).ConfigureAwait(false);
+                var own = await resumed.StateOfAsync(host.Plan.Name, either.Token).ConfigureAwait(true);
+                await In(host, async () =>
+                {
+                    await host.RestoreAsync(resumed.OffsetsOf(host.Plan.Name), own, either.Token).ConfigureAwait(true);
+                    await host.CommitAsync(either.Token).ConfigureAwait(true);
+                }).ConfigureAwait(true);
             }
             catch (Exception e)
             {
                 return Fail($"\"{host.Plan.Name}\" could not take over checkpoint {resumed.Id}: {e.Message}", e);
+            }
+        }
+
+        foreach (var feedback in feedbacks)
+        {
+            try
+            {
+                if (await resumed.StateOfAsync(feedback.PartName, either.Token).ConfigureAwait(false) is { } underWay)
+                {
+                    await feedback.RestoreAsync(underWay, either.Token).ConfigureAwait(false);
+                }
+            }
+            catch (Exception e)
+            {
+                return Fail($"events under way in checkpoint {resumed.Id} could not be put back into {feedback.PartName}: {e.Message}", e);
             }
         }
 
@@ -83,7 +101,7 @@ internal sealed partial class SystemRun(
     private async Task<RunResult> ProcessAsync(RunTokens tokens)
     {
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(tokens.Force);
-        checkpoints?.Watch(hosts);
+        checkpoints?.Watch(hosts, feedbacks);
         var running = hosts.ToDictionary(h => h, h => StartHost(h, cancel.Token));
         var loop = checkpoints is null ? null : BackgroundLoop.Start("checkpoints", checkpoints.RunAsync, surroundings.Log);
         await using var monitor = BackgroundLoop.Start("monitor", surroundings.Monitor.RunAsync, surroundings.Log).ConfigureAwait(false);
@@ -91,21 +109,26 @@ internal sealed partial class SystemRun(
         RunResult result;
         try
         {
-            result = await WatchAsync(running, tokens, cancel).ConfigureAwait(false);
+            result = await WatchAsync(running, tokens, cancel).ConfigureAwait(true);
         }
         finally
         {
             if (loop is not null)
             {
-                await loop.DisposeAsync().ConfigureAwait(false);
+                await loop.DisposeAsync().ConfigureAwait(true);
             }
         }
 
-        return result.ExitCode == RunResult.Ended ? await FinishAsync(result, tokens.Force).ConfigureAwait(false) : result;
+        return result.ExitCode == RunResult.Ended ? await FinishAsync(result, tokens.Force).ConfigureAwait(true) : result;
     }
 
+    // Under the deterministic scheduler each phase of a component runs in its lane.
+    private static Task In(ComponentHost host, Func<Task> work) => host.Loop.Lane?.RunAsync(work) ?? work();
+
     // On a pool thread, or on one of its own.
-    private Task<HostEnd> StartHost(ComponentHost host, CancellationToken ct) => host.Plan.Dedicated
+    private Task<HostEnd> StartHost(ComponentHost host, CancellationToken ct) => host.Loop.Lane is { } lane
+        ? lane.RunAsync(() => host.ProcessAsync(ct))
+        : host.Plan.Dedicated
         ? DedicatedThread.Run(host.Plan.Name, () => host.ProcessAsync(ct))
         : Task.Run(() => host.ProcessAsync(ct), CancellationToken.None);
 
@@ -120,34 +143,34 @@ internal sealed partial class SystemRun(
         while (running.Keys.Any(h => h.IsData && !ended.Contains(h)))
         {
             var open = running.Where(r => !ended.Contains(r.Key)).Select(r => r.Value);
-            var first = await Task.WhenAny(open.Append(stopped)).ConfigureAwait(false);
+            var first = await Task.WhenAny(open.Append(stopped)).ConfigureAwait(true);
             if (first == stopped)
             {
-                return await AbandonAsync(running, cancel, tokens.Force.IsCancellationRequested ? "cancelled" : $"streams did not empty within {surroundings.Times.Drain.TotalSeconds:0.#} s").ConfigureAwait(false);
+                return await AbandonAsync(running, cancel, tokens.Force.IsCancellationRequested ? "cancelled" : $"streams did not empty within {surroundings.Times.Drain.TotalSeconds:0.#} s").ConfigureAwait(true);
             }
 
             foreach (var (host, task) in running.Where(r => r.Value.IsCompleted && ended.Add(r.Key)))
             {
-                var end = await task.ConfigureAwait(false);
+                var end = await task.ConfigureAwait(true);
                 if (end == HostEnd.Cancelled && host.IsData)
                 {
                     // It can be seen to have ended before the cancellation itself is seen; nothing of this end is orderly.
-                    return await AbandonAsync(running, cancel, "cancelled").ConfigureAwait(false);
+                    return await AbandonAsync(running, cancel, "cancelled").ConfigureAwait(true);
                 }
 
                 if (end == HostEnd.Failed)
                 {
                     var why = $"\"{host.Plan.Name}\" failed: {host.LastFailure?.Message}";
                     _errors.Add(host.LastFailure!);
-                    await AbandonAsync(running, cancel, why).ConfigureAwait(false);
+                    await AbandonAsync(running, cancel, why).ConfigureAwait(true);
                     return Fail(why, null);
                 }
             }
         }
 
         // Controllers have nothing left to control.
-        await cancel.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(running.Values).ConfigureAwait(false);
+        await cancel.CancelAsync().ConfigureAwait(true);
+        await Task.WhenAll(running.Values).ConfigureAwait(true);
         var isolated = running.Where(r => r.Value.Result == HostEnd.Isolated).Select(r => r.Key).ToList();
         foreach (var host in isolated)
         {
@@ -161,8 +184,8 @@ internal sealed partial class SystemRun(
 
     private async Task<RunResult> AbandonAsync(Dictionary<ComponentHost, Task<HostEnd>> running, CancellationTokenSource cancel, string why)
     {
-        await cancel.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAny(Task.WhenAll(running.Values), Task.Delay(surroundings.Times.Cancel, surroundings.Time, CancellationToken.None)).ConfigureAwait(false);
+        await cancel.CancelAsync().ConfigureAwait(true);
+        await Task.WhenAny(Task.WhenAll(running.Values), Task.Delay(surroundings.Times.Cancel, surroundings.Time, CancellationToken.None)).ConfigureAwait(true);
         foreach (var (host, task) in running)
         {
             if (!task.IsCompleted)
@@ -185,17 +208,17 @@ internal sealed partial class SystemRun(
         {
             if (checkpoints is not null)
             {
-                await checkpoints.TakeFinalAsync(limit.Token).WaitAsync(limit.Token).ConfigureAwait(false);
+                await checkpoints.TakeFinalAsync(limit.Token).WaitAsync(limit.Token).ConfigureAwait(true);
             }
 
             foreach (var host in hosts)
             {
-                await host.CommitAsync(limit.Token).AsTask().WaitAsync(limit.Token).ConfigureAwait(false);
+                await In(host, () => host.CommitAsync(limit.Token).AsTask()).WaitAsync(limit.Token).ConfigureAwait(true);
             }
 
             foreach (var host in hosts)
             {
-                await host.AcknowledgeAllAsync().AsTask().WaitAsync(limit.Token).ConfigureAwait(false);
+                await In(host, () => host.AcknowledgeAllAsync().AsTask()).WaitAsync(limit.Token).ConfigureAwait(true);
             }
 
             return result;
@@ -221,7 +244,8 @@ internal sealed partial class SystemRun(
 
             try
             {
-                await _ready[i].CleanupAsync(most).ConfigureAwait(false);
+                var host = _ready[i];
+                await In(host, () => host.CleanupAsync(most)).ConfigureAwait(true);
             }
             catch (Exception e)
             {

@@ -19,7 +19,7 @@ internal sealed class WorkSlot<TCall>(LoopContext context, Link chain, TCall cal
     /// <param name="here">On the caller's thread up to its first wait; else on the pool.</param>
     public void Start(bool here)
     {
-        if (!here)
+        if (!here && context.Lane is null)
         {
             Begin();
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
@@ -49,6 +49,7 @@ internal sealed class WorkSlot<TCall>(LoopContext context, Link chain, TCall cal
     {
         _finished = false;
         Error = null;
+        context.Lane?.BeginFlow();
     }
 
     private bool Invoke()
@@ -67,6 +68,7 @@ internal sealed class WorkSlot<TCall>(LoopContext context, Link chain, TCall cal
         if (awaiter.IsCompleted)
         {
             Finish(awaiter);
+            context.Lane?.EndFlow();
             return true;
         }
 
@@ -74,6 +76,7 @@ internal sealed class WorkSlot<TCall>(LoopContext context, Link chain, TCall cal
         {
             Finish(awaiter);
             context.Ask(Attention.Finished);
+            context.Lane?.EndFlow(); // only now: the loop has something to do
         });
         return false;
     }

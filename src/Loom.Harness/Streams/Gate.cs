@@ -72,9 +72,9 @@ internal sealed class Gate(Signal signal)
     public Signal Signal => signal;
 
     /// <param name="head">The stream.</param>
-    /// <param name="plan">Its binding.</param>
+    /// <param name="closesLoop">Whether it leads back into a loop of bindings: barriers do not wait for it.</param>
     /// <param name="isHeldBack">Whether its port does not read it yet; null: it is never held back.</param>
-    public void Add(IStreamHead head, BindingPlan plan, Func<bool>? isHeldBack = null) => _entries.Add(new Entry(head, plan.Feedback, isHeldBack));
+    public void Add(IStreamHead head, bool closesLoop = false, Func<bool>? isHeldBack = null) => _entries.Add(new Entry(head, closesLoop, isHeldBack));
 
     /// <summary>Whether nothing is bound.</summary>
     public bool IsUnbound => _entries.Count == 0;
@@ -101,7 +101,7 @@ internal sealed class Gate(Signal signal)
             return GateState.Interrupted;
         }
 
-        var (open, marked, held) = (0, 0, 0);
+        var (open, marked, held, loops) = (0, 0, 0, 0);
         foreach (var entry in _entries)
         {
             if (entry.IsHeldBack?.Invoke() == true)
@@ -120,19 +120,28 @@ internal sealed class Gate(Signal signal)
                 return GateState.Ready;
             }
 
-            if (!entry.Feedback && !entry.Head.IsEnded)
+            if (entry.Head.IsEnded)
+            {
+                continue;
+            }
+
+            if (entry.ClosesLoop)
+            {
+                loops++;
+            }
+            else
             {
                 open++;
                 marked += entry.Head.AtMark ? 1 : 0;
             }
         }
 
-        if (open + held == 0)
+        if (open + held + loops == 0)
         {
             return GateState.Ended;
         }
 
-        if (marked < open || open == 0)
+        if (open == 0 || marked < open)
         {
             return GateState.Empty;
         }
@@ -217,8 +226,8 @@ internal sealed class Gate(Signal signal)
         (IsPartial, _passed) = (partial || oldest != newest, oldest);
     }
 
-    private sealed record Entry(IStreamHead Head, bool Feedback, Func<bool>? IsHeldBack)
+    private sealed record Entry(IStreamHead Head, bool ClosesLoop, Func<bool>? IsHeldBack)
     {
-        public bool Takes => !Feedback && IsHeldBack?.Invoke() != true;
+        public bool Takes => !ClosesLoop && IsHeldBack?.Invoke() != true;
     }
 }

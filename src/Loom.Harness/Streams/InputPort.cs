@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Errors;
@@ -15,8 +16,15 @@ internal interface IDiverted
     long Superseded { get; }
 }
 
+/// <summary>A port whose events can be looked at as they are taken.</summary>
+internal interface IWatched
+{
+    /// <summary>Shows every event that is taken; said before the first one.</summary>
+    void Watch(Action<Event<JsonElement>> see);
+}
+
 /// <summary>One input port: the streams bound to it, merged by its fan-in. Order within each stream is kept.</summary>
-internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiverted
+internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiverted, IWatched
 {
     // priority: one turn in so many goes to the lower ones.
     private const int LowerTurn = 16;
@@ -27,6 +35,7 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
     private EventStream<T>? _only;
     private int _next;
     private int _turn;
+    private Action<Event<JsonElement>>? _watch;
 
     public PortPlan Plan => plan;
 
@@ -34,6 +43,12 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
 
     /// <summary>Whether there is one stream, and neither it nor the port has a rule to ask.</summary>
     public bool IsPlain => _only is not null;
+
+    public void Watch(Action<Event<JsonElement>> see)
+    {
+        _watch = see;
+        _only = null; // every event takes the way on which it is seen
+    }
 
     /// <summary>Adds a binding, in the order of declaration; for <c>priority</c> the highest comes first.</summary>
     public void Add(IStreamHead<T> stream)
@@ -44,7 +59,7 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
             _streams = [.. _streams.OrderByDescending(s => s.Plan.Priority)];
         }
 
-        _only = _streams.Length == 1 && firstWins is null ? stream as EventStream<T> : null;
+        _only = _streams.Length == 1 && firstWins is null && _watch is null ? stream as EventStream<T> : null;
     }
 
     /// <summary>For <c>concatenate</c>: whether a stream must wait for an earlier one to end; null for the other rules, which hold none back.</summary>
@@ -116,6 +131,11 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
             };
             if (!read || firstWins is null || firstWins.Passes(e.Key ?? e.Id.ToString()))
             {
+                if (read)
+                {
+                    _watch?.Invoke(e.With(PayloadJson.Of(e.Data)));
+                }
+
                 return read;
             }
         }

@@ -1,6 +1,8 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Errors;
 
 namespace Loom.Harness.Streams;
 
@@ -17,6 +19,9 @@ internal interface IOutputPort
     void Complete();
 
     void Mark(CheckpointBarrier barrier);
+
+    /// <summary>Shows every event that is sent, before it is written; said before the first one.</summary>
+    void Watch(Action<Event<JsonElement>> see);
 }
 
 /// <summary>One output port: the streams bound to it, by its distribution. One caller at a time.</summary>
@@ -28,6 +33,7 @@ internal sealed class OutputPort<T>(PortPlan plan, IRoute<T> route) : IOutputPor
     private EventStream<T>? _only;
     private IStreamEnd[] _ends = [];
     private long _unbound;
+    private Action<Event<JsonElement>>? _watch;
 
     public PortPlan Plan => plan;
 
@@ -68,11 +74,13 @@ internal sealed class OutputPort<T>(PortPlan plan, IRoute<T> route) : IOutputPor
 
         if (_targets.Count == 0)
         {
+            _watch?.Invoke(e.With(PayloadJson.Of(e.Data)));
             _unbound++;
             return;
         }
 
         Prepare(e);
+        _watch?.Invoke(e.With(PayloadJson.Of(e.Data)));
         ItemException? overflow = null;
         foreach (var target in _targets)
         {
@@ -118,6 +126,12 @@ internal sealed class OutputPort<T>(PortPlan plan, IRoute<T> route) : IOutputPor
         {
             end.Mark(barrier);
         }
+    }
+
+    public void Watch(Action<Event<JsonElement>> see)
+    {
+        _watch = see;
+        _only = null; // every event takes the way on which it is seen
     }
 
     // All bindings are asked before anything is written, so an event that fails leaves no half behind.

@@ -1,4 +1,5 @@
 using System.Threading.Tasks.Sources;
+using Loom.Harness.Execution.Scheduling;
 
 namespace Loom.Harness.Streams;
 
@@ -7,14 +8,16 @@ namespace Loom.Harness.Streams;
 /// signal set while it is not armed is lost, which is why the look comes after arming. Reused without allocation.
 /// </summary>
 /// <remarks>Whoever changes what the task waits for publishes the change, puts a full fence, and sets the signal when it is armed.</remarks>
-internal sealed class Signal : IValueTaskSource
+/// <param name="lane">Under the deterministic scheduler: who waits here; else null.</param>
+internal sealed class Signal(Lane? lane = null) : IValueTaskSource
 {
     private const int Idle = 0;
     private const int Armed = 1;
     private const int Fired = 2;
 
-    private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
+    private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = lane is null };
     private int _state;
+    private int _counted;
 
     /// <summary>Whether somebody waits or is about to.</summary>
     public bool IsArmed => Volatile.Read(ref _state) == Armed;
@@ -36,6 +39,7 @@ internal sealed class Signal : IValueTaskSource
     {
         if (Interlocked.CompareExchange(ref _state, Fired, Armed) == Armed)
         {
+            EndWait();
             _core.SetResult(true);
         }
     }
@@ -48,6 +52,34 @@ internal sealed class Signal : IValueTaskSource
 
     ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _core.GetStatus(token);
 
-    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _core.OnCompleted(continuation, state, token, flags);
+    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
+    {
+        if (lane is null)
+        {
+            _core.OnCompleted(continuation, state, token, flags);
+            return;
+        }
+
+        BeginWait();
+        _core.OnCompleted(_ => lane.GoOn(continuation, state), null, token, ValueTaskSourceOnCompletedFlags.None);
+    }
+
+    // Whoever sets the signal ends the wait, not the one who waited: so at no moment both seem to rest.
+    private void BeginWait()
+    {
+        lane!.BeginWait();
+        Interlocked.Exchange(ref _counted, 1);
+        if (Volatile.Read(ref _state) == Fired)
+        {
+            EndWait();
+        }
+    }
+
+    private void EndWait()
+    {
+        if (lane is not null && Interlocked.Exchange(ref _counted, 0) == 1)
+        {
+            lane.EndWait();
+        }
+    }
 }

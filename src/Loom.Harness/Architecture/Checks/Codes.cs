@@ -98,4 +98,12 @@ internal static class Codes
     // LH7xx: state. LH8xx: transport.
     public const string StateAdapter = "LH701";
     public const string Transport = "LH801";
+
+    // LH9xx: tests of a system.
+    public const string TestCases = "LH901";
+    public const string TestComponent = "LH902";
+    public const string TestPort = "LH903";
+    public const string TestValue = "LH904";
+    public const string TestData = "LH905";
+    public const string TestMetric = "LH906";
 }

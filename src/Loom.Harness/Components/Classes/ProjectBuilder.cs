@@ -121,11 +121,15 @@ internal static class ProjectSources
     private static readonly string[] s_kinds = [".cs", ".csproj", ".props", ".targets", ".resx", "packages.lock.json", "global.json", "nuget.config"];
     private static readonly string[] s_outputs = ["bin", "obj", "artifacts", ".git", ".loom", ".vs"];
 
+    /// <summary>Their paths, relative to the folder, in order.</summary>
+    public static IEnumerable<string> In(ISystemFiles files, string folder) =>
+        files.FilesBelow(folder, s_outputs).Where(f => s_kinds.Any(k => f.EndsWith(k, StringComparison.OrdinalIgnoreCase))).Order(StringComparer.Ordinal);
+
     /// <summary>One hash of all of them, by path and content; null when one cannot be read.</summary>
     public static string? Hash(ISystemFiles files, string folder)
     {
         var text = new StringBuilder();
-        foreach (var path in files.FilesBelow(folder, s_outputs).Where(f => s_kinds.Any(k => f.EndsWith(k, StringComparison.OrdinalIgnoreCase))).Order(StringComparer.Ordinal))
+        foreach (var path in In(files, folder))
         {
             if (files.Read(Path.Combine(folder, path), MaxBytes).Content is not { } content)
             {

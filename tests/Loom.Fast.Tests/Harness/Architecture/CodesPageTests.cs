@@ -5,6 +5,7 @@ using Loom.Harness.Architecture;
 using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Architecture.Locking;
 using Loom.Harness.Components;
+using Loom.Harness.Tests.Reading;
 using Loom.Testing;
 using Shouldly;
 using Xunit;
@@ -17,6 +18,8 @@ namespace Loom.Fast.Tests.Harness.Architecture;
 /// </summary>
 public sealed partial class CodesPageTests
 {
+    private const string TestFile = "numbers.test.yaml";
+
     private static readonly string s_page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "reference", "harness-codes.md"));
 
     public static TheoryData<string> Codes => [.. Sections().Select(s => s.Code)];
@@ -61,6 +64,17 @@ public sealed partial class CodesPageTests
     {
         var system = System(section, mended);
         var loaded = system.Load();
+        if (section.Code.StartsWith("LH9", StringComparison.Ordinal))
+        {
+            var findings = new FindingList();
+            if (loaded.Plan is { } plan && new TestFileReader(system, findings).Read(Path.Combine(MemorySystem.Folder, TestFile), TestFile) is { } file)
+            {
+                new TestChecks(plan, findings).Check(file);
+            }
+
+            return [.. loaded.Findings, .. findings.Sorted()];
+        }
+
         if (mended || loaded.HasErrors || !section.Code.StartsWith("LH6", StringComparison.Ordinal))
         {
             return loaded.Findings;

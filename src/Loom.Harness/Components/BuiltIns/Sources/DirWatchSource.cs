@@ -249,16 +249,11 @@ internal sealed partial class DirWatchSource(DirWatchOptions options, ILogger<Di
             return;
         }
 
-        using var over = new CancellationTokenSource(wait, _ctx.Time);
-        using var any = CancellationTokenSource.CreateLinkedTokenSource(over.Token, stopping, ct);
-        try
-        {
-            await _notices.Reader.WaitToReadAsync(any.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
-        {
-            // The time is over, or the end is near; the caller looks.
-        }
+        // A notice, the time, or the end: the caller looks.
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping, ct);
+        await Task.WhenAny(_notices.Reader.WaitToReadAsync(over.Token).AsTask(), Task.Delay(wait, _ctx.Time, over.Token)).ConfigureAwait(false);
+        await over.CancelAsync().ConfigureAwait(false);
+        ct.ThrowIfCancellationRequested();
     }
 
     [LoggerMessage(EventId = 4302, Level = LogLevel.Warning, Message = "{Component}: {File} is done but could not be moved or deleted: {Error}")]
