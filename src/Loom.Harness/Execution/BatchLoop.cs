@@ -32,7 +32,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
         Chain = context.Chain.Build(component);
         _results = new BatchResults<TIn, TOut>(context, Outputs, () => NewCall(component), Chain, RefuseAsync);
         _forming = [.. Enumerable.Range(0, Inputs.Length).Select(port => new FormingBatch<TIn>(port, NewBatch))];
-        var sideBySide = plan.Relaxed ? Math.Max(1, context.Plan.Concurrency) : 1;
+        var sideBySide = plan.Relaxed && context.Lane is null ? Math.Max(1, context.Plan.Concurrency) : 1;
         _slots = [.. Enumerable.Range(0, sideBySide).Select(_ => new WorkSlot<BatchCall<TIn, TOut>>(context, Chain, NewCall(component)))];
         foreach (var slot in _slots)
         {

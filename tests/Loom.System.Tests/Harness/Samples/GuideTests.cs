@@ -77,6 +77,18 @@ public sealed partial class GuideTests : IDisposable
         (await TypeAsync(First, shell[7])).ShouldContain("it conforms");
         Written().ShouldBe([2, 3, 4, 6, 2, 3, 4, 6], "--fresh reads all again, and existing: append keeps what was there");
         File.ReadAllLines(Path.Combine(First, "out/large.jsonl"))[^1].ShouldBe("""{"id":6,"amount":700,"count":2,"total":1400,"tax":266}""");
+
+        // Test a system
+        var (failing, passing) = (shell[8], shell[9]);
+        var told = await TypeAsync(First, $"{failing.TrimEnd()} || echo failed with $?");
+        told.ShouldContain("orders.test.yaml:9:19: store.in: event 1 differs at tax");
+        told.ShouldContain("""+ {"id":2,"amount":120,"count":3,"total":360,"tax":68}""");
+        told.ShouldContain("failed with 1");
+        await File.WriteAllTextAsync(Path.Combine(First, "orders.test.yaml"), yaml[3]);
+        told = await TypeAsync(First, passing);
+        told.ShouldContain("3 passed");
+        told.ShouldContain("2 passed", customMessage: "two names have total in them");
+        File.Exists(Path.Combine(First, "results.xml")).ShouldBeTrue();
     }
 
     public void Dispose() => _folder.Dispose();
