@@ -4,7 +4,7 @@ namespace Loom.Cli;
 
 /// <summary>
 /// SIGINT, SIGTERM and SIGHUP of this process. The first one asks for an ordered stop. A second one ends the process; where a verb owns the stop, it asks that verb
-/// for an immediate end, and later ones are ignored.
+/// for an immediate end, and later ones are ignored unless the verb lets a third one end the process.
 /// </summary>
 internal sealed class ProcessSignals : IDisposable
 {
@@ -34,6 +34,9 @@ internal sealed class ProcessSignals : IDisposable
 
     /// <summary>Whether the verb ends what it started itself, however often it is asked; otherwise a second signal ends the process as it would any other.</summary>
     public bool VerbOwnsStop { get; set; }
+
+    /// <summary>Whether a third signal ends the process at once where the verb owns the stop; the guardian then ends what it had started.</summary>
+    public bool ThirdEnds { get; set; }
 
     /// <summary>What to do on SIGHUP instead of stopping; a detached runtime reopens its logs.</summary>
     public Action? OnHangup { get; set; }
@@ -68,7 +71,7 @@ internal sealed class ProcessSignals : IDisposable
         }
 
         var count = Interlocked.Increment(ref _count);
-        context.Cancel = count == 1 || VerbOwnsStop;
+        context.Cancel = count == 1 || (VerbOwnsStop && (count == 2 || !ThirdEnds));
         switch (count)
         {
             case 1:

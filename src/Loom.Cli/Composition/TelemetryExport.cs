@@ -10,7 +10,7 @@ internal static class TelemetryExport
 {
     /// <summary>Begins to export logs, metrics and traces; null where no collector is set.</summary>
     /// <param name="settings">The configuration.</param>
-    /// <param name="service">Name of the part: <c>loom</c>, <c>queen-rbee</c>, <c>pool-managerd</c>, <c>engine-provisioner</c>.</param>
+    /// <param name="service">Name of the part: <c>loom</c>, <c>queen-rbee</c>, <c>pool-managerd</c>, <c>engine-provisioner</c>, <c>loom-harness</c>.</param>
     /// <param name="instance">Id of this start.</param>
     /// <param name="logging">Loom's own log, which is exported, too.</param>
     /// <param name="time">Clock.</param>

@@ -75,10 +75,11 @@ internal static class HarnessRunVerb
         }
 
         var session = HarnessSession.Open(context, parse, parse.GetValue(s_directory)!, parse.GetValue(s_deployment));
-        signals.VerbOwnsStop = true;
+        (signals.VerbOwnsStop, signals.ThirdEnds) = (true, true);
         var instance = Guid.NewGuid().ToString("N")[..12];
         using var logging = new LoomLogging(null, _ => LogLevel.Warning, json: false, watch: null) { Stream = context.Terminal.Err };
         using var loggers = new LoggerFactory([logging], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
+        using var export = TelemetryExport.Start(session.Settings, "loom-harness", instance, logging, context.Time, loggers);
         var state = Directory.CreateDirectory(Path.Combine(session.Directory, ".loom", "harness")).FullName;
         await using var supervisor = GuardedSupervisor.Create(context, instance, state, loggers.CreateLogger("supervisor"));
         var request = new HarnessRequest
@@ -96,9 +97,11 @@ internal static class HarnessRunVerb
             using var over = parse.GetValue(s_duration) is { } time ? new CancellationTokenSource(time, context.Time) : new CancellationTokenSource();
             var runner = new HarnessRunner(context, session, signals, loggers, supervisor, instance);
             var port = parse.GetValue(s_port);
-            return parse.GetValue(s_watch) ? await new WatchedRun(context, session, runner, signals).RunAsync(request, port, over.Token).ConfigureAwait(false)
+            var exit = parse.GetValue(s_watch) ? await new WatchedRun(context, session, runner, signals).RunAsync(request, port, over.Token).ConfigureAwait(false)
                 : parse.GetValue(s_step) ? await SteppedAsync(context, runner, signals, request, port, over).ConfigureAwait(false)
                 : await runner.RunAsync(request, port, over.Token, ct).ConfigureAwait(false);
+            export?.SendMetrics();
+            return exit;
         }
         catch (SystemFilesException e)
         {

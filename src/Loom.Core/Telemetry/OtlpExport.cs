@@ -72,6 +72,9 @@ public sealed class OtlpExport : IDisposable
     public void Log(LogLevel level, string category, EventId id, string message, IReadOnlyList<KeyValuePair<string, object?>> fields) =>
         _logs.CreateLogger(category).Log(level, id, fields, null, (_, _) => message);
 
+    /// <summary>Sends the metrics as they are now, for two seconds at most: for an end after which nobody can ask their instruments any more.</summary>
+    public void SendMetrics() => _metrics.ForceFlush(TimeoutMs);
+
     /// <summary>Sends what is left, for two seconds at most, and stops.</summary>
     public void Dispose()
     {

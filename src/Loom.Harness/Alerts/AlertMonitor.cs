@@ -76,12 +76,12 @@ internal sealed partial class AlertMonitor(IReadOnlyList<AlertRule> rules, Metri
         }
     }
 
-    [LoggerMessage(EventId = 4300, Message = "alert {Alert} fires: {Condition}")]
+    [LoggerMessage(EventId = 4600, Message = "alert {Alert} fires: {Condition}")]
     private static partial void LogFires(ILogger logger, LogLevel level, string alert, string condition);
 
-    [LoggerMessage(EventId = 4301, Level = LogLevel.Information, Message = "alert {Alert} is over after {Seconds:0} s")]
+    [LoggerMessage(EventId = 4601, Level = LogLevel.Information, Message = "alert {Alert} is over after {Seconds:0} s")]
     private static partial void LogOver(ILogger logger, string alert, double seconds);
 
-    [LoggerMessage(EventId = 4302, Level = LogLevel.Error, Message = "alert {Alert} could not be worked out and does not fire meanwhile")]
+    [LoggerMessage(EventId = 4602, Level = LogLevel.Error, Message = "alert {Alert} could not be worked out and does not fire meanwhile")]
     private static partial void LogBroken(ILogger logger, string alert, Exception error);
 }

@@ -174,13 +174,13 @@ internal sealed partial class Webhook : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventId = 4310, Level = LogLevel.Error, Message = "webhook {Webhook} was not told {Message}: {Attempts} attempts failed, the last because {Why}")]
+    [LoggerMessage(EventId = 4610, Level = LogLevel.Error, Message = "webhook {Webhook} was not told {Message}: {Attempts} attempts failed, the last because {Why}")]
     private static partial void LogGivenUp(ILogger logger, string webhook, string message, int attempts, string why);
 
-    [LoggerMessage(EventId = 4311, Level = LogLevel.Error, Message = "webhook {Webhook} has {Most} messages waiting; another one was lost")]
+    [LoggerMessage(EventId = 4611, Level = LogLevel.Error, Message = "webhook {Webhook} has {Most} messages waiting; another one was lost")]
     private static partial void LogFull(ILogger logger, string webhook, int most);
 
-    [LoggerMessage(EventId = 4312, Level = LogLevel.Warning, Message = "webhook {Webhook} was not told {Count} messages before the end")]
+    [LoggerMessage(EventId = 4612, Level = LogLevel.Warning, Message = "webhook {Webhook} was not told {Count} messages before the end")]
     private static partial void LogLeft(ILogger logger, string webhook, int count);
 
     private sealed record Message(string Id, ReadOnlyMemory<byte> Body);

@@ -1,12 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Loom.Components;
 using Loom.Core.Web;
 using Loom.Harness.Alerts;
 using Loom.Harness.Architecture.Graphs;
 using Loom.Harness.Architecture.Locking;
-using Loom.Components;
-using Loom.Harness.Control;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution;
 using Loom.Harness.Telemetry;
@@ -303,15 +302,28 @@ internal sealed class HarnessApi : IAsyncDisposable
     private async Task WriteGraphAsync(ApiCall call)
     {
         var plan = _harness.Assembly.Plan;
+        var live = call.Query("live") is not null && call.QueryFlag("live") ? await LiveAsync(call.Gone).ConfigureAwait(false) : null;
         var (type, text) = call.Query("format") switch
         {
-            null or "json" => ("application/json", GraphDocument.Of(plan).ToJsonString()),
-            "mermaid" => ("text/plain; charset=utf-8", GraphMermaid.Write(plan)),
-            "svg" => ("image/svg+xml", GraphSvg.Write(plan)),
+            null or "json" => ("application/json", GraphDocument.Of(plan, live).ToJsonString()),
+            "mermaid" => ("text/plain; charset=utf-8", GraphMermaid.Write(plan, live)),
+            "svg" => ("image/svg+xml", GraphSvg.Write(plan, live)),
             var other => throw new ProblemException(new Problem(ProblemCode.InvalidParams, $"format is json, mermaid or svg, not \"{other}\"", "format")),
         };
         call.Http.Response.ContentType = type;
         await call.Http.Response.WriteAsync(text, call.Gone).ConfigureAwait(false);
+    }
+
+    // Two looks, a second apart: what was read from each stream between them is its rate.
+    private async Task<LiveGraph> LiveAsync(CancellationToken ct)
+    {
+        var time = _harness.Assembly.Materials.Time;
+        var (before, start) = (Now().Streams, time.GetTimestamp());
+        await Task.Delay(TimeSpan.FromSeconds(1), time, ct).ConfigureAwait(false);
+        var (now, seconds) = (Now(), time.GetElapsedTime(start).TotalSeconds);
+        return new LiveGraph(
+            now.Streams.Zip(before).ToDictionary(s => s.First.Name, s => new LiveStream((s.First.Out - s.Second.Out) / seconds, s.First.Depth, s.First.Capacity), StringComparer.Ordinal),
+            now.Bottleneck);
     }
 
     private static Task WriteListAsync<T>(ApiCall call, string name, IEnumerable<T> items, Action<Utf8JsonWriter, T> write) =>

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Loom.Components;
-using Loom.Harness.Architecture;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Checkpoints.Adapters;
 using Loom.Harness.Components.BuiltIns.Keyed;

@@ -1,4 +1,5 @@
 using Loom.Components;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Capabilities;
 
@@ -9,10 +10,15 @@ internal sealed class HandlerLink<TIn, TOut>(ItemComponent<TIn, TOut> component)
     {
         if (call is ItemCall<TIn, TOut> item)
         {
-            return component.HandleAsync(item.Port, item.Event, item.Output, item.Token);
+            return item.Event.IsTraced ? TracedAsync(item) : component.HandleAsync(item.Port, item.Event, item.Output, item.Token);
         }
 
         var batch = (BatchCall<TIn, TOut>)call;
+        return Tracing.IsOn ? TracedAsync(batch) : InvokeAsync(batch);
+    }
+
+    private ValueTask InvokeAsync(BatchCall<TIn, TOut> batch)
+    {
         if (!component.HandlesBatches)
         {
             return OneByOneAsync(batch);
@@ -27,6 +33,39 @@ internal sealed class HandlerLink<TIn, TOut>(ItemComponent<TIn, TOut> component)
         handled.GetAwaiter().GetResult();
         batch.Settle();
         return default;
+    }
+
+    private async ValueTask TracedAsync(ItemCall<TIn, TOut> item)
+    {
+        using var hop = Tracing.Hop(item.Component, item.Event);
+        try
+        {
+            await component.HandleAsync(item.Port, item.Event, item.Output, item.Token).ConfigureAwait(true);
+        }
+        catch (Exception e)
+        {
+            Tracing.Fail(hop, e);
+            throw;
+        }
+    }
+
+    // Each traced member has the whole batch for its span.
+    private async ValueTask TracedAsync(BatchCall<TIn, TOut> batch)
+    {
+        var hops = batch.Members.Where(e => e.IsTraced).Select(e => Tracing.Hop(batch.Component, e)?.SetTag("loom.batch_id", batch.BatchId)).ToList();
+        try
+        {
+            await InvokeAsync(batch).ConfigureAwait(true);
+        }
+        catch (Exception e)
+        {
+            hops.ForEach(hop => Tracing.Fail(hop, e));
+            throw;
+        }
+        finally
+        {
+            hops.ForEach(static hop => hop?.Dispose());
+        }
     }
 
     private static async ValueTask SettleAsync(BatchCall<TIn, TOut> batch, ValueTask handled)

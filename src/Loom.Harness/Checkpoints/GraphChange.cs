@@ -9,11 +9,12 @@ internal static class GraphChange
     /// <param name="id">The checkpoint.</param>
     /// <param name="parts">What it holds.</param>
     /// <param name="components">The components of now.</param>
+    /// <param name="feedbacks">Names of the parts of its feedback bindings.</param>
     /// <param name="dropped">Names given to <c>--drop-state</c>.</param>
     /// <exception cref="StateRequiredException">Names what would be lost.</exception>
-    public static void Check(CheckpointId id, IReadOnlyList<ManifestPart> parts, IReadOnlyList<ComponentPlan> components, IReadOnlyCollection<string> dropped)
+    public static void Check(CheckpointId id, IReadOnlyList<ManifestPart> parts, IReadOnlyList<ComponentPlan> components, IReadOnlyCollection<string> feedbacks, IReadOnlyCollection<string> dropped)
     {
-        var gone = parts.Where(p => p.HasState && components.All(c => c.Name != p.Component) && !dropped.Contains(p.Component)).Select(p => p.Component).ToList();
+        var gone = parts.Where(p => p.HasState && components.All(c => c.Name != p.Component) && !feedbacks.Contains(p.Component) && !dropped.Contains(p.Component)).Select(p => p.Component).ToList();
         if (gone.Count > 0)
         {
             throw new StateRequiredException(

@@ -63,8 +63,14 @@ internal sealed partial class StateHome : IAsyncDisposable
     public static async Task<StateHome> OpenAsync(
         StateChoice choice, StateStart start, string system, string folder, TimeProvider time, ILogger log, CancellationToken ct)
     {
-        CheckpointStore Make() => MakeStore(choice, system, folder, time, log);
-        var home = new StateHome(Make, Make(), time, log);
+        return await OverAsync(() => MakeStore(choice, system, folder, time, log), choice, start, system, time, log, ct).ConfigureAwait(false);
+    }
+
+    /// <summary>As <see cref="OpenAsync"/>, over a store of the caller's making.</summary>
+    internal static async Task<StateHome> OverAsync(
+        Func<CheckpointStore> make, StateChoice choice, StateStart start, string system, TimeProvider time, ILogger log, CancellationToken ct)
+    {
+        var home = new StateHome(make, make(), time, log);
         try
         {
             if (choice.Announcement is { } announcement)

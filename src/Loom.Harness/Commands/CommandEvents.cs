@@ -12,10 +12,8 @@ internal sealed partial class CommandEvents(
 {
     private const int LinesAWindow = 20;
     private const int LongestShown = 500;
-    private const int MostMetrics = 100;
     private static readonly TimeSpan s_window = TimeSpan.FromSeconds(10);
 
-    private readonly HashSet<string> _names = new(StringComparer.Ordinal);
     private long _windowAt = time.GetTimestamp();
     private int _shown;
     private long _lines;
@@ -63,13 +61,7 @@ internal sealed partial class CommandEvents(
 
     public void OnMetric(string name, double value, IReadOnlyDictionary<string, string> labels)
     {
-        // Labels become part of the name, and names are bounded: a key that slips in must not fill the memory.
-        var full = string.Join('_', labels.OrderBy(l => l.Key, StringComparer.Ordinal).Select(l => Clean(l.Value)).Prepend(Clean(name)));
-        if (_names.Count < MostMetrics || _names.Contains(full))
-        {
-            _names.Add(full);
-            Metrics?.Set(full, value);
-        }
+        Metrics?.Set(name, value, labels);
     }
 
     public void OnOutput(ReadOnlySpan<byte> line)
@@ -92,8 +84,6 @@ internal sealed partial class CommandEvents(
             LogOutput(log, component, line.Length > LongestShown ? text + " …" : text);
         }
     }
-
-    private static string Clean(string text) => string.Concat(text.Select(c => char.IsAsciiLetterOrDigit(c) ? char.ToLowerInvariant(c) : '_'));
 
     [LoggerMessage(EventId = 4310, Message = "{Component}: {Text}")]
     private static partial void LogSaid(ILogger logger, LogLevel level, string component, string text);

@@ -108,6 +108,11 @@ internal static class HostLines
             json.WriteString(name, value);
         }
 
+        if (e.IsTraced)
+        {
+            json.WriteString("traceparent"u8, Telemetry.Tracing.Parent(e.Trace));
+        }
+
         json.WriteEndObject();
         json.WritePropertyName("data"u8);
         Data(json, e.Data);

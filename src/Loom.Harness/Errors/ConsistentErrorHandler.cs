@@ -101,7 +101,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
             Message = Clean(failure.Error.Message),
             Exceptions = Chain(failure.Error),
             Retryable = verdict.Class == ErrorClass.Transient,
-            TraceId = failure.TraceId,
+            TraceId = Telemetry.Tracing.Failure(failure, verdict.Code),
             Mock = failure.Mock,
             Unlocked = _origin.Unlocked,
             Resources = _resources.Current(),

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Loom.Components;
 
@@ -30,8 +31,11 @@ internal sealed record ItemFailure(
     /// <summary>Headers it carried.</summary>
     public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>The trace it was sampled into, as 32 hex digits.</summary>
-    public string? TraceId { get; init; }
+    /// <summary>The trace it was sampled into; the default value when it was not.</summary>
+    public ActivityContext Trace { get; init; }
+
+    /// <summary>The same as 32 hex digits; null when it was not sampled.</summary>
+    public string? TraceId => Trace.TraceId == default ? null : Trace.TraceId.ToHexString();
 
     /// <summary>Where it stood in its batch.</summary>
     public int? Index { get; init; }
@@ -41,7 +45,7 @@ internal sealed record ItemFailure(
         new(component, port, e.Id, e.Key, e.Time, PayloadJson.Of(e.Data), error, attempt, e.Mock)
         {
             Headers = e.Headers,
-            TraceId = e.Trace.TraceId == default ? null : e.Trace.TraceId.ToHexString(),
+            Trace = e.Trace,
         };
 }
 

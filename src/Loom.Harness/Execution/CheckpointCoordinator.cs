@@ -34,6 +34,7 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
     private readonly SemaphoreSlim _one = new(1, 1);
     private TaskCompletionSource _wanted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private IReadOnlyList<ComponentHost> _hosts = [];
+    private IReadOnlyList<IFeedbackStream> _feedbacks = [];
     private Gathering? _gathering;
     private long _number;
     private long _lastAt = time.GetTimestamp();
@@ -51,7 +52,12 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
     /// <summary>Called before a checkpoint is stored: what it counts as done elsewhere, such as dead letters, becomes durable first.</summary>
     public Func<CancellationToken, ValueTask> BeforeSave { get; init; } = static _ => default;
 
-    public void Watch(IReadOnlyList<ComponentHost> hosts) => _hosts = hosts;
+    /// <summary>Name of the part that holds what a feedback binding has under way; no component can have it.</summary>
+    public static string FeedbackPart(Architecture.BindingPlan binding) => $"feedback-{binding.FromComponent}-{binding.FromPort}-{binding.ToComponent}-{binding.ToPort}";
+
+    /// <param name="hosts">Who takes part.</param>
+    /// <param name="feedbacks">Streams whose events under way belong to a checkpoint.</param>
+    public void Watch(IReadOnlyList<ComponentHost> hosts, IReadOnlyList<IFeedbackStream> feedbacks) => (_hosts, _feedbacks) = (hosts, feedbacks);
 
     /// <summary>Takes checkpoints until it is cancelled.</summary>
     public async Task RunAsync(CancellationToken ct)
@@ -212,7 +218,7 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
         lock (_lock)
         {
             var barrier = new CheckpointBarrier(++_number);
-            _gathering = new Gathering(barrier, _hosts.Where(h => h.IsData).Select(h => h.Plan.Name), _ended.Values);
+            _gathering = new Gathering(barrier, _hosts.Where(h => h.IsData).Select(h => h.Plan.Name).Concat(_feedbacks.Select(f => f.PartName)), _ended.Values);
             foreach (var host in _hosts.Where(h => h.Plan.Type is ComponentType.Source or ComponentType.ApiEndpoint && !_ended.ContainsKey(h.Plan.Name)))
             {
                 host.Loop.Want(barrier);
@@ -224,7 +230,11 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
 
     private CheckpointPart PartOf(string component, IReadOnlyDictionary<string, long> offsets, StateWriter? state)
     {
-        var descriptor = _hosts.First(h => h.Plan.Name == component).Plan.Descriptor;
+        if (_hosts.FirstOrDefault(h => h.Plan.Name == component)?.Plan.Descriptor is not { } descriptor)
+        {
+            return new CheckpointPart(component, 1, 1, offsets, state);
+        }
+
         return new CheckpointPart(component, descriptor.Version, descriptor.StateVersion, offsets, state);
     }
 

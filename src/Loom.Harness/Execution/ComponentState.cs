@@ -41,6 +41,9 @@ internal sealed class ComponentCounters
     /// <summary>Events that went to the error destination.</summary>
     public long Failed => Volatile.Read(ref _failed);
 
+    /// <summary>Events that were in hand when the component failed and was set up anew, and do not come again.</summary>
+    public long Lost { get; private set; }
+
     /// <summary>Events sent on.</summary>
     public long Emitted => Volatile.Read(ref _emitted);
 
@@ -65,6 +68,9 @@ internal sealed class ComponentCounters
     }
 
     public void CountFailed() => _failed++;
+
+    /// <summary>The loop has ended in the middle of its work: what it had in hand is gone.</summary>
+    public void CountLost() => Lost = Math.Max(Lost, _taken - _done - _failed);
 
     public void CountEmitted(int by) => _emitted += by;
 }

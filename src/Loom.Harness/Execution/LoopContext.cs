@@ -61,6 +61,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     /// <summary>The run, for batch ids.</summary>
     public required string Run { get; init; }
 
+    /// <summary>For what brings events in: one in this many is traced.</summary>
+    public int TraceSample { get; init; } = 1000;
+
     /// <summary>Makes the links of the chain that ends in the component.</summary>
     public required ChainBuilder Chain { get; init; }
 
@@ -69,6 +72,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
 
     /// <summary>Resumes a component that waits for a person.</summary>
     public PauseSwitch Pause { get; } = new(lane);
+
+    /// <summary>Streams that bring its own outputs back to it, by way of others.</summary>
+    public List<IFeedbackStream> Feedbacks { get; } = [];
 
     /// <summary>Carries out what it is told while it runs.</summary>
     public ComponentControls Controls { get; set; } = null!;
@@ -194,6 +200,13 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     public async ValueTask PassAsync(CheckpointBarrier barrier, Func<ValueTask<StateWriter?>> freeze)
     {
         StateWriter? state;
+        if (Gate.IsPartial && ReferenceEquals(barrier, Gate.Barrier))
+        {
+            MarkOutputs(barrier);
+            Checkpoints.Failed(plan.Name, barrier, new InvalidOperationException("its inputs could not be brought to one moment: a later stream of a concatenated input waits unread, or a source was too late for this checkpoint"));
+            return;
+        }
+
         var start = time.GetTimestamp();
         try
         {
@@ -204,6 +217,11 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
             MarkOutputs(barrier);
             Checkpoints.Failed(plan.Name, barrier, e);
             return;
+        }
+
+        foreach (var feedback in Feedbacks)
+        {
+            feedback.Record(barrier);
         }
 
         MarkOutputs(barrier);

@@ -1,8 +1,10 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Loom.Components;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Execution;
 
@@ -27,6 +29,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
     private bool _ended;
     private long _passed;
     private Injection? _injected;
+    private Activity? _hop;
 
     /// <summary>The component, for snapshots; set when it is set up anew.</summary>
     public Component? Component { get; set; }
@@ -104,6 +107,11 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
         _hasInHand = true;
         loop.Counters.CountTaken();
         loop.Lane?.Read(() => new Scheduling.Turn(loop.Plan.Name, port.Plan.Name, _inHand.Id, _inHand.Data, 1));
+        if (e.IsTraced)
+        {
+            _hop = Tracing.Hop(loop.Plan.Name, e);
+        }
+
         return true;
     }
 
@@ -128,6 +136,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
     {
         if (_hasInHand)
         {
+            Tracing.Fail(_hop, error);
             await loop.Errors.TakeAsync(
                 ItemFailure.Of(loop.Plan.Name, port.Plan.Name, _inHand, error, _inHand.Attempt), ct).ConfigureAwait(true);
             loop.Counters.CountFailed();
@@ -184,6 +193,8 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
 
     private void Settle(InjectionEnd end)
     {
+        _hop?.Dispose();
+        _hop = null;
         _injected?.End(end);
         _injected = null;
     }
@@ -205,11 +216,20 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
 /// <summary>An output port of a class with a loop of its own: every event is visible when the call returns.</summary>
 internal sealed class OwnOutput<T>(LoopContext loop, OutputPort<T> port) : IOutput<T>
 {
+    // What an endpoint sends comes into the system there.
+    private readonly bool _bringsIn = loop.Plan.Type == ComponentType.ApiEndpoint;
     private EventId _parent;
     private int _ordinal;
+    private int _untilTraced;
 
     public async ValueTask SendAsync(Event<T> e, CancellationToken ct)
     {
+        if (_bringsIn && --_untilTraced <= 0)
+        {
+            _untilTraced = loop.TraceSample;
+            e = Tracing.Begin(loop.Plan.Name, e);
+        }
+
         if (e.AwaitsOrdinal)
         {
             _ordinal = e.Id == _parent ? _ordinal + 1 : 0;

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Loom.Components;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Execution;
 
@@ -17,6 +18,7 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     private Task<Read<T>>? _reading;
     private Event<T> _unsent;
     private ItemException? _refused;
+    private int _untilTraced;
     private DateTimeOffset _now;
     private string? _partition;
     private string _origin = "";
@@ -253,7 +255,14 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
         }
 
         var time = read.Time == default ? _now : read.Time;
-        return new Event<T>(EventId.Root(_origin, read.Offset), read.Data, read.Key, time, read.Mock);
+        var e = new Event<T>(EventId.Root(_origin, read.Offset), read.Data, read.Key, time, read.Mock);
+        if (--_untilTraced > 0)
+        {
+            return e;
+        }
+
+        _untilTraced = context.TraceSample;
+        return Tracing.Begin(context.Plan.Name, e);
     }
 
     private async ValueTask RefuseAsync(Event<T> e, ItemException error, CancellationToken ct)

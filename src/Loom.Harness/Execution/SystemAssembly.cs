@@ -101,6 +101,7 @@ internal sealed class SystemAssembly : IDisposable
         var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths, materials.WritesTo))
         {
             Monitor = Monitor,
+            Scheduler = materials.Scheduler,
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
         };
         Links = links;
@@ -111,7 +112,7 @@ internal sealed class SystemAssembly : IDisposable
         }
 
         Run = new SystemRun(
-            surroundings, hosts, wiring.Streams, materials.State, Checkpoints, _stopping);
+            surroundings, hosts, wiring.Streams, wiring.Feedbacks, materials.State, Checkpoints, _stopping);
     }
 
     public SystemPlan Plan { get; }
@@ -169,6 +170,7 @@ internal sealed class SystemAssembly : IDisposable
             Checkpoints = (ICheckpointParts?)Checkpoints ?? new NoCheckpoints(),
             Stopping = _stopping.Token,
             Run = materials.Run,
+            TraceSample = Plan.Policy.TraceSample,
             Chain = new ChainBuilder(links, lane),
         };
     }

@@ -165,11 +165,6 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             throw new SystemFilesException(loaded.Findings, isLock: false);
         }
 
-        if (NotCarriedOut.In(loaded.Plan) is { Count: > 0 } refused)
-        {
-            throw new SystemFilesException(refused, isLock: false);
-        }
-
         if (request.Unlocked)
         {
             return (loaded.Plan, SystemLock.Compute(loaded, DiskSystemFiles.Instance, new FindingList()));
@@ -191,7 +186,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
         var from = request.From is { } text
             ? CheckpointId.TryParse(text, out var id) ? id : throw new StateRequiredException($"'{text}' names no checkpoint; loom harness checkpoints lists them")
             : (CheckpointId?)null;
-        return await StateHome.OpenAsync(choice, new StateStart(request.Fresh, from) { Accept = c => GraphChange.Check(c.Id, c.Parts, plan.Components, request.DropState) }, plan.Name, folder, world.Time, log, ct).ConfigureAwait(false);
+        return await StateHome.OpenAsync(choice, new StateStart(request.Fresh, from) { Accept = c => GraphChange.Check(c.Id, c.Parts, plan.Components, [.. plan.Bindings.Where(b => b.Feedback).Select(CheckpointCoordinator.FeedbackPart)], request.DropState) }, plan.Name, folder, world.Time, log, ct).ConfigureAwait(false);
     }
 
     private static IEnumerable<string> Notes(StateHome? state)

@@ -19,8 +19,13 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
     private readonly Dictionary<(string Component, string Port, bool IsInput), PortPlan> _ports =
         plan.Components.SelectMany(c => c.Ports.Select(p => (c.Name, Port: p))).ToDictionary(p => (p.Name, p.Port.Name, p.Port.IsInput), p => p.Port);
 
+    private readonly List<(FoundLoop Found, FeedbackLoop Loop)> _loops = [.. LoopFinder.Of(plan).Select(l => (l, new FeedbackLoop(l.MaxInFlight)))];
+
     /// <summary>Every stream, in the order of the bindings.</summary>
     public List<IStreamEnd> Streams { get; } = [];
+
+    /// <summary>Those of them that close a loop.</summary>
+    public List<IFeedbackStream> Feedbacks { get; } = [];
 
     public void Connect()
     {
@@ -30,6 +35,15 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             {
                 var make = port.IsInput ? nameof(AddInput) : nameof(AddOutput);
                 Call(make, [port.Data], loops[component.Name], port);
+            }
+        }
+
+        foreach (var (found, loop) in _loops)
+        {
+            foreach (var member in found.Members)
+            {
+                var of = loops[member];
+                loop.AddMember(() => of.Counters.Done + of.Counters.Failed + of.Counters.Lost + of.Inputs.Values.Cast<IDiverted>().Sum(i => i.Superseded));
             }
         }
 
@@ -77,16 +91,26 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             return;
         }
 
-        if (end is not AskPort && (reader.Plan.Type == ComponentType.Controller || StreamRules.AreNeeded(binding, to)))
+        if (end is not AskPort && (reader.Plan.Type == ComponentType.Controller || StreamRules.AreNeeded(binding, to) || PlaceOf(binding) is not null))
         {
             var ruled = NewRuled<TTo>(binding, to, reader, writer);
-            Join(ruled, binding, to, reader);
-            ((OutputPort<TFrom>)end).Add(new Target<TFrom, TTo>(ruled, Conversion<TFrom, TTo>(binding)), null);
+            var closes = PlaceOf(binding) is { Place: LoopPlace.Back } place ? place.Loop : null;
+            Join(ruled, to, reader, closes is not null);
+            Target<TFrom> target = closes is null
+                ? new Target<TFrom, TTo>(ruled, Conversion<TFrom, TTo>(binding))
+                : new FeedbackTarget<TFrom, TTo>(ruled, closes, Conversion<TFrom, TTo>(binding), () => writer.Errors);
+            ((OutputPort<TFrom>)end).Add(target, null);
+            if (closes is not null)
+            {
+                Feedbacks.Add(ruled);
+                reader.Feedbacks.Add(ruled);
+            }
+
             return;
         }
 
         var stream = new EventStream<TTo>(binding, reader.Gate.Signal, writer.Outbox, time);
-        Join(stream, binding, to, reader);
+        Join(stream, to, reader, closesLoop: false);
         if (end is AskPort ask)
         {
             BindAsk(ask, binding, reader, stream as EventStream<JsonElement> ?? throw new InvalidOperationException($"{binding.Name}: requests are JSON"));
@@ -98,11 +122,26 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
         output.Add(new Target<TFrom, TTo>(stream, Conversion<TFrom, TTo>(binding)), plain ? stream as EventStream<TFrom> : null);
     }
 
-    private void Join<T>(IStreamHead<T> stream, BindingPlan binding, PortPlan to, LoopContext reader)
+    // What a binding is to the loop it leads into or lies in; null: it has nothing to do with one.
+    private (FeedbackLoop Loop, LoopPlace Place)? PlaceOf(BindingPlan binding)
+    {
+        foreach (var (found, loop) in _loops)
+        {
+            if (found.Members.Contains(binding.ToComponent))
+            {
+                return (loop, !found.Members.Contains(binding.FromComponent) ? LoopPlace.Entry : binding.Feedback ? LoopPlace.Back : LoopPlace.Inner);
+            }
+        }
+
+        return null;
+    }
+
+    private void Join<T>(IStreamHead<T> stream, PortPlan to, LoopContext reader, bool closesLoop)
     {
         Streams.Add((IStreamEnd)stream);
-        ((InputPort<T>)reader.Inputs[to.Name]).Add(stream);
-        reader.Gate.Add(stream, binding);
+        var port = (InputPort<T>)reader.Inputs[to.Name];
+        port.Add(stream);
+        reader.Gate.Add(stream, closesLoop, port.HoldsBack(stream));
     }
 
     private RuledStream<T> NewRuled<T>(BindingPlan binding, PortPlan to, LoopContext reader, LoopContext writer)
@@ -113,6 +152,8 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             TimeToLive = binding.TimeToLive,
             IgnoresBarriers = reader.Plan.Type == ComponentType.Controller,
             DropOldest = binding.Overflow == OverflowRule.DropOldest,
+            Loop = PlaceOf(binding),
+            Checkpoints = (reader.Checkpoints, CheckpointCoordinator.FeedbackPart(binding)),
             Refused = reader.Refusals,
             Displaced = () => writer.Errors,
         };

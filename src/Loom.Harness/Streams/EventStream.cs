@@ -101,6 +101,17 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
     /// <summary>Whether the reader stands at a barrier.</summary>
     public bool AtMark => Volatile.Read(ref _markAt) == _r.Read;
 
+    public long MarkNumber
+    {
+        get
+        {
+            lock (_marksLock)
+            {
+                return AtMark && _marks.TryPeek(out var mark) ? mark.Barrier.Number : 0;
+            }
+        }
+    }
+
     /// <summary>Whether everything has been read and no more will come; for the reader.</summary>
     public bool IsEnded => _completed && Volatile.Read(ref _published.Value) == _r.Read && !AtMark;
 

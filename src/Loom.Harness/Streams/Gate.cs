@@ -9,6 +9,9 @@ internal interface IStreamHead
 {
     bool AtMark { get; }
 
+    /// <summary>Number of the barrier the reader stands at; 0 where it stands at none.</summary>
+    long MarkNumber { get; }
+
     bool IsEnded { get; }
 
     bool CanRead();
@@ -58,13 +61,20 @@ internal sealed class Gate(Signal signal)
 {
     private readonly List<Entry> _entries = [];
     private int _interrupted;
+    private long _passed;
 
     /// <summary>The barrier all inputs have reached; set while the state is <see cref="GateState.Barrier"/>.</summary>
     public CheckpointBarrier? Barrier { get; private set; }
 
+    /// <summary>Whether an input has not reached <see cref="Barrier"/>, because it is held back or never had it: the state is then that of no one moment, and cannot take part.</summary>
+    public bool IsPartial { get; private set; }
+
     public Signal Signal => signal;
 
-    public void Add(IStreamHead head, BindingPlan plan) => _entries.Add(new Entry(head, plan.Feedback));
+    /// <param name="head">The stream.</param>
+    /// <param name="closesLoop">Whether it leads back into a loop of bindings: barriers do not wait for it.</param>
+    /// <param name="isHeldBack">Whether its port does not read it yet; null: it is never held back.</param>
+    public void Add(IStreamHead head, bool closesLoop = false, Func<bool>? isHeldBack = null) => _entries.Add(new Entry(head, closesLoop, isHeldBack));
 
     /// <summary>Whether nothing is bound.</summary>
     public bool IsUnbound => _entries.Count == 0;
@@ -91,33 +101,52 @@ internal sealed class Gate(Signal signal)
             return GateState.Interrupted;
         }
 
-        var open = 0;
-        var marked = 0;
+        var (open, marked, held, loops) = (0, 0, 0, 0);
         foreach (var entry in _entries)
         {
+            if (entry.IsHeldBack?.Invoke() == true)
+            {
+                held += entry.Head.IsEnded ? 0 : 1;
+                continue;
+            }
+
+            // A mark that went round a loop of bindings, or that a held stream kept, has been passed already.
+            while (entry.Head.AtMark && entry.Head.MarkNumber <= _passed && entry.Head.TryTakeMark(out _))
+            {
+            }
+
             if (wanted == 1 ? entry.Head.CanRead() : entry.Head.CanRead(wanted))
             {
                 return GateState.Ready;
             }
 
-            if (!entry.Feedback && !entry.Head.IsEnded)
+            if (entry.Head.IsEnded)
+            {
+                continue;
+            }
+
+            if (entry.ClosesLoop)
+            {
+                loops++;
+            }
+            else
             {
                 open++;
                 marked += entry.Head.AtMark ? 1 : 0;
             }
         }
 
-        if (open == 0)
+        if (open + held + loops == 0)
         {
             return GateState.Ended;
         }
 
-        if (marked < open)
+        if (open == 0 || marked < open)
         {
             return GateState.Empty;
         }
 
-        TakeBarrier();
+        TakeBarrier(held > 0);
         return GateState.Barrier;
     }
 
@@ -173,19 +202,32 @@ internal sealed class Gate(Signal signal)
         }
     }
 
-    // A stream that ended before a barrier reached it has no mark to give. When an abandoned checkpoint left its mark in one stream only, the
-    // oldest are taken first: the numbers tell the coordinator which is which.
-    private void TakeBarrier()
+    // Streams are at one moment only where all of them stand at the same barrier. A source that was blocked for too long never sent that of an abandoned checkpoint; those who
+    // have it take it first and pass it on, since others may be waiting for it behind them. A stream that ended before a barrier reached it has no mark to give.
+    private void TakeBarrier(bool partial)
     {
-        Barrier = null;
+        var (oldest, newest) = (long.MaxValue, 0L);
         foreach (var entry in _entries)
         {
-            if (entry.Head.TryTakeMark(out var barrier) && (Barrier is null || barrier.Number > Barrier.Number))
+            if (entry.Takes && entry.Head.MarkNumber is > 0 and var number)
+            {
+                (oldest, newest) = (Math.Min(oldest, number), Math.Max(newest, number));
+            }
+        }
+
+        foreach (var entry in _entries)
+        {
+            if (entry.Takes && entry.Head.MarkNumber == oldest && entry.Head.TryTakeMark(out var barrier))
             {
                 Barrier = barrier;
             }
         }
+
+        (IsPartial, _passed) = (partial || oldest != newest, oldest);
     }
 
-    private sealed record Entry(IStreamHead Head, bool Feedback);
+    private sealed record Entry(IStreamHead Head, bool ClosesLoop, Func<bool>? IsHeldBack)
+    {
+        public bool Takes => !ClosesLoop && IsHeldBack?.Invoke() != true;
+    }
 }

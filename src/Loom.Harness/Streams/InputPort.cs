@@ -62,6 +62,25 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
         _only = _streams.Length == 1 && firstWins is null && _watch is null ? stream as EventStream<T> : null;
     }
 
+    /// <summary>For <c>concatenate</c>: whether a stream must wait for an earlier one to end; null for the other rules, which hold none back.</summary>
+    public Func<bool>? HoldsBack(IStreamHead<T> stream) => plan.FanIn != FanIn.Concatenate ? null : () =>
+    {
+        foreach (var earlier in _streams)
+        {
+            if (ReferenceEquals(earlier, stream))
+            {
+                break;
+            }
+
+            if (!earlier.IsEnded)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    };
+
     /// <summary>Takes the next event by the rule of the fan-in.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryRead(out Event<T> e) => _only is { } only ? only.TryRead(out e) : TryReadMany(out e);

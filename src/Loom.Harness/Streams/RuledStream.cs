@@ -9,11 +9,16 @@ namespace Loom.Harness.Streams;
 /// A stream whose binding has rules of its own: events that grow too old, that displace older ones, that wait on disk, or that are sent only when asked for. One lock guards it: slower than
 /// <see cref="EventStream{T}"/>, and only what asks for a rule pays for it. One writer and one reader, and barriers keep their place among the events, as there.
 /// </summary>
-internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
+internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>, IFeedbackStream
 {
+    private static readonly Dictionary<string, long> s_noOffsets = [];
+
     private readonly Lock _lock = new();
     private readonly StreamRules _rules;
     private readonly Spill<T>? _spill;
+    private readonly FeedbackLoop? _loop;
+    private readonly LoopPlace _place;
+    private readonly FeedbackRecorder<T>? _recorder;
     private readonly Signal _reader;
     private readonly Signal _writer;
     private readonly TimeProvider _time;
@@ -31,6 +36,7 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
     private long _dropped;
     private bool _demand;
     private bool _completed;
+    private bool _told;
 
     /// <param name="plan">The binding.</param>
     /// <param name="rules">What it asks for.</param>
@@ -41,11 +47,27 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
     public RuledStream(BindingPlan plan, StreamRules rules, Spill<T>? spill, Signal reader, Signal writer, TimeProvider time)
     {
         (Plan, _rules, _spill, _reader, _writer, _time) = (plan, rules, spill, reader, writer, time);
-        _capacity = rules.Pull ? 1 : plan.Buffer;
         _clock = new StreamClock(time);
+        _loop = rules.Loop?.Loop;
+        _place = rules.Loop?.Place ?? LoopPlace.Inner;
+        if (_loop is not null && _place == LoopPlace.Back)
+        {
+            _capacity = _loop.MaxInFlight;
+            _recorder = new FeedbackRecorder<T>((barrier, state) => rules.Checkpoints?.Parts.Passed(PartName, barrier, s_noOffsets, state));
+            _loop.AtEnd(EndLoop);
+            return;
+        }
+
+        _capacity = rules.Pull ? 1 : plan.Buffer;
+        if (_place == LoopPlace.Entry)
+        {
+            _loop?.AddEntry(reader);
+        }
     }
 
     public BindingPlan Plan { get; }
+
+    public string PartName => _rules.Checkpoints?.Name ?? Plan.Name;
 
     public bool AtMark
     {
@@ -64,7 +86,7 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
         {
             lock (_lock)
             {
-                return _completed && _written == _read && _marks.Count == 0;
+                return _recorder is not null ? _loop!.IsOver : _completed && _written == _read && _marks.Count == 0;
             }
         }
     }
@@ -73,12 +95,22 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
     {
         lock (_lock)
         {
+            if (_recorder is not null && _loop!.IsOver)
+            {
+                return false;
+            }
+
             if (!Admit(e))
             {
                 return false;
             }
 
             _written++;
+            if (_place != LoopPlace.Entry)
+            {
+                _loop?.Wrote();
+            }
+
             _demand = false;
             foreach (var tap in _taps)
             {
@@ -138,6 +170,11 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
             _writer.Set();
         }
 
+        if (taken)
+        {
+            _loop?.Look();
+        }
+
         return taken;
     }
 
@@ -148,7 +185,8 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
         bool can;
         lock (_lock)
         {
-            can = Expire() && _written > _read && !StandsAtMark();
+            // First of all: a barrier that has gone round a loop is taken by looking, whether or not an event follows.
+            can = !StandsAtMark() && Expire() && !StandsAtMark() && _written > _read && (_place != LoopPlace.Entry || _loop is null || _loop.MayAdmit());
             if (can && wanted > 1)
             {
                 var readable = (_marks.TryPeek(out var mark) ? Math.Min(mark.At, _written) : _written) - _read;
@@ -164,6 +202,17 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
         }
 
         return can;
+    }
+
+    public long MarkNumber
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return StandsAtMark() ? _marks.Peek().Barrier.Number : 0;
+            }
+        }
     }
 
     public bool TryTakeMark([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out CheckpointBarrier? barrier)
@@ -186,6 +235,12 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
         {
             _clock.Starve();
         }
+
+        if (_loop is not null)
+        {
+            TellEnd();
+            _loop.Look();
+        }
     }
 
     public void AfterWait() => _clock.Fed();
@@ -198,6 +253,28 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
         }
 
         WakeReader();
+    }
+
+    public void Record(CheckpointBarrier barrier)
+    {
+        lock (_lock)
+        {
+            _recorder!.Begin(barrier);
+        }
+    }
+
+    public async ValueTask RestoreAsync(RestoredState state, CancellationToken ct)
+    {
+        foreach (var e in await FeedbackRecorder<T>.ReadAsync(state.Content, ct).ConfigureAwait(false))
+        {
+            lock (_lock)
+            {
+                _events.Enqueue(new Held<T>(e, _time.GetTimestamp()));
+                _bytes += SizeOf(e);
+                _written++;
+                _loop!.Wrote();
+            }
+        }
     }
 
     public void Mark(CheckpointBarrier barrier)
@@ -278,6 +355,7 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
                 _bytes -= SizeOf(oldest.Event);
                 _read++;
                 _dropped++;
+                LetGo(_place == LoopPlace.Entry ? 0 : 1);
                 _displaced.Enqueue(oldest);
             }
         }
@@ -294,20 +372,42 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
     }
 
     private bool HasRoom(in Event<T> e) =>
-        _events.Count < _capacity && _spill is not { Count: > 0 } && (_events.Count == 0 || _bytes + SizeOf(e) <= Plan.BufferBytes) && (!_rules.Pull || _demand);
+        _events.Count < _capacity && _spill is not { Count: > 0 } && (_recorder is not null || ((_events.Count == 0 || _bytes + SizeOf(e) <= Plan.BufferBytes) && (!_rules.Pull || _demand)));
 
-    // A barrier stands before the event it was written before, also when that one was displaced since.
-    private bool StandsAtMark() => _marks.TryPeek(out var mark) && mark.At <= _read;
+    // A barrier stands before the event it was written before, also when that one was displaced since. One that has gone round a loop holds nobody up: what it was behind is recorded.
+    private bool StandsAtMark()
+    {
+        while (_marks.TryPeek(out var mark) && mark.At <= _read)
+        {
+            if (_recorder is null)
+            {
+                return true;
+            }
+
+            _marks.Dequeue();
+            _recorder.End(mark.Barrier);
+        }
+
+        return false;
+    }
 
     private bool TryTake(out Event<T> e)
     {
         e = default;
-        if (StandsAtMark() || !TryTakeHeld(out var held))
+        if (StandsAtMark() || (_place == LoopPlace.Entry && _loop is not null && (_written == _read || !_loop.TryAdmit())))
         {
             return false;
         }
 
+        if (!TryTakeHeld(out var held))
+        {
+            // Admitted, and it turned out to be damaged.
+            LetGo(_place == LoopPlace.Entry ? 1 : 0);
+            return false;
+        }
+
         e = held.Event;
+        _recorder?.Add(e);
         _clock.Progress();
         return true;
     }
@@ -336,6 +436,7 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
 
             _read += damage.Events;
             _dropped += damage.Events;
+            LetGo(_place == LoopPlace.Entry ? 0 : damage.Events);
             _rules.Refused.Add(damage.AsFailure(Plan, _time.GetUtcNow()));
             if (StandsAtMark())
             {
@@ -364,12 +465,49 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>
             if (TryTakeHeld(out var old))
             {
                 _dropped++;
+                LetGo(_place == LoopPlace.Entry ? 0 : 1);
                 var error = new ItemException("expired", $"the event stayed longer than ttl_ms {most.TotalMilliseconds:F0} in stream \"{Plan.Name}\"");
                 _rules.Refused.Add(ItemFailure.Of(Plan.ToComponent, Plan.ToPort, old.Event, error, old.Event.Attempt));
             }
         }
 
         return true;
+    }
+
+    // Events of a loop that nobody will handle.
+    private void LetGo(long events)
+    {
+        if (events > 0)
+        {
+            _loop?.Lost(events);
+        }
+    }
+
+    // For the reader: nothing comes in from here any more.
+    private void TellEnd()
+    {
+        lock (_lock)
+        {
+            if (_place != LoopPlace.Entry || _told || !_completed || _written != _read)
+            {
+                return;
+            }
+
+            _told = true;
+        }
+
+        _loop!.EntryEnded();
+    }
+
+    private void EndLoop()
+    {
+        lock (_lock)
+        {
+            _recorder!.EndAll();
+        }
+
+        _rules.Checkpoints?.Parts.Ended(PartName, s_noOffsets, null);
+        _reader.Set();
     }
 
     private ItemFailure? NextDisplaced()

@@ -1,5 +1,6 @@
 using Loom.Harness.Architecture;
 using Loom.Harness.Errors;
+using Loom.Harness.Execution;
 
 namespace Loom.Harness.Streams;
 
@@ -14,6 +15,12 @@ internal sealed record StreamRules
 
     /// <summary>Its reader belongs to no checkpoint, so barriers do not enter.</summary>
     public bool IgnoresBarriers { get; init; }
+
+    /// <summary>The loop of bindings it belongs to, and what it is there.</summary>
+    public (FeedbackLoop Loop, LoopPlace Place)? Loop { get; init; }
+
+    /// <summary>Takes the part of a stream that closes a loop in a checkpoint; the second when it has ended.</summary>
+    public (ICheckpointParts Parts, string Name)? Checkpoints { get; init; }
 
     /// <summary>The oldest event makes room for a new one.</summary>
     public bool DropOldest { get; init; }

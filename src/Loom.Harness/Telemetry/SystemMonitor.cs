@@ -53,6 +53,6 @@ internal sealed partial class SystemMonitor(MetricHistory metrics, AlertMonitor 
         }
     }
 
-    [LoggerMessage(EventId = 4303, Level = LogLevel.Error, Message = "the monitor of the system failed; it goes on every second, and this is said once")]
+    [LoggerMessage(EventId = 4603, Level = LogLevel.Error, Message = "the monitor of the system failed; it goes on every second, and this is said once")]
     private static partial void LogFailed(ILogger logger, Exception error);
 }

@@ -107,6 +107,12 @@ public interface IComponentMetrics
 
     /// <summary>Sets a gauge <c>loom_harness_component_NAME</c>.</summary>
     void Set(string name, double value);
+
+    /// <summary>Adds to a series of a counter. Labels are words of a short list, never a key or an id: two of them at most, and 100 series a component.</summary>
+    void Count(string name, long by, IReadOnlyDictionary<string, string> labels) => Count(name, by);
+
+    /// <summary>Sets a series of a gauge, with labels like those of a counter; a name that ends in <c>_total</c> is a count kept by whoever sets it.</summary>
+    void Set(string name, double value, IReadOnlyDictionary<string, string> labels) => Set(name, value);
 }
 
 /// <summary>A class with its own loop that runs its events through the chain by <see cref="ProcessContext.ExecuteAsync"/>.</summary>

@@ -65,6 +65,8 @@ public readonly struct Event<T>
 
     private EventMeta Full => Meta ?? EventMeta.None with { Key = _more as string };
 
+    internal bool IsTraced => _more is EventMeta meta && meta.Trace.TraceId != default;
+
     // Set by Derive: whoever sends the event numbers it among its parent's children.
     internal bool AwaitsOrdinal => (_time & ChildMark) != 0;
 

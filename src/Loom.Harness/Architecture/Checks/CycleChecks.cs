@@ -29,6 +29,12 @@ internal static class CycleChecks
             findings.Error(Codes.Cycle, back.FromNode, $"cycle: {path}; give the binding that goes back feedback: true and max_in_flight");
         }
 
+        foreach (var binding in system.Bindings.Where(b => b.Plan.Feedback && system.ByName.GetValueOrDefault(b.Plan.ToComponent)?.Port(b.Plan.ToPort)?.FanIn == FanIn.Concatenate))
+        {
+            findings.Error(Codes.Feedback, binding.ToNode,
+                $"{binding.Plan.ToComponent}.{binding.Plan.ToPort} reads one binding to its end before the next (fan_in: concatenate), so what comes back by {binding.Plan.Name} would wait for ever; use merge or priority");
+        }
+
         foreach (var binding in system.Bindings.Where(b => b.Plan.Feedback && !Reaches(b.Plan.ToComponent, b.Plan.FromComponent, edges)))
         {
             findings.Warning(Codes.Feedback, binding.Node.Find("feedback") ?? binding.Node, $"{binding.Plan.Name} is marked feedback and closes no cycle; remove feedback and max_in_flight");

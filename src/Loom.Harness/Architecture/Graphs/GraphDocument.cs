@@ -20,6 +20,27 @@ internal static class GraphDocument
         ["bindings"] = new JsonArray([.. plan.Bindings.Select(Binding)]),
     };
 
+    /// <summary>The graph with what flows in it now.</summary>
+    public static JsonObject Of(SystemPlan plan, LiveGraph? live)
+    {
+        var graph = Of(plan);
+        if (live is null)
+        {
+            return graph;
+        }
+
+        graph["bottleneck"] = live.Bottleneck;
+        foreach (var (binding, node) in plan.Bindings.Zip(graph["bindings"]!.AsArray()))
+        {
+            if (live.Streams.GetValueOrDefault(binding.Name) is { } stream)
+            {
+                node!["live"] = new JsonObject { ["rate"] = Math.Round(stream.Rate, 1), ["depth"] = stream.Depth, ["capacity"] = stream.Capacity };
+            }
+        }
+
+        return graph;
+    }
+
     /// <summary>Hash of the graph alone, without the system's version: a checkpoint of an equal graph can be resumed.</summary>
     public static string Hash(SystemPlan plan)
     {

@@ -7,7 +7,9 @@ namespace Loom.Harness.Architecture.Graphs;
 /// <summary>A graph as a Mermaid flowchart. The same graph gives the same text.</summary>
 internal static class GraphMermaid
 {
-    public static string Write(SystemPlan plan)
+    /// <param name="plan">The system.</param>
+    /// <param name="live">How it runs now; null = only what it is.</param>
+    public static string Write(SystemPlan plan, LiveGraph? live = null)
     {
         var text = new StringBuilder("flowchart LR\n");
         for (var i = 0; i < plan.Components.Count; i++)
@@ -21,8 +23,13 @@ internal static class GraphMermaid
         foreach (var binding in plan.Bindings)
         {
             var arrow = binding.Feedback ? "-.->" : "-->";
-            var label = GraphText.Label(binding);
+            var label = GraphText.Label(binding, live);
             text.Append(CultureInfo.InvariantCulture, $"  c{index[binding.FromComponent]} {arrow}{(label.Length == 0 ? "" : $"|\"{Escape(label)}\"|")} c{index[binding.ToComponent]}\n");
+        }
+
+        if (live?.Bottleneck is { } slowest)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"  style c{index[slowest]} stroke:#c0392b,stroke-width:3px\n");
         }
 
         return text.ToString();

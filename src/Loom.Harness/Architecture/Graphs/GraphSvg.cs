@@ -13,7 +13,9 @@ internal static class GraphSvg
     private const int RowStep = 84;
     private const int Margin = 24;
 
-    public static string Write(SystemPlan plan)
+    /// <param name="plan">The system.</param>
+    /// <param name="live">How it runs now; null = only what it is.</param>
+    public static string Write(SystemPlan plan, LiveGraph? live = null)
     {
         var cells = GraphLayout.Of(plan);
         var columns = cells.Count == 0 ? 1 : cells.Max(c => c.Column) + 1;
@@ -29,18 +31,18 @@ internal static class GraphSvg
         var index = plan.Components.Select((c, i) => (c.Name, i)).ToDictionary(p => p.Name, p => p.i, StringComparer.Ordinal);
         foreach (var binding in plan.Bindings)
         {
-            Edge(text, binding, cells[index[binding.FromComponent]], cells[index[binding.ToComponent]], height);
+            Edge(text, binding, cells[index[binding.FromComponent]], cells[index[binding.ToComponent]], height, live);
         }
 
         for (var i = 0; i < plan.Components.Count; i++)
         {
-            Box(text, plan.Components[i], cells[i]);
+            Box(text, plan.Components[i], cells[i], live?.Bottleneck == plan.Components[i].Name);
         }
 
         return text.Append("</svg>\n").ToString();
     }
 
-    private static void Box(StringBuilder text, ComponentPlan component, GraphCell cell)
+    private static void Box(StringBuilder text, ComponentPlan component, GraphCell cell, bool slowest)
     {
         var (x, y) = At(cell);
         var (fill, radius) = component.Type switch
@@ -53,13 +55,13 @@ internal static class GraphSvg
         };
         text.Append("  <g>");
         text.Append(CultureInfo.InvariantCulture, $"<title>{Escape($"{component.Name}: {component.Type}, {GraphText.Made(component)}")}</title>");
-        text.Append(CultureInfo.InvariantCulture, $"<rect x=\"{x}\" y=\"{y}\" width=\"{BoxWidth}\" height=\"{BoxHeight}\" rx=\"{radius}\" fill=\"{fill}\" stroke=\"#5b6472\"/>");
+        text.Append(CultureInfo.InvariantCulture, $"<rect x=\"{x}\" y=\"{y}\" width=\"{BoxWidth}\" height=\"{BoxHeight}\" rx=\"{radius}\" fill=\"{fill}\" {(slowest ? "stroke=\"#c0392b\" stroke-width=\"3\"" : "stroke=\"#5b6472\"")}/>");
         text.Append(CultureInfo.InvariantCulture, $"<text x=\"{x + (BoxWidth / 2)}\" y=\"{y + 20}\" text-anchor=\"middle\" font-weight=\"600\" fill=\"#1d232c\">{Escape(GraphText.Cut(component.Name, 22))}</text>");
         text.Append(CultureInfo.InvariantCulture, $"<text x=\"{x + (BoxWidth / 2)}\" y=\"{y + 36}\" text-anchor=\"middle\" fill=\"#5b6472\">{Escape(GraphText.Cut(GraphText.Made(component), 24))}</text>");
         text.Append("</g>\n");
     }
 
-    private static void Edge(StringBuilder text, BindingPlan binding, GraphCell from, GraphCell to, int height)
+    private static void Edge(StringBuilder text, BindingPlan binding, GraphCell from, GraphCell to, int height, LiveGraph? live)
     {
         var (x1, y1) = (At(from).X + BoxWidth, At(from).Y + (BoxHeight / 2));
         var (x2, y2) = (At(to).X, At(to).Y + (BoxHeight / 2));
@@ -72,7 +74,7 @@ internal static class GraphSvg
             : string.Create(CultureInfo.InvariantCulture, $"M{x1} {y1}C{x1 + bend} {y1},{x2 - bend} {y2},{x2} {y2}");
         text.Append(CultureInfo.InvariantCulture,
             $"  <path d=\"{path}\" fill=\"none\" stroke=\"#5b6472\"{(binding.Feedback ? " stroke-dasharray=\"5 4\"" : "")} marker-end=\"url(#arrow)\"><title>{Escape(binding.Name)}</title></path>\n");
-        var label = GraphText.Label(binding);
+        var label = GraphText.Label(binding, live);
         if (label.Length > 0)
         {
             var (x, y) = back ? ((x1 + x2) / 2, height - 14) : ((x1 + x2) / 2, ((y1 + y2) / 2) - 6);

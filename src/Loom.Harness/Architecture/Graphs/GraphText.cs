@@ -21,6 +21,13 @@ internal static class GraphText
         return ports.Length > 0 && rule.Length > 0 ? $"{ports}: {rule}" : ports + rule;
     }
 
+    /// <summary>The same, and behind it how the binding flows now.</summary>
+    public static string Label(BindingPlan binding, LiveGraph? live)
+    {
+        var label = Label(binding);
+        return live?.Streams.GetValueOrDefault(binding.Name) is not { } stream ? label : label.Length == 0 ? stream.ToString() : $"{label}: {stream}";
+    }
+
     /// <summary>At most so many characters.</summary>
     public static string Cut(string text, int most) => text.Length <= most ? text : string.Concat(text.AsSpan(0, most - 1), "…");
 }

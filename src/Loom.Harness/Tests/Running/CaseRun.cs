@@ -38,11 +38,6 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
     public async Task<CaseResult> RunAsync(CancellationToken ct)
     {
         var begun = world.Time.GetTimestamp();
-        if (NotCarriedOut.In(whole) is [var refused, ..])
-        {
-            return new CaseResult(test, [new Difference(test.Place, refused.Message)], [], [], TimeSpan.Zero);
-        }
-
         _services = new TestServices(Time, _random, world.Logs, test.Live ? world.Live(Time) : null);
         var plan = TestPlan.Of(whole, test, Time);
         using var assembly = new SystemAssembly(plan.Plan, Materials(plan));

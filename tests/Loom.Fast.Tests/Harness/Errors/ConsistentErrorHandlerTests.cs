@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Errors;
@@ -26,7 +27,7 @@ public sealed class ConsistentErrorHandlerTests
         {
             Capability = "Retry",
             Index = 4,
-            TraceId = "0af7651916cd43dd8448eb211c80319c",
+            Trace = new ActivityContext(ActivityTraceId.CreateFromString("0af7651916cd43dd8448eb211c80319c"), ActivitySpanId.CreateFromString("b7ad6b7169203331"), ActivityTraceFlags.None),
         };
 
         var json = JsonSerializer.SerializeToElement(handler.Describe(failure), ErrorJson.Default.ErrorRecord);

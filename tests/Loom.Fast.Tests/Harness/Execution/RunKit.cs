@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
+using Loom.Harness.Checkpoints;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution;
 using Loom.Harness.Execution.Scheduling;
@@ -17,12 +18,17 @@ internal sealed class RunKit : IErrorDestination
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>Changes the system's policy.</summary>
+    public Func<PolicyPlan, PolicyPlan> Policy { get; init; } = static p => p;
+
     public LifecycleTimes Times { get; init; } = new();
 
     public Func<BindingPlan, ISpillFiles>? Spills { get; init; }
 
     /// <summary>Runs it one thing at a time, by its own clock.</summary>
     public DeterministicScheduler? Scheduler { get; init; }
+
+    public StateHome? State { get; init; }
 
     public async Task<RunResult> RunAsync(HarnessBuilder builder, CancellationToken stop = default, CancellationToken force = default, Action<SystemAssembly>? started = null)
     {
@@ -32,7 +38,7 @@ internal sealed class RunKit : IErrorDestination
         return await (Scheduler is null ? Run() : Scheduler.RunAsync(Run)).WaitAsync(TimeSpan.FromSeconds(60));
     }
 
-    public SystemAssembly Assemble(HarnessBuilder builder) => new(builder.Plan("/system"), new RunMaterials
+    public SystemAssembly Assemble(HarnessBuilder builder) => new(WithPolicy(builder.Plan("/system")), new RunMaterials
     {
         Time = Scheduler?.Time ?? Time,
         Scheduler = Scheduler,
@@ -47,7 +53,10 @@ internal sealed class RunKit : IErrorDestination
         GraphHash = "test",
         Run = "r1",
         Spills = Spills,
+        State = State,
     });
+
+    private SystemPlan WithPolicy(SystemPlan plan) => plan with { Policy = Policy(plan.Policy) };
 
     public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct)
     {

@@ -192,7 +192,7 @@ public sealed class EventStreamTests
         public Pair(int buffer)
         {
             Stream = new EventStream<T>(Plan(buffer), Gate.Signal, new Signal(), TimeProvider.System);
-            Gate.Add(Stream, Stream.Plan);
+            Gate.Add(Stream);
         }
 
         public Gate Gate { get; } = new(new Signal());

@@ -166,9 +166,9 @@ internal sealed class RandomGraph
                 return Read<long>.End;
             }
 
-            if (_next % 50 == 49)
+            if (_next % 20 == 19)
             {
-                await Task.Yield();
+                await Task.Delay(1, ct);
             }
 
             var key = $"{node.Number}/{_next % node.Keys}";

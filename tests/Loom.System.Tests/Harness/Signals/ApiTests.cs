@@ -3,6 +3,7 @@ using System.Net;
 using System.Xml.Linq;
 using Loom.Harness.Api;
 using Loom.Testing;
+using Loom.Testing.Telemetry;
 using Shouldly;
 using Xunit;
 
@@ -108,6 +109,45 @@ public sealed class ApiTests
         check.ExitCode.ShouldBe(0);
     }
 
+    [Fact]
+    public async Task Collector_OfARunningSystem_GetsTracesThroughEveryHopAndMetrics()
+    {
+        await using var collector = await CollectorDouble.StartAsync(grpc: false);
+        await using var system = await RunningSystem.StartAsync(
+            Line("exported", "  - { name: work, type: Transformer, uses: { command: [python3, pass.py], files: [pass.py] }, ports: { inputs: [ { name: in } ], outputs: [ { name: out } ] } }")
+                + "\npolicy: { observability: { sample: 5 } }",
+            folder => File.WriteAllText(folder["pass.py"], """
+                import json, sys
+                json.loads(sys.stdin.readline())
+                say = lambda m: print(json.dumps(m), flush=True)
+                say({"type": "ready", "v": 1})
+                for line in sys.stdin:
+                    m = json.loads(line)
+                    if m["type"] == "item":
+                        say({"type": "emit", "n": m["n"], "port": "out", "data": {"parent": m["headers"].get("traceparent")}})
+                        say({"type": "metric", "name": "seen", "value": m["n"], "labels": {"kind": "item"}})
+                        say({"type": "done", "n": m["n"]})
+                    elif m["type"] == "ping":
+                        say({"type": "pong"})
+                    elif m["type"] == "cleanup":
+                        say({"type": "bye"})
+                        break
+                """),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.Endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"), ("OTEL_BSP_SCHEDULE_DELAY", "100"));
+        await Deadline.Until(() => collector.Spans.Count(s => s.Name == "store") >= 2, "two traces have come to their end", RunningLoom.Deadline);
+        var metrics = await system.MetricsAsync();
+        metrics.ShouldContain("loom_harness_component_seen{system=\"exported\",component=\"work\",kind=\"item\"} ");
+        (await system.DrainAsync()).ShouldBe(0, system.Err);
+
+        var trace = collector.Spans.Where(s => s.Trace == collector.Spans.First(x => x.Name == "store").Trace).ToList();
+        trace.Select(s => s.Name).Order().ShouldBe(["event numbers", "store", "work"]);
+        trace.ShouldAllBe(s => s.Service == "loom-harness");
+        var (id, root) = (trace[0].Trace, trace.Single(s => s.Name == "event numbers").Id);
+        (await File.ReadAllTextAsync(system.Folder["out.jsonl"])).ShouldContain($"00-{id}-{root}-01");
+        collector.Metrics.Keys.ShouldContain("loom_harness_items_total");
+        collector.Metrics.Keys.ShouldContain("loom_harness_item_seconds");
+    }
+
     [Theory]
     [InlineData("middle", "work")]
     [InlineData("sink", "store")]
@@ -138,5 +178,11 @@ public sealed class ApiTests
         exit.ShouldBe(0, error);
         XDocument.Parse(drawn).Root!.Name.LocalName.ShouldBe("svg");
         (await system.TypeAsync("graph", ".")).Out.ShouldStartWith("flowchart");
+
+        var live = System.Text.Json.JsonElement.Parse((await system.TypeAsync("graph", ".", "--live", "--json")).Out);
+        live.GetProperty("bottleneck").GetString().ShouldBe(expected);
+        live.GetProperty("bindings").EnumerateArray().ShouldAllBe(b => b.GetProperty("live").GetProperty("capacity").GetInt64() == 10);
+        XDocument.Parse((await system.TypeAsync("graph", ".", "--live", "--format", "svg")).Out).ToString().Contains("#c0392b", StringComparison.Ordinal).ShouldBe(expected is not null);
+        (await system.TypeAsync("graph", ".", "--live")).Out.ShouldMatch("/s, \\d+ of 10");
     }
 }

@@ -152,7 +152,7 @@ public sealed class StateHomeTests : IDisposable
             await home.Store.SaveAsync(Draft("b"), default);
         }
 
-        StateStart Start(params string[] dropped) => new(From: new CheckpointId(1, 1)) { Accept = c => GraphChange.Check(c.Id, c.Parts, [], dropped) };
+        StateStart Start(params string[] dropped) => new(From: new CheckpointId(1, 1)) { Accept = c => GraphChange.Check(c.Id, c.Parts, [], [], dropped) };
         (await Should.ThrowAsync<StateRequiredException>(() => Open(choice, Start()))).Message
             .ShouldBe("checkpoint 1.1 holds the state of \"c\", and the system has no such component any more; --drop-state c gives it up, --fresh begins anew");
         await using (var plain = await Open(choice))
