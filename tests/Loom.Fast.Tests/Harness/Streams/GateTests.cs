@@ -93,7 +93,7 @@ public sealed class GateTests
         var plan = new BindingPlan { Name = from, FromComponent = from, FromPort = "out", ToComponent = "c", ToPort = "in", Priority = priority };
         var stream = new EventStream<int>(plan, gate.Signal, new Signal(), TimeProvider.System);
         port?.Add(stream);
-        gate.Add(stream, plan, port?.HoldsBack(stream));
+        gate.Add(stream, isHeldBack: port?.HoldsBack(stream));
         return stream;
     }
 
