@@ -191,9 +191,11 @@ internal sealed partial class SystemRun(
     private async Task<RunResult> AbandonAsync(Dictionary<ComponentHost, Task<HostEnd>> running, CancellationTokenSource cancel, string why)
     {
         await cancel.CancelAsync().ConfigureAwait(true);
-        using var ended = new CancellationTokenSource();
-        await Lane.WaitAsync(Task.WhenAny(Task.WhenAll(running.Values), Task.Delay(surroundings.Times.Cancel, surroundings.Time, ended.Token))).ConfigureAwait(true);
-        await ended.CancelAsync().ConfigureAwait(true);
+        using (var limit = new CancellationTokenSource(surroundings.Times.Cancel, surroundings.Time))
+        {
+            await Lane.WaitAsync(Task.WhenAny(Task.WhenAll(running.Values), Task.Delay(Timeout.InfiniteTimeSpan, surroundings.Time, limit.Token))).ConfigureAwait(true);
+        }
+
         foreach (var (host, task) in running)
         {
             if (!task.IsCompleted)
