@@ -103,6 +103,7 @@ internal sealed class SystemAssembly : IDisposable
         var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths, materials.WritesTo))
         {
             Monitor = Monitor,
+            Scheduler = materials.Scheduler,
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
         };
         Links = links;
