@@ -85,7 +85,7 @@ internal static class ComponentPage
         foreach (var key in keys)
         {
             var standard = key.Default.Length == 0 ? "" : key.Default == "required" ? "required" : $"`{Cell(key.Default)}`";
-            text.Append(CultureInfo.InvariantCulture, $"| `{key.Name}`{(key.Hot ? " *hot*" : "")} | {standard} | {key.Type} | {Cell(key.Allowed)} | {Cell(key.Description)} |\n");
+            text.Append(CultureInfo.InvariantCulture, $"| `{key.Name}` | {standard} | {key.Type} | {Cell(key.Allowed)} | {Cell(key.Description)}{(key.Hot ? " *hot*" : "")} |\n");
         }
     }
 
