@@ -54,7 +54,7 @@ internal sealed record ComponentSheet
             Summary = descriptor.Summary,
             Version = descriptor.Version,
             Guarantees = [.. GuaranteesOf(descriptor)],
-            Ports = [.. ports.Where(p => ComponentDescriber.Implicit.All(i => i.Name != p.Name)).Select(p => new SheetPort(p.Name, OptionKey.NameOf(p.Class.ToString()), GraphDocument.TypeName(p.Data), p.Required))],
+            Ports = [.. ports.Where(p => ComponentDescriber.Implicit.All(i => i.Name != p.Name || i.IsInput != p.IsInput)).Select(p => new SheetPort(p.Name, OptionKey.NameOf(p.Class.ToString()), GraphDocument.TypeName(p.Data), p.Required))],
             PortsFollowConfig = options is not null && typeof(IPortNames).IsAssignableFrom(options),
             Keys = options is null ? [] : [.. KeysOf(options, "")],
             Schema = options is null ? new JsonObject { ["type"] = "object", ["additionalProperties"] = false } : ConfigSchema.Of(options),
