@@ -14,7 +14,7 @@ internal sealed class ComponentCatalog
     {
         All =
         [
-            .. types.Where(t => t is { IsAbstract: false, IsGenericTypeDefinition: false } && t.IsSubclassOf(typeof(Component)) && t.IsDefined(typeof(ComponentAttribute), false))
+            .. types.Where(t => t is { IsAbstract: false, IsGenericTypeDefinition: false, IsNestedPrivate: false } && t.IsSubclassOf(typeof(Component)) && t.IsDefined(typeof(ComponentAttribute), false))
                 .Select(ComponentDescriber.Describe).OrderBy(d => d.Name, StringComparer.Ordinal),
         ];
         _byName = All.ToFrozenDictionary(d => d.Name, StringComparer.Ordinal);
