@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Loom.Harness.Alerts;
 using Loom.Harness.Architecture;
