@@ -1,11 +1,9 @@
 using System.Text.Json;
 using Loom.Components;
 using Loom.Fast.Tests.Harness.Execution;
-using Loom.Harness.Architecture;
 using Loom.Harness.Architecture.Chains;
 using Loom.Harness.Components.BuiltIns.Sources;
 using Loom.Harness.Components.BuiltIns.Transform;
-using Loom.Harness.Control;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution;
 using Loom.Harness.Expressions;
