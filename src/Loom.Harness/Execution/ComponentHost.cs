@@ -29,6 +29,9 @@ internal sealed record RunSurroundings(SystemPlan Plan, TimeProvider Time, ILogg
 
     /// <summary>Samples metrics and looks at alerts every second while it runs.</summary>
     public required Telemetry.SystemMonitor Monitor { get; init; }
+
+    /// <summary>Runs one thing at a time; null: on the pool.</summary>
+    public Scheduling.DeterministicScheduler? Scheduler { get; init; }
 }
 
 /// <summary>
@@ -257,11 +260,12 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         {
             _memory = await MemoryOfAsync(_component!, ct).ConfigureAwait(true);
             await loop.RedeliverAsync(LastFailure!, ct).ConfigureAwait(true);
-            _handingOver = true;
             if (plan.Descriptor.ExecutesChain)
             {
                 loop.Counters.CountLost();
             }
+
+            _handingOver = true;
         }
 
         try

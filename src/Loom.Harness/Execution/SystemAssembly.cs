@@ -86,6 +86,8 @@ internal sealed class SystemAssembly : IDisposable
         foreach (var (name, loop) in loops)
         {
             links[name].Rate.IsWanted = IsControlled(loop.Plan);
+            links[name].Tokens = new TokenUse(
+                () => loop.Metrics.Counted("prompt_tokens") + loop.Metrics.Counted("completion_tokens"), () => loop.Pause.Releases);
             loop.Controls = new ComponentControls(loop, links[name].Rate, log);
         }
 
@@ -101,6 +103,7 @@ internal sealed class SystemAssembly : IDisposable
         var surroundings = new RunSurroundings(plan, materials.Time, log, materials.Times, materials.Create, new PathGuard(plan.Directory, stateFolder, plan.Policy.WritePaths, materials.WritesTo))
         {
             Monitor = Monitor,
+            Scheduler = materials.Scheduler,
             CanReplay = Checkpoints is not null && plan.Components.Any(c => c.Descriptor.Replayable),
         };
         Links = links;

@@ -1,5 +1,6 @@
 using Loom.Core.Loops;
 using Loom.Harness.Checkpoints;
+using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
 using Microsoft.Extensions.Logging;
 
@@ -104,7 +105,7 @@ internal sealed partial class SystemRun(
         checkpoints?.Watch(hosts, feedbacks);
         var running = hosts.ToDictionary(h => h, h => StartHost(h, cancel.Token));
         var loop = checkpoints is null ? null : BackgroundLoop.Start("checkpoints", checkpoints.RunAsync, surroundings.Log);
-        await using var monitor = BackgroundLoop.Start("monitor", surroundings.Monitor.RunAsync, surroundings.Log).ConfigureAwait(false);
+        await using var monitor = StartMonitor().ConfigureAwait(true);
         Started?.Invoke();
         RunResult result;
         try
@@ -123,7 +124,12 @@ internal sealed partial class SystemRun(
     }
 
     // Under the deterministic scheduler each phase of a component runs in its lane.
-    private static Task In(ComponentHost host, Func<Task> work) => host.Loop.Lane?.RunAsync(work) ?? work();
+    private static Task In(ComponentHost host, Func<Task> work) => host.Loop.Lane is { } lane ? Lane.WaitAsync(lane.RunAsync(work)) : work();
+
+    // Under the deterministic scheduler only for controllers, which go by what it sees: every look moves the clock.
+    private IAsyncDisposable StartMonitor() =>
+        surroundings.Scheduler is not { } scheduler ? BackgroundLoop.Start("monitor", surroundings.Monitor.RunAsync, surroundings.Log)
+        : new LaneLoop(scheduler.NewLane("monitor"), hosts.Any(h => !h.IsData) ? surroundings.Monitor.RunAsync : _ => Task.CompletedTask);
 
     // On a pool thread, or on one of its own.
     private Task<HostEnd> StartHost(ComponentHost host, CancellationToken ct) => host.Loop.Lane is { } lane
@@ -143,8 +149,8 @@ internal sealed partial class SystemRun(
         while (running.Keys.Any(h => h.IsData && !ended.Contains(h)))
         {
             var open = running.Where(r => !ended.Contains(r.Key)).Select(r => r.Value);
-            var first = await Task.WhenAny(open.Append(stopped)).ConfigureAwait(true);
-            if (first == stopped)
+            await Lane.WaitAsync(Task.WhenAny(open.Append(stopped))).ConfigureAwait(true);
+            if (stopped.IsCompleted && !open.Any(t => t.IsCompleted))
             {
                 return await AbandonAsync(running, cancel, tokens.Force.IsCancellationRequested ? "cancelled" : $"streams did not empty within {surroundings.Times.Drain.TotalSeconds:0.#} s").ConfigureAwait(true);
             }
@@ -170,7 +176,7 @@ internal sealed partial class SystemRun(
 
         // Controllers have nothing left to control.
         await cancel.CancelAsync().ConfigureAwait(true);
-        await Task.WhenAll(running.Values).ConfigureAwait(true);
+        await Lane.WaitAsync(Task.WhenAll(running.Values)).ConfigureAwait(true);
         var isolated = running.Where(r => r.Value.Result == HostEnd.Isolated).Select(r => r.Key).ToList();
         foreach (var host in isolated)
         {
@@ -185,7 +191,11 @@ internal sealed partial class SystemRun(
     private async Task<RunResult> AbandonAsync(Dictionary<ComponentHost, Task<HostEnd>> running, CancellationTokenSource cancel, string why)
     {
         await cancel.CancelAsync().ConfigureAwait(true);
-        await Task.WhenAny(Task.WhenAll(running.Values), Task.Delay(surroundings.Times.Cancel, surroundings.Time, CancellationToken.None)).ConfigureAwait(true);
+        using (var limit = new CancellationTokenSource(surroundings.Times.Cancel, surroundings.Time))
+        {
+            await Lane.WaitAsync(Task.WhenAny(Task.WhenAll(running.Values), Task.Delay(Timeout.InfiniteTimeSpan, surroundings.Time, limit.Token))).ConfigureAwait(true);
+        }
+
         foreach (var (host, task) in running)
         {
             if (!task.IsCompleted)

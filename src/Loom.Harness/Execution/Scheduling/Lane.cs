@@ -33,11 +33,9 @@ internal sealed class Lane(DeterministicScheduler scheduler, string name) : Sync
     /// <summary>Whether it waits for something outside; under the guard.</summary>
     public bool IsBusy => _flows > _waits + _ready.Count + _unfinished.Count;
 
-    /// <summary>Runs a piece of the component's life here. Whoever awaits it in a lane waits for the system meanwhile.</summary>
+    /// <summary>Runs a piece of the component's life here; in another lane it is awaited by <see cref="WaitAsync"/>.</summary>
     public async Task<T> RunAsync<T>(Func<Task<T>> work)
     {
-        var caller = Current;
-        caller?.BeginWait();
         BeginFlow();
         try
         {
@@ -48,9 +46,11 @@ internal sealed class Lane(DeterministicScheduler scheduler, string name) : Sync
         finally
         {
             EndFlow();
-            caller?.EndWait();
         }
     }
+
+    /// <summary>Waits for something other lanes do; the same as awaiting it where there are no lanes.</summary>
+    public static Task WaitAsync(Task others) => Current is { } lane && !others.IsCompleted ? lane.WaitHereAsync(others) : others;
 
     /// <summary>The same for work without a result.</summary>
     public Task RunAsync(Func<Task> work) => RunAsync(async () =>
@@ -112,6 +112,19 @@ internal sealed class Lane(DeterministicScheduler scheduler, string name) : Sync
             SetSynchronizationContext(this);
             callback(state);
         };
+    }
+
+    private async Task WaitHereAsync(Task others)
+    {
+        BeginWait();
+        try
+        {
+            await others.ConfigureAwait(true);
+        }
+        finally
+        {
+            EndWait();
+        }
     }
 
     /// <summary>A timer begins or ends to be what it waits for; under the guard.</summary>

@@ -87,7 +87,7 @@ internal sealed class TestChecks(SystemPlan plan, FindingList findings)
         }
 
         var ports = component.Ports.Select(p => p.Name).Distinct(StringComparer.Ordinal).ToList();
-        if (asked.Port.Length == 0 && (component.Type == ComponentType.Source || what == "expect") && ports.Contains("out", StringComparer.Ordinal))
+        if (asked.Port.Length == 0 && (component.Type is ComponentType.Source or ComponentType.ApiEndpoint || what == "expect") && ports.Contains("out", StringComparer.Ordinal))
         {
             return asked with { Port = "out" };
         }

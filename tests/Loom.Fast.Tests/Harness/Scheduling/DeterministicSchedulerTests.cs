@@ -101,6 +101,59 @@ public sealed class DeterministicSchedulerTests
         turns.Order(StringComparer.Ordinal).ShouldBe(["keep.in numbers:0:0 0", "keep.in numbers:0:1 1", "numbers.out numbers:0:0 0", "numbers.out numbers:0:1 1"]);
     }
 
+    [Fact]
+    public async Task Restart_OfAComponentThatThrows_WaitsInVirtualTime()
+    {
+        var scheduler = new DeterministicScheduler(1, s_start);
+        var kept = new List<Event<long>>();
+        var starts = 0;
+        var builder = new HarnessBuilder("fragile")
+            .Add("numbers", () => new Numbers(5))
+            .Add("fragile", () => new Fragile(++starts))
+            .Add("keep", () => new Keep(kept))
+            .Bind("numbers.out", "fragile.in").Bind("fragile.out", "keep.in");
+        (await new RunKit { Scheduler = scheduler }.RunAsync(builder)).ExitCode.ShouldBe(0);
+        starts.ShouldBe(3);
+        kept.Select(e => e.Data).ShouldBe([0, 1, 2, 3, 4]);
+        scheduler.Time.GetUtcNow().ShouldBe(s_start + TimeSpan.FromSeconds(3), "a second, then two");
+    }
+
+    [Fact]
+    public async Task Hold_ForAPerson_IsNoWaitOutside()
+    {
+        var scheduler = new DeterministicScheduler(1, s_start);
+        using var stop = new CancellationTokenSource(TimeSpan.FromMinutes(1), scheduler.Time);
+        var builder = new HarnessBuilder("held")
+            .Add("numbers", () => new Numbers(5))
+            .Add("wrong", () => new Apply((_, _, _) => throw new ItemException("no_key", "a key is missing", ErrorClass.Configuration)))
+            .Bind("numbers.out", "wrong.in");
+        var result = await new RunKit { Scheduler = scheduler }.RunAsync(builder, stop.Token);
+        result.ExitCode.ShouldBe(RunResult.Abandoned);
+        result.Left.ShouldBe(new Dictionary<string, long> { ["numbers.out->wrong.in"] = 4 });
+        scheduler.Time.GetUtcNow().ShouldBe(s_start + TimeSpan.FromSeconds(90), "the stop, then the time to drain");
+    }
+
+    [Fact]
+    public async Task Abandon_WhileSomethingOutsideHangs_EndsTheRunAndNamesIt()
+    {
+        var scheduler = new DeterministicScheduler(1, s_start);
+        var hangs = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var entered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var builder = new HarnessBuilder("hung")
+            .Add("numbers", () => new Numbers(1))
+            .Add("hung", () => new Apply(async (_, _, _) =>
+            {
+                entered.TrySetResult();
+                await hangs.Task;
+            }))
+            .Bind("numbers.out", "hung.in");
+        var running = new RunKit { Scheduler = scheduler }.RunAsync(builder);
+        await entered.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        SpinWait.SpinUntil(() => scheduler.Busy.SequenceEqual(["hung"]), TimeSpan.FromSeconds(60)).ShouldBeTrue();
+        scheduler.Abandon();
+        await Should.ThrowAsync<OperationCanceledException>(running);
+    }
+
     // Two ways from one source, one with failures that pass and one through batches that time closes, a timer beside them, and all together again.
     private static async Task<List<string>> TraceAsync(int seed)
     {
@@ -137,6 +190,29 @@ public sealed class DeterministicSchedulerTests
         var result = await new RunKit { Scheduler = scheduler }.RunAsync(builder);
         result.ExitCode.ShouldBe(0, result.Reason);
         return trace;
+    }
+
+    // Throws out of its process phase at its second event, in its first two lives.
+    [Input("in", typeof(long))]
+    [Output("out", typeof(long))]
+    private sealed class Fragile(int life) : Component
+    {
+        protected internal override async Task ProcessAsync(ProcessContext ctx, CancellationToken ct)
+        {
+            var (input, output, seen) = (ctx.In<long>(), ctx.Out<long>(), 0);
+            while (await input.WaitToReadAsync(ct))
+            {
+                while (input.TryRead(out var e))
+                {
+                    if (++seen == 2 && life < 3)
+                    {
+                        throw new InvalidOperationException("fragile");
+                    }
+
+                    await output.SendAsync(e.Derive(e.Data), ct);
+                }
+            }
+        }
     }
 
     private sealed class Ticks(TimeProvider time, int count) : Source<long>

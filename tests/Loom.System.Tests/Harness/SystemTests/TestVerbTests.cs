@@ -181,6 +181,109 @@ public sealed class TestVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Live_ByEitherClock_AsksTheComponentItself()
+    {
+        using var sample = new SampleSystem("enrich");
+        await File.WriteAllTextAsync(sample["enrich.test.yaml"], """
+            live: true
+            match: subset
+            cases:
+              - name: virtual
+                expect: { store.in: [ { id: t1 }, { id: t2 }, { id: t3 }, { id: t4 }, { id: t5 }, { id: t6 }, { id: t7 }, { id: t8 } ] }
+              - name: real
+                clock: real
+                given: { records: [ { id: t1, from: a, text: b }, { at: 200ms, data: { id: t2, from: a, text: b } } ] }
+                expect: { store.in: [ { data: { id: t1 }, mock: true }, { id: t2 } ] }
+              - name: real and too late
+                clock: real
+                timeout: 500ms
+                given: { records: [ { at: 1h, data: { id: t1, from: a, text: b } } ] }
+                expect: { store.in: [] }
+            """);
+        var (exit, output, error) = await sample.RunAsync("test");
+        exit.ShouldBe(1, output + error);
+        output.ShouldContain("ok   virtual");
+        output.ShouldContain("ok   real (");
+        output.ShouldContain("enrich.test.yaml:10:5: the case is not over after 0.5 s of real time");
+    }
+
+    [Fact]
+    public async Task Child_ThatNeverAnswers_IsNamedWhenTheCaseIsGivenUp()
+    {
+        Write("never.sh", """
+            read hello; echo '{"type":"ready"}'; exec sleep 600
+            """);
+        Write("architecture.yaml", """
+            schema_version: "1.0.0"
+            system: { name: never, version: 1.0.0 }
+            components:
+              - { name: make, type: Source, uses: generate, config: { count: 1 } }
+              - name: silent
+                type: Transformer
+                uses: { command: [bash, never.sh], files: [never.sh] }
+                ports: { inputs: [ { name: in } ], outputs: [ { name: out } ] }
+              - { name: keep, type: Sink, uses: discard }
+            bindings:
+              - { from: make.out, to: silent.in }
+              - { from: silent.out, to: keep.in }
+            """);
+        Write("never.test.yaml", """
+            cases:
+              - name: hangs
+                timeout: 3s
+                expect: { keep.in: [] }
+              - name: goes on
+                mocks: { silent: { replies: [ [] ] } }
+                expect: { keep.in: [] }
+            """);
+        var (exit, output, error) = await LoomAsync("test");
+        exit.ShouldBe(1, output + error);
+        output.ShouldContain("never.test.yaml:2:5: the case is not over after 3 s of real time; it waits for something outside: silent");
+        output.ShouldContain("ok   goes on");
+    }
+
+    [Fact]
+    public async Task Sinks_AndStores_WriteNothingIntoTheSystem()
+    {
+        Directory.CreateDirectory(_folder["in"]);
+        Write("in/a.txt", "text");
+        Write("architecture.yaml", """
+            schema_version: "1.0.0"
+            system: { name: ends, version: 1.0.0 }
+            components:
+              - { name: files, type: Source, uses: dir_watch, config: { path: in, on_done: delete } }
+              - { name: nums, type: Source, uses: generate, config: { count: 5, keys: 2 } }
+              - { name: known, type: Store, uses: store, config: { kind: sqlite, path: known.db } }
+              - { name: look, type: Transformer, uses: lookup, config: { key: data.key } }
+              - { name: rows, type: Sink, uses: sqlite_out, config: { path: rows.db, table: t, key: string(data.n) } }
+              - { name: table, type: Sink, uses: csv_out, config: { path: table.csv } }
+              - { name: each, type: Sink, uses: file_out, config: { path: "each/{{ data.n }}.json" } }
+              - { name: print, type: Sink, uses: stdout }
+              - { name: names, type: Sink, uses: jsonl_out, config: { path: names.jsonl } }
+            bindings:
+              - { from: nums.out, to: [rows.in, table.in, each.in, look.in] }
+              - { from: look.store, to: known.in }
+              - { from: look.out, to: print.in }
+              - { from: files.out, to: names.in }
+            """);
+        Write("ends.test.yaml", """
+            cases:
+              - name: all ends
+                expect:
+                  names.in: [ { path: in/a.txt } ]
+                  print.in: [ { n: 0, found: null }, { n: 1 }, { n: 2 }, { n: 3 }, { n: 4 } ]
+                  errors: []
+                  metrics: { "items_total{component=rows}": 5, "items_total{component=table}": 5, "items_total{component=each}": 5, "items_total{component=known}": 5 }
+                match: subset
+            """);
+        var before = Entries();
+        var (exit, output, error) = await LoomAsync("test");
+        exit.ShouldBe(0, output + error);
+        output.ShouldNotContain("key-1", customMessage: "what stdout would print is no part of the report");
+        Entries().ShouldBe(before);
+    }
+
+    [Fact]
     public async Task OneSeed_OverAChildRetriesBatchesAndAClock_GivesOneResult100OfTimes()
     {
         File.Copy(Path.Combine(Repository.Root, "sdk", "harness", "python", "loom_component.py"), _folder["loom_component.py"]);
@@ -233,6 +336,8 @@ public sealed class TestVerbTests : IDisposable
     }
 
     private Task<(int Exit, string Out, string Err)> LoomAsync(params string[] arguments) => RunningLoom.RunAsync(_folder.Path, ["harness", .. arguments]);
+
+    private string[] Entries() => [.. Directory.GetFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
 
     private void Write(string name, string text)
     {
