@@ -1,4 +1,3 @@
-using Loom.Components;
 using Loom.Fast.Tests.Harness.Architecture;
 using Loom.Harness.Architecture.Planning;
 using Loom.Harness.Components;

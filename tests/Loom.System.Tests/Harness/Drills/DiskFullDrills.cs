@@ -17,7 +17,7 @@ public sealed class DiskFullDrills
         using var folder = new TempFolder();
         var system = Directory.CreateDirectory(folder["sys"]).FullName;
         var disk = Directory.CreateDirectory(folder["sys/.loom"]).FullName;
-        if (!await MountAsync(folder.Path, ["mount", "-t", "tmpfs", "-o", "size=4m", "loom-drill", disk]))
+        if (!await MountAsync(folder.Path, ["mount", "-t", "tmpfs", "-o", "size=32m", "loom-drill", disk]))
         {
             Assert.Skip("a small disk can only be mounted by root");
         }
@@ -34,7 +34,7 @@ public sealed class DiskFullDrills
 
     private static async Task ProveAsync(TempFolder folder, string system, string disk)
     {
-        var items = Drill.Count(4_000, 40_000);
+        var items = Drill.Count(4_000, 20_000);
         await File.WriteAllTextAsync(folder["sys/architecture.yaml"], """
             schema_version: "1.0.0"
             system: { name: full, version: 1.0.0 }

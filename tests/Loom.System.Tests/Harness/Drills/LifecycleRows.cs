@@ -106,7 +106,7 @@ internal sealed class LifecycleRows(bool dedicated)
                 }
             }, []),
             stop.Token,
-            around: new CodedSurroundings { Times = s_short, Folder = folder.Path, State = CodedSurroundings.Adapter("sqlite_snapshot") },
+            around: new CodedSurroundings { Times = s_short with { Cancel = TimeSpan.FromSeconds(30) }, Folder = folder.Path, State = CodedSurroundings.Adapter("sqlite_snapshot") },
             look: r =>
             {
                 r.Checkpoints.Taken.ShouldBe(0, "no checkpoint of work that was abandoned");
