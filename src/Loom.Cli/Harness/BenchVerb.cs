@@ -13,7 +13,11 @@ namespace Loom.Cli.Harness;
 /// <summary><c>loom harness bench</c>: streams and chains beside their peers on this machine, as ratios.</summary>
 internal static class BenchVerb
 {
+    // A fall by more than this is marked.
+    private const double Worse = 0.15;
+
     private static readonly Option<int> s_rounds = new("--rounds") { Description = "Measured rounds; medians are shown", DefaultValueFactory = _ => 5 };
+    private static readonly Option<FileInfo?> s_baseline = new("--baseline") { Description = "Results of an earlier --json to show beside; what is worse by more than 15 % is marked" };
     private static readonly Option<string[]> s_rows = new("--row") { Description = "Only these rows", AllowMultipleArgumentsPerToken = true };
 
     public static Command Create()
@@ -21,15 +25,17 @@ internal static class BenchVerb
         var command = Verb.Create(
             "bench",
             "Measure streams and chains beside bounded channels, TPL Dataflow and anyio, interleaved in one run; nothing is judged by absolute speed alone",
-            ["loom harness bench", "loom harness bench --row hop chain --rounds 9", "loom harness bench --json > today.json"],
+            ["loom harness bench", "loom harness bench --row hop chain --rounds 9", "loom harness bench --json > today.json", "loom harness bench --baseline bench/baselines/harness.json"],
             RunAsync);
         command.Options.Add(s_rounds);
         command.Options.Add(s_rows);
+        command.Options.Add(s_baseline);
         return command;
     }
 
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken ct)
     {
+        var before = await BaselineAsync(parse.GetValue(s_baseline), ct).ConfigureAwait(false);
         var folder = Directory.CreateTempSubdirectory("loom-bench-").FullName;
         try
         {
@@ -54,7 +60,7 @@ internal static class BenchVerb
                 results.Add(result);
                 if (!context.Terminal.Json)
                 {
-                    Show(context.Terminal, result);
+                    Show(context.Terminal, result, before.GetValueOrDefault(result.Name));
                 }
             }
 
@@ -72,7 +78,26 @@ internal static class BenchVerb
         }
     }
 
-    private static void Show(Terminal.Terminal terminal, BenchResult result)
+    private static async Task<Dictionary<string, BenchResult>> BaselineAsync(FileInfo? file, CancellationToken ct)
+    {
+        if (file is null)
+        {
+            return [];
+        }
+
+        try
+        {
+            await using var from = file.OpenRead();
+            var results = await JsonSerializer.DeserializeAsync(from, BenchJson.Default.ListBenchResult, ct).ConfigureAwait(false) ?? [];
+            return results.ToDictionary(r => r.Name, StringComparer.Ordinal);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or ArgumentException)
+        {
+            throw new CliError(ExitCode.Usage, "BAD_BASELINE", $"{file} cannot be read as a baseline: {e.Message}", "loom harness bench --json > FILE writes one");
+        }
+    }
+
+    private static void Show(Terminal.Terminal terminal, BenchResult result, BenchResult? before)
     {
         terminal.Out.WriteLine();
         terminal.Out.WriteLine(result.Title);
@@ -89,8 +114,20 @@ internal static class BenchVerb
         foreach (var target in result.Targets)
         {
             var text = $"  {(target.Met ? "met" : "MISSED")}: {Number(target.Measured)} {target.What}, wanted {(target.AtMost ? "at most" : "at least")} {Number(target.Wanted)}";
-            terminal.Out.WriteLine(terminal.Paint(target.Met ? Tone.Good : Tone.Bad, text));
+            var (beside, isWorse) = Beside(target, before?.Targets.FirstOrDefault(t => t.What == target.What));
+            terminal.Out.WriteLine(terminal.Paint(target.Met && !isWorse ? Tone.Good : Tone.Bad, text + beside));
         }
+    }
+
+    private static (string Text, bool IsWorse) Beside(TargetResult now, TargetResult? then)
+    {
+        if (then is null)
+        {
+            return ("", false);
+        }
+
+        var isWorse = now.AtMost ? now.Measured > then.Measured * (1 + Worse) : now.Measured < then.Measured * (1 - Worse);
+        return ($"; recorded {Number(then.Measured)}{(isWorse ? ", WORSE by more than 15 %" : "")}", isWorse);
     }
 
     private static string Number(double value) => value.ToString(Math.Abs(value) >= 1000 ? "N0" : "0.##", CultureInfo.InvariantCulture);

@@ -95,13 +95,11 @@ internal static class HarnessRunVerb
         try
         {
             using var over = parse.GetValue(s_duration) is { } time ? new CancellationTokenSource(time, context.Time) : new CancellationTokenSource();
-            var runner = new HarnessRunner(context, session, signals, loggers, supervisor, instance);
+            var runner = new HarnessRunner(context, session, signals, loggers, supervisor, instance) { Export = export };
             var port = parse.GetValue(s_port);
-            var exit = parse.GetValue(s_watch) ? await new WatchedRun(context, session, runner, signals).RunAsync(request, port, over.Token).ConfigureAwait(false)
+            return parse.GetValue(s_watch) ? await new WatchedRun(context, session, runner, signals).RunAsync(request, port, over.Token).ConfigureAwait(false)
                 : parse.GetValue(s_step) ? await SteppedAsync(context, runner, signals, request, port, over).ConfigureAwait(false)
                 : await runner.RunAsync(request, port, over.Token, ct).ConfigureAwait(false);
-            export?.SendMetrics();
-            return exit;
         }
         catch (SystemFilesException e)
         {

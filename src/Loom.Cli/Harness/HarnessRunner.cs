@@ -8,6 +8,7 @@ using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 using Loom.Core.Gpus;
 using Loom.Core.Settings;
+using Loom.Core.Telemetry;
 using Loom.Harness.Api;
 using Loom.Harness.Execution;
 using Loom.Processes;
@@ -19,6 +20,9 @@ namespace Loom.Cli.Harness;
 internal sealed class HarnessRunner(VerbContext context, HarnessSession session, ProcessSignals signals, ILoggerFactory loggers, ISupervisor supervisor, string instance)
 {
     private int? _port;
+
+    /// <summary>Where metrics are sent; null = nowhere.</summary>
+    public OtlpExport? Export { get; init; }
 
     /// <summary>The newest run was asked by its API to drain.</summary>
     public bool WasDrained { get; private set; }
@@ -89,6 +93,7 @@ internal sealed class HarnessRunner(VerbContext context, HarnessSession session,
         var result = await harness.RunAsync(new RunTokens(stop.Token, signals.Kill)).ConfigureAwait(false);
         await done.CancelAsync().ConfigureAwait(false);
         await lines.ConfigureAwait(false);
+        Export?.SendMetrics(); // after the end nobody can ask the instruments
         Tell(harness, result);
         return signals.Kill.IsCancellationRequested ? signals.First == PosixSignal.SIGINT ? ExitCode.Interrupted : ExitCode.Terminated
             : result.ExitCode;

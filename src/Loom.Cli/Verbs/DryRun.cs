@@ -25,6 +25,7 @@ internal static class DryRun
 
         var rows = new List<string[]> { new[] { "STEP", "NAME", "KIND", "AFTER", "RUNS" } };
         rows.AddRange(document.Pools.Select(p => new[] { "1", p.Name, "pool", "", $"{p.Engine}, model {string.Join(", ", p.Models)}" }));
+        rows.AddRange(document.Systems.Select(s => new[] { s.Autostart ? "1" : "-", s.Name, "system", "", s.Folder }));
         rows.AddRange(document.Agents.Select(a => new[]
         {
             a.Step.ToString(CultureInfo.InvariantCulture), a.Name, "agent", string.Join(", ", a.After), string.Join(' ', a.Command),
@@ -39,6 +40,7 @@ internal static class DryRun
         return new DryRunDocument(
             1,
             [.. plan.Serving?.Node.Pools.Select(p => new DryRunPool(p.Id, p.Engine.Kind.ToString(), p.Models)) ?? []],
+            [.. plan.Systems.Select(s => new DryRunSystem(Path.GetFileName(s.Folder.TrimEnd('/')), s.Folder, s.Autostart))],
             [
                 .. from agent in agents
                    from process in agent.Processes
@@ -97,9 +99,11 @@ internal static class DryRun
 }
 
 /// <summary>The document of <c>up --dry-run --json</c>.</summary>
-internal sealed record DryRunDocument(int Schema, ImmutableArray<DryRunPool> Pools, ImmutableArray<DryRunAgent> Agents);
+internal sealed record DryRunDocument(int Schema, ImmutableArray<DryRunPool> Pools, ImmutableArray<DryRunSystem> Systems, ImmutableArray<DryRunAgent> Agents);
 
 internal sealed record DryRunPool(string Name, string Engine, ImmutableArray<string> Models);
+
+internal sealed record DryRunSystem(string Name, string Folder, bool Autostart);
 
 internal sealed record DryRunAgent(int Step, string Name, ImmutableArray<string> After, ImmutableArray<string> Command, string Cwd);
 

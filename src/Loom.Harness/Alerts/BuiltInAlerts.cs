@@ -47,9 +47,9 @@ internal static class BuiltInAlerts
         return [.. builtIn, .. own];
     }
 
-    // At least ten events failed in the minute: one failure among the first few events of a run is no rate.
+    // Of the events that came to an end; with fewer than ten failures there is no rate to speak of.
     private static string ErrorRate(double share) =>
-        string.Create(CultureInfo.InvariantCulture, $"rate(items_total, \"1m\", {{\"outcome\": \"dead_lettered\"}}) > {share} * rate(items_total, \"1m\") && value(items_total, {{\"outcome\": \"dead_lettered\"}}) >= 10");
+        string.Create(CultureInfo.InvariantCulture, $"rate(finished_total, \"1m\", {{\"outcome\": \"dead_lettered\"}}) > {share} * rate(finished_total, \"1m\") && value(finished_total, {{\"outcome\": \"dead_lettered\"}}) >= 10");
 
     private static string Number(string text, double number) => text + number.ToString(CultureInfo.InvariantCulture);
 

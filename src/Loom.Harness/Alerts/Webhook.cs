@@ -36,7 +36,7 @@ internal sealed partial class Webhook : IAsyncDisposable
 
     private static readonly TimeSpan s_longestAttempt = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(2);
 
     private readonly Channel<Message> _queue = Channel.CreateBounded<Message>(new BoundedChannelOptions(MostWaiting) { SingleReader = true });
     private readonly WebhookPlan _plan;
@@ -78,7 +78,7 @@ internal sealed partial class Webhook : IAsyncDisposable
         }
     }
 
-    /// <summary>Sends what waits, for five seconds at most, and ends.</summary>
+    /// <summary>Sends what waits, for two seconds at most, and ends.</summary>
     public async ValueTask DisposeAsync()
     {
         _queue.Writer.TryComplete();

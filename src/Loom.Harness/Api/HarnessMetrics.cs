@@ -30,7 +30,7 @@ internal sealed class HarnessMetrics : IMetricsPage, IDisposable
             Observe(metric.Name, metric.Kind, metric.Help, metric.Read);
         }
 
-        foreach (var distribution in Distribution.All)
+        foreach (var distribution in DistributionMetric.All)
         {
             _histograms[distribution.Name] = _meter.CreateHistogram<double>(
                 SystemMetrics.Prefix + distribution.Name, distribution.Unit, distribution.Help, tags: null, new InstrumentAdvice<double> { HistogramBucketBoundaries = distribution.Bounds });
@@ -41,7 +41,7 @@ internal sealed class HarnessMetrics : IMetricsPage, IDisposable
     public IDisposable Show(SystemAssembly assembly)
     {
         var system = new Watched(this, assembly);
-        foreach (var distribution in Distribution.All)
+        foreach (var distribution in DistributionMetric.All)
         {
             foreach (var (values, labels) in distribution.Series(assembly))
             {

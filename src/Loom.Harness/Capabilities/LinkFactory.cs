@@ -23,6 +23,9 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
         ? new Breaker(options.Failures, options.OpenFor, time)
         : null;
 
+    /// <summary>What a budget of tokens is held against.</summary>
+    public TokenUse? Tokens { get; set; }
+
     /// <summary>The rate control sets; where nobody can, it costs nothing.</summary>
     public RateDial Rate { get; } = new();
 
@@ -51,6 +54,8 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
         {
             case RateLimiterSettings options:
                 return capability.Declared || Rate.IsWanted ? new RateLimitLink(capability.Declared ? options : null, Rate, time, counters) : null;
+            case LlmProviderSettings options:
+                return options.BudgetTokens is not null && Tokens is not null ? new BudgetLink(options, Tokens, counters) : null;
             case RetrySettings options:
                 return new RetryLink(options, time, random, counters);
             case CircuitBreakerSettings options:

@@ -18,6 +18,7 @@ internal static class GraphChange
         if (gone.Count > 0)
         {
             throw new StateRequiredException(
+                StateCodes.ComponentGone,
                 $"checkpoint {id} holds the state of {string.Join(", ", gone.Select(g => $"\"{g}\""))}, and the system has no such component any more; "
                 + $"{string.Join(" ", gone.Select(g => $"--drop-state {g}"))} gives it up, --fresh begins anew");
         }

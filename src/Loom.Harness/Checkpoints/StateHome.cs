@@ -147,11 +147,12 @@ internal sealed partial class StateHome : IAsyncDisposable
         catch (IOException e) when (choice.Required)
         {
             throw new StateRequiredException(
+                StateCodes.StoreUnusable,
                 $"the state store cannot be used and state.required is set: {e.Message}; bring it up, or take state.required away to run with state in memory", e);
         }
         catch (IOException e) when (start.From is not null)
         {
-            throw new StateRequiredException($"checkpoint {start.From} cannot be read, because the state store cannot be used: {e.Message}", e);
+            throw new StateRequiredException(StateCodes.CheckpointUnusable, $"checkpoint {start.From} cannot be read, because the state store cannot be used: {e.Message}", e);
         }
         catch (IOException e)
         {
@@ -166,14 +167,14 @@ internal sealed partial class StateHome : IAsyncDisposable
             try
             {
                 var asked = await _store.LoadAsync(id, ct).ConfigureAwait(false)
-                    ?? throw new StateRequiredException($"there is no checkpoint {id}; loom harness checkpoints lists what there is");
+                    ?? throw new StateRequiredException(StateCodes.NoSuchCheckpoint, $"there is no checkpoint {id}; loom harness checkpoints lists what there is");
                 start.Accept(asked);
                 await _store.ResumeFromAsync(id, ct).ConfigureAwait(false);
                 return asked;
             }
             catch (CheckpointDamagedException e)
             {
-                throw new StateRequiredException($"checkpoint {id} cannot be used: {e.Message}; loom harness checkpoints verify tells which can", e);
+                throw new StateRequiredException(StateCodes.CheckpointUnusable, $"checkpoint {id} cannot be used: {e.Message}; loom harness checkpoints verify tells which can", e);
             }
         }
 
@@ -197,7 +198,7 @@ internal sealed partial class StateHome : IAsyncDisposable
         var why = _store.SetAside ?? $"none of {_store.Candidates} checkpoints can be used";
         if (choice.Required)
         {
-            throw new StateRequiredException($"{why}, and state.required is set; --fresh begins anew");
+            throw new StateRequiredException(StateCodes.NoneUsable, $"{why}, and state.required is set; --fresh begins anew");
         }
 
         LogEmpty(_log, why);

@@ -31,6 +31,7 @@ internal sealed record BaseShape(Type? Input, Type? Output, ComponentType Type, 
                 : open == typeof(Router<>) ? new(of[0], of[0], ComponentType.Router, true)
                 : open == typeof(Accumulator<,,>) ? new(of[0], of[2], ComponentType.Accumulator, true)
                 : open == typeof(StreamProcessor<,>) ? new(of[0], of[1], ComponentType.StreamProcessor, true)
+                : open == typeof(Store<,>) ? new(typeof(System.Text.Json.JsonElement), typeof(System.Text.Json.JsonElement), ComponentType.Store, true)
                 : open == typeof(Transformer<,>) ? new(of[0], of[1], ComponentType.Transformer, true)
                 : open == typeof(ItemComponent<,>) ? new(of[0], of[1], ComponentType.StreamProcessor, true)
                 : null;

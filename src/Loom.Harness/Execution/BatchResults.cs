@@ -62,9 +62,9 @@ internal sealed class BatchResults<TIn, TOut>(
             }
         }
 
-        if (_refused.Count == 0 && count == members && output.Members[^1] == count - 1)
+        if (_refused.Count == 0 && (outputs.Length == 0 || (count == members && output.Members[^1] == count - 1)))
         {
-            context.Counters.CountDone(count, count);
+            context.Counters.CountDone(members, count);
             return;
         }
 

@@ -260,11 +260,12 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         {
             _memory = await MemoryOfAsync(_component!, ct).ConfigureAwait(true);
             await loop.RedeliverAsync(LastFailure!, ct).ConfigureAwait(true);
-            _handingOver = true;
             if (plan.Descriptor.ExecutesChain)
             {
                 loop.Counters.CountLost();
             }
+
+            _handingOver = true;
         }
 
         try

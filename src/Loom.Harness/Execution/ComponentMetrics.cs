@@ -20,6 +20,9 @@ internal sealed class ComponentMetrics : IComponentMetrics
     /// <summary>Counters and gauges without labels, by the name the component gave.</summary>
     public IReadOnlyDictionary<string, double> Gauges => _series.Where(s => !s.Key.IsCounter && s.Key.Labels.Length == 0).ToDictionary(s => s.Key.Name, s => s.Value, StringComparer.Ordinal);
 
+    /// <summary>A counter without labels, by the name the component gave; 0 while it has not counted.</summary>
+    public long Counted(string name) => _series.TryGetValue(new Series(name, true, []), out var value) ? (long)value : 0;
+
     public void Count(string name, long by = 1) => Count(name, by, Labelless);
 
     public void Set(string name, double value) => Set(name, value, Labelless);

@@ -12,6 +12,9 @@ internal sealed class PauseSwitch(Lane? lane = null)
     /// <summary>Why it is held, or null.</summary>
     public string? Reason { get; private set; }
 
+    /// <summary>How often it was let go on.</summary>
+    public long Releases { get; private set; }
+
     /// <summary>Holds; a second reason does not replace the first.</summary>
     public void Hold(string reason)
     {
@@ -30,6 +33,7 @@ internal sealed class PauseSwitch(Lane? lane = null)
             var held = _gate;
             Reason = null;
             _gate = null;
+            Releases += held is null ? 0 : 1;
             return held?.TrySetResult() ?? false;
         }
     }

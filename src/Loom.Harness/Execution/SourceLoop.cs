@@ -124,10 +124,13 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
         return stop;
     }
 
+    // Not within the loop that awaits, whose locals lie on the heap: there each copy of an event would pay for three write barriers.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private Stop ReadRun(ref int sent, CancellationToken ct)
     {
         var gate = context.Gate;
         var checkpoints = context.Checkpoints.IsBounded ? context.Checkpoints : null;
+        var traced = Tracing.IsOn;
         while (sent < RunLength)
         {
             if (gate.HasInterrupt)
@@ -154,6 +157,11 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
             }
 
             var e = Take(read);
+            if (traced)
+            {
+                e = Sample(e);
+            }
+
             if (read.Error is not null)
             {
                 _unsent = e;
@@ -223,6 +231,11 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
 
         _now = context.Time.GetUtcNow();
         var e = Take(read);
+        if (Tracing.IsOn)
+        {
+            e = Sample(e);
+        }
+
         if (read.Error is not null)
         {
             await RefuseAsync(e, read.Error, ct).ConfigureAwait(true);
@@ -255,7 +268,13 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
         }
 
         var time = read.Time == default ? _now : read.Time;
-        var e = new Event<T>(EventId.Root(_origin, read.Offset), read.Data, read.Key, time, read.Mock);
+        return new Event<T>(EventId.Root(_origin, read.Offset), read.Data, read.Key, time, read.Mock);
+    }
+
+    // One event in so many; where nobody listens it costs nothing.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Event<T> Sample(in Event<T> e)
+    {
         if (--_untilTraced > 0)
         {
             return e;

@@ -86,6 +86,8 @@ internal sealed class SystemAssembly : IDisposable
         foreach (var (name, loop) in loops)
         {
             links[name].Rate.IsWanted = IsControlled(loop.Plan);
+            links[name].Tokens = new TokenUse(
+                () => loop.Metrics.Counted("prompt_tokens") + loop.Metrics.Counted("completion_tokens"), () => loop.Pause.Releases);
             loop.Controls = new ComponentControls(loop, links[name].Rate, log);
         }
 

@@ -184,7 +184,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
 
         var choice = StateChoice.Of(plan, world.Options);
         var from = request.From is { } text
-            ? CheckpointId.TryParse(text, out var id) ? id : throw new StateRequiredException($"'{text}' names no checkpoint; loom harness checkpoints lists them")
+            ? CheckpointId.TryParse(text, out var id) ? id : throw new StateRequiredException(StateCodes.NoSuchCheckpoint, $"'{text}' names no checkpoint; loom harness checkpoints lists them")
             : (CheckpointId?)null;
         return await StateHome.OpenAsync(choice, new StateStart(request.Fresh, from) { Accept = c => GraphChange.Check(c.Id, c.Parts, plan.Components, [.. plan.Bindings.Where(b => b.Feedback).Select(CheckpointCoordinator.FeedbackPart)], request.DropState) }, plan.Name, folder, world.Time, log, ct).ConfigureAwait(false);
     }

@@ -72,14 +72,17 @@ internal sealed class WorkSlot<TCall>(LoopContext context, Link chain, TCall cal
             return true;
         }
 
-        awaiter.UnsafeOnCompleted(() =>
-        {
-            Finish(awaiter);
-            context.Ask(Attention.Finished);
-            context.Lane?.EndFlow(); // only now: the loop has something to do
-        });
+        FinishLater(awaiter);
         return false;
     }
+
+    // Apart, so that a call that has finished already makes no closure.
+    private void FinishLater(ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter awaiter) => awaiter.UnsafeOnCompleted(() =>
+    {
+        Finish(awaiter);
+        context.Ask(Attention.Finished);
+        context.Lane?.EndFlow(); // only now: the loop has something to do
+    });
 
     private void Finish(ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter awaiter)
     {

@@ -24,7 +24,7 @@ internal static class SystemMetrics
     /// <summary>Names an expression may use: each metric, and sum and count of each distribution.</summary>
     public static IReadOnlyList<string> Names { get; } =
     [
-        .. All.Select(m => m.Name), .. Distribution.Names.SelectMany(n => new[] { n + "_count", n + "_sum" }),
+        .. All.Select(m => m.Name), .. DistributionMetric.Names.SelectMany(n => new[] { n + "_count", n + "_sum" }),
     ];
 
     private static readonly Dictionary<string, SystemMetric> s_byName = All.ToDictionary(m => m.Name, StringComparer.Ordinal);
@@ -33,7 +33,7 @@ internal static class SystemMetrics
     public static IEnumerable<MetricPoint> Read(string name, MetricView view) =>
         s_byName.TryGetValue(name, out var metric) ? metric.Read(view)
         : name.StartsWith(OwnPrefix, StringComparison.Ordinal) ? ComponentMetrics.Read(name[OwnPrefix.Length..], view)
-        : Distribution.Read(name, view);
+        : DistributionMetric.Read(name, view);
 
     /// <summary>A state or an outcome as it is written everywhere.</summary>
     public static string Word<T>(T value)
@@ -44,6 +44,7 @@ internal static class SystemMetrics
     private static IEnumerable<SystemMetric> Components() =>
     [
         Counter("items_total", "Events a component handled, by what became of them.", v => v.Snapshot.Components.SelectMany(Items)),
+        Counter("finished_total", "Events that came to an end, by which: delivered to a sink, filtered, or dead-lettered.", Finished),
         Counter("emitted_total", "Events a component sent on.", v => v.Snapshot.Components.Select(c => Of(c.Emitted, c.Name))),
         Counter("unbound_total", "Events a component sent to outputs nothing is bound to.", v => v.Snapshot.Components.Select(c => Of(c.Unbound, c.Name))),
         Counter("restarts_total", "Times a component was set up again.", v => v.Snapshot.Components.Select(c => Of(c.Restarts, c.Name))),
@@ -95,6 +96,16 @@ internal static class SystemMetrics
     [
         Item(c.Done - c.Filtered, c.Name, "done"), Item(c.Filtered, c.Name, "filtered"), Item(c.Failed, c.Name, "dead_lettered"),
     ];
+
+    private static IEnumerable<MetricPoint> Finished(MetricView view)
+    {
+        foreach (var (c, host) in view.Snapshot.Components.Zip(view.Hosts))
+        {
+            yield return Item(host.Loop.Counters.IsEnd ? c.Done : 0, c.Name, "delivered");
+            yield return Item(c.Filtered, c.Name, "filtered");
+            yield return Item(c.Failed, c.Name, "dead_lettered");
+        }
+    }
 
     private static MetricPoint Item(long value, string component, string outcome) => new(value, Label("component", component), Label("outcome", outcome));
 

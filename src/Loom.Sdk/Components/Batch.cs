@@ -159,7 +159,7 @@ public sealed class BatchEmitter<T>
     internal bool OnePort => _portOf is null;
 
     /// <summary>One result of the member at <paramref name="index"/>; all results are released in the order of their members.</summary>
-    public void Send(int index, Event<T> e) => Send(index, 0, e);
+    public void Send(int index, Event<T> e) => Send(index, 0, in e);
 
     /// <summary>One result for the named output port.</summary>
     /// <exception cref="ItemException">There is no such port: <c>unrouted</c>.</exception>
@@ -169,7 +169,7 @@ public sealed class BatchEmitter<T>
         {
             if (string.Equals(_ports[i], port, StringComparison.Ordinal))
             {
-                Send(index, i, e);
+                Send(index, i, in e);
                 return;
             }
         }
@@ -179,7 +179,7 @@ public sealed class BatchEmitter<T>
 
     internal int PortIndexOf(int result) => _portOf is null ? 0 : _portOf[result];
 
-    internal void Send(int index, int port, Event<T> e)
+    internal void Send(int index, int port, in Event<T> e)
     {
         if (Count == _events.Length)
         {

@@ -42,7 +42,7 @@ internal sealed class CodedRun : IErrorDestination, IAsyncDisposable
         var run = new CodedRun
         {
             State = state,
-            Assembly = new SystemAssembly(builder.Plan(folder), new RunMaterials
+            Assembly = new SystemAssembly(around.Shape(builder.Plan(folder)), new RunMaterials
             {
                 Time = around.Time,
                 Random = new Random(1),
@@ -120,6 +120,9 @@ internal sealed record CodedSurroundings
     public long? Items { get; init; }
 
     public Func<CapabilityPlan, Capability> CreateCapability { get; init; } = static _ => throw new NotSupportedException("none here");
+
+    /// <summary>Changes the plan made in code.</summary>
+    public Func<SystemPlan, SystemPlan> Shape { get; init; } = static p => p;
 
     /// <summary>Checkpoints in one adapter.</summary>
     /// <param name="adapter">Its name.</param>

@@ -55,6 +55,21 @@ public sealed class RedisServer : IAsyncDisposable
         _child = null;
     }
 
+    /// <summary>Sends it one command, words parted by spaces, and waits for its answer.</summary>
+    public async Task CommandAsync(string command)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, Port).ConfigureAwait(false);
+        var stream = client.GetStream();
+        await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes(command + "\r\n")).ConfigureAwait(false);
+        var answer = new byte[256];
+        var count = await stream.ReadAsync(answer).ConfigureAwait(false);
+        if (answer[0] != '+')
+        {
+            throw new InvalidOperationException($"redis-server answered {System.Text.Encoding.ASCII.GetString(answer, 0, count)} to {command}");
+        }
+    }
+
     /// <summary>Sends it a signal: 19 freezes it, 18 lets it go on.</summary>
     public void Signal(int signal) => _child!.Signal(signal);
 

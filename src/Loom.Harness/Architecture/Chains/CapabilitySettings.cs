@@ -100,7 +100,15 @@ internal sealed record LlmProviderSettings
     [Range(1, long.MaxValue)]
     public long? BudgetTokens { get; init; }
 
-    [Description("What happens when the budget is used up.")]
+    [Description("Price of a million tokens of questions, in whatever currency; with it the component counts what it costs, cost_total.")]
+    [Range(0, 1e9)]
+    public double? PromptPrice { get; init; }
+
+    [Description("Price of a million tokens of answers.")]
+    [Range(0, 1e9)]
+    public double? CompletionPrice { get; init; }
+
+    [Description("What happens when the budget is used up: wait (the component is paused, and resuming it grants as many tokens again) or dead_letter.")]
     public OnBudget OnBudget { get; init; }
 }
 

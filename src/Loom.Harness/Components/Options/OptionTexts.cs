@@ -1,4 +1,5 @@
 using Loom.Harness.Expressions;
+using Loom.Harness.Telemetry;
 
 namespace Loom.Harness.Components.Options;
 
@@ -8,10 +9,10 @@ internal readonly record struct TextFault(string Message, int Column);
 /// <summary>Types that are compiled from a text while a config is bound.</summary>
 internal static class OptionTexts
 {
-    public static bool IsCompiled(Type type) => type == typeof(Expression) || type == typeof(Template);
+    public static bool IsCompiled(Type type) => type == typeof(Expression) || type == typeof(Template) || type == typeof(MetricExpression);
 
     /// <summary>Compiles a text; null with a fault where it cannot be.</summary>
-    /// <param name="type"><see cref="Expression"/> or <see cref="Template"/>.</param>
+    /// <param name="type"><see cref="Expression"/>, <see cref="Template"/> or <see cref="MetricExpression"/>.</param>
     /// <param name="text">Its text.</param>
     /// <param name="fault">What is wrong.</param>
     public static object? Compile(Type type, string text, out TextFault fault)
@@ -19,7 +20,9 @@ internal static class OptionTexts
         fault = default;
         try
         {
-            return type == typeof(Template) ? Template.Compile(text) : Expression.Compile(text);
+            return type == typeof(Template) ? Template.Compile(text)
+                : type == typeof(MetricExpression) ? MetricExpression.Compile(text, SystemMetrics.Names)
+                : Expression.Compile(text);
         }
         catch (ExpressionException e)
         {

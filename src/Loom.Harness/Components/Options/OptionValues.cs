@@ -21,6 +21,7 @@ internal static class OptionValues
             : type == typeof(double) ? "a number"
             : type == typeof(Uri) ? "an absolute URL"
             : type.IsEnum ? string.Join(", ", Enum.GetNames(type).Select(OptionKey.NameOf))
+            : type == typeof(Expressions.MetricExpression) ? "a condition over metrics"
             : OptionTexts.IsCompiled(type) ? type.Name.ToLowerInvariant()
             : "a map";
     }

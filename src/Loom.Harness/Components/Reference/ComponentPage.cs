@@ -17,7 +17,8 @@ internal static class ComponentPage
             Written from the components themselves by `loom config reference docs/reference`; do not edit. `loom harness components NAME` tells the same about one of
             them, with the JSON Schema of its config under `--json`.
 
-            Every component also has the output `errors` (records of failed events), which need not be bound: what fails goes to the system's dead letters then.
+            Every component also has the output `errors` (records of failed events), which need not be bound: what fails goes to the system's dead letters then; and the input
+            `control` (operations: pause, resume, set_rate, set_config of keys marked *hot*), which need not be bound either.
 
             """);
         foreach (var group in catalog.All.GroupBy(d => d.Type))

@@ -129,6 +129,7 @@ internal static class ConfigSchema
             : type == typeof(TimeSpan) ? key.Unit == "ms" ? "ms" : "time"
             : type == typeof(Uri) ? "url"
             : type == typeof(Expression) ? "expression"
+            : type == typeof(MetricExpression) ? "condition over metrics"
             : type == typeof(Template) ? "template"
             : type.IsEnum ? "name"
             : "map";

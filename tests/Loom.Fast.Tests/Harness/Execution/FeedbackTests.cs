@@ -5,6 +5,7 @@ using Loom.Harness.Checkpoints;
 using Loom.Harness.Checkpoints.Adapters;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution;
+using Loom.Harness.Execution.Scheduling;
 using Microsoft.Extensions.Logging.Abstractions;
 using Shouldly;
 using Xunit;
@@ -137,6 +138,26 @@ public sealed class FeedbackTests
             .Bind("own.out", "keep.in");
         (await new RunKit().RunAsync(builder)).ExitCode.ShouldBe(RunResult.Ended);
         kept.Count.ShouldBe(500);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task RandomLoop_UnderTheDeterministicScheduler_GivesTheSameOrderForTheSameSeed(int seed)
+    {
+        var graph = Graph.Random(new Random(seed * 31337));
+        var orders = new List<string>();
+        for (var run = 0; run < 2; run++)
+        {
+            var kept = new ConcurrentQueue<long>();
+            var kit = new RunKit { Scheduler = new DeterministicScheduler(seed, DateTimeOffset.UnixEpoch) };
+            (await kit.RunAsync(graph.Build(new Replayed(300), () => new Gather(kept)))).ExitCode.ShouldBe(RunResult.Ended, graph.ToString());
+            (kept.Count + kit.Failures.Count).ShouldBe(300, graph.ToString());
+            orders.Add(string.Join(' ', kept));
+        }
+
+        orders[1].ShouldBe(orders[0]);
     }
 
     private static long Number(long data) => data / Hop.Scale;

@@ -59,9 +59,12 @@ public sealed class SampleSystem : IDisposable
         report.GetProperty("components").EnumerateArray().Single(c => c.GetProperty("name").GetString() == component).GetProperty("taken").GetInt64();
 
     /// <summary>Rows of a query over one of its databases, columns joined by |.</summary>
-    public IReadOnlyList<string> Rows(string database, string query)
+    public IReadOnlyList<string> Rows(string database, string query) => RowsOf(this[database], query);
+
+    /// <summary>The same over any database.</summary>
+    public static List<string> RowsOf(string database, string query)
     {
-        using var connection = new SqliteConnection($"Data Source={this[database]};Mode=ReadOnly;Pooling=False");
+        using var connection = new SqliteConnection($"Data Source={database};Mode=ReadOnly;Pooling=False");
         connection.Open();
         using var command = connection.CreateCommand();
         command.CommandText = query;

@@ -51,8 +51,16 @@ public sealed class StateHomeTests : IDisposable
     {
         await using var redis = RedisServer.Later();
         var error = await Should.ThrowAsync<StateRequiredException>(() => Open(Redis(redis, required: true)));
-        error.Message.ShouldContain("state.required is set");
+        error.Message.ShouldStartWith("LH705: the state store cannot be used and state.required is set");
         StateRequiredException.ExitCode.ShouldBe(6);
+    }
+
+    [Fact]
+    public void Codes_OfState_StandOnThePage()
+    {
+        var page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "reference", "harness-codes.md"));
+        string[] codes = [StateCodes.ComponentGone, StateCodes.NoSuchCheckpoint, StateCodes.CheckpointUnusable, StateCodes.StoreUnusable, StateCodes.NoneUsable];
+        codes.ShouldAllBe(c => page.Contains($"| {c} |", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -69,7 +77,7 @@ public sealed class StateHomeTests : IDisposable
         for (var attempt = 0; attempt < 2; attempt++)
         {
             (await Should.ThrowAsync<StateRequiredException>(() => Open(choice with { Required = true }))).Message
-                .ShouldBe("none of 2 checkpoints can be used, and state.required is set; --fresh begins anew");
+                .ShouldBe("LH706: none of 2 checkpoints can be used, and state.required is set; --fresh begins anew");
         }
 
         await using var empty = await Open(choice);
@@ -95,7 +103,11 @@ public sealed class StateHomeTests : IDisposable
 
         await using var next = await Open(choice);
         next.Resumed!.Id.ToString().ShouldBe("1.1");
-        await Should.ThrowAsync<StateRequiredException>(() => Open(choice, new StateStart(From: new CheckpointId(1, 9))));
+        (await Should.ThrowAsync<StateRequiredException>(() => Open(choice, new StateStart(From: new CheckpointId(1, 9))))).Message
+            .ShouldBe("LH703: there is no checkpoint 1.9; loom harness checkpoints lists what there is");
+        await next.Store.Adapter.DeleteAsync(["ckpt/1.2/c"], default);
+        (await Should.ThrowAsync<StateRequiredException>(() => Open(choice, new StateStart(From: new CheckpointId(1, 2))))).Message
+            .ShouldStartWith("LH704: checkpoint 1.2 cannot be used: ");
     }
 
     [Fact]
@@ -154,7 +166,7 @@ public sealed class StateHomeTests : IDisposable
 
         StateStart Start(params string[] dropped) => new(From: new CheckpointId(1, 1)) { Accept = c => GraphChange.Check(c.Id, c.Parts, [], [], dropped) };
         (await Should.ThrowAsync<StateRequiredException>(() => Open(choice, Start()))).Message
-            .ShouldBe("checkpoint 1.1 holds the state of \"c\", and the system has no such component any more; --drop-state c gives it up, --fresh begins anew");
+            .ShouldBe("LH702: checkpoint 1.1 holds the state of \"c\", and the system has no such component any more; --drop-state c gives it up, --fresh begins anew");
         await using (var plain = await Open(choice))
         {
             plain.Resumed!.Id.ToString().ShouldBe("1.2"); // the refused run has begun nothing

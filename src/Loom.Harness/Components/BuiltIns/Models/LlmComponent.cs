@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Loom.Components;
+using Loom.Harness.Architecture;
+using Loom.Harness.Architecture.Chains;
 using Loom.Harness.Schemas;
 using Microsoft.Extensions.AI;
 
@@ -8,10 +10,13 @@ namespace Loom.Harness.Components.BuiltIns.Models;
 /// <summary>Asks a language model about each event.</summary>
 [Component("llm", Type = ComponentType.Model, SideEffects = true, Concurrency = 4,
     Summary = "Asks a language model and adds its answer to the payload, four events at once unless concurrency says otherwise. A repeated event is asked again. Answers of a mock make mock events.")]
-internal sealed class LlmComponent(LlmOptions options, IModelClients models) : Transformer<JsonElement, JsonElement>
+internal sealed class LlmComponent(LlmOptions options, IModelClients models, ComponentPlan? plan = null) : Transformer<JsonElement, JsonElement>
 {
     private readonly JsonSchemaValidator? _schema = options.Schema is { } schema ? JsonSchemaValidator.Compile(schema) : null;
+    // Of the capability LLMProvider: what the component itself leaves open.
+    private readonly LlmProviderSettings _provider = plan?.Capabilities.Select(c => c.Options).OfType<LlmProviderSettings>().FirstOrDefault() ?? new LlmProviderSettings();
     private ChatOptions _asked = AskedBy(options);
+    private double _cost;
     private IChatClient _model = null!;
     private IComponentMetrics _metrics = null!;
 
@@ -19,7 +24,8 @@ internal sealed class LlmComponent(LlmOptions options, IModelClients models) : T
     protected internal override ValueTask SetupAsync(SetupContext ctx, CancellationToken ct)
     {
         _metrics = ctx.Metrics;
-        _model = models.Chat(options.Provider);
+        _model = models.Chat(options.Provider ?? _provider.Provider);
+        _asked.ModelId ??= _provider.Model;
         return default;
     }
 
@@ -27,7 +33,9 @@ internal sealed class LlmComponent(LlmOptions options, IModelClients models) : T
     protected internal override ValueTask ReconfigureAsync(object changed, CancellationToken ct)
     {
         options = (LlmOptions)changed;
-        _asked = AskedBy(options);
+        var asked = AskedBy(options);
+        asked.ModelId ??= _provider.Model;
+        _asked = asked;
         return default;
     }
 
@@ -37,6 +45,7 @@ internal sealed class LlmComponent(LlmOptions options, IModelClients models) : T
         var response = await _model.GetResponseAsync(MessagesOf(e), _asked, ct).ConfigureAwait(false);
         Count("prompt_tokens", response.Usage?.InputTokenCount);
         Count("completion_tokens", response.Usage?.OutputTokenCount);
+        CountCost(response.Usage);
         if (response.FinishReason == ChatFinishReason.Length)
         {
             Count("answers_cut", 1);
@@ -155,6 +164,23 @@ internal sealed class LlmComponent(LlmOptions options, IModelClients models) : T
         }
 
         return plain;
+    }
+
+    private void CountCost(UsageDetails? usage)
+    {
+        if (_provider is { PromptPrice: null, CompletionPrice: null } || usage is null)
+        {
+            return;
+        }
+
+        var cost = (((usage.InputTokenCount ?? 0) * (_provider.PromptPrice ?? 0)) + ((usage.OutputTokenCount ?? 0) * (_provider.CompletionPrice ?? 0))) / 1e6;
+        double before;
+        do
+        {
+            before = Volatile.Read(ref _cost);
+        }
+        while (Interlocked.CompareExchange(ref _cost, before + cost, before) != before);
+        _metrics.Set("cost_total", before + cost);
     }
 
     private void Count(string name, long? by)

@@ -43,12 +43,12 @@ internal sealed class SizeCounts : IDistribution
 /// <param name="Unit">Of its values.</param>
 /// <param name="Bounds">Upper edges of the buckets.</param>
 /// <param name="Series">What is measured in a run, with labels.</param>
-internal sealed record Distribution(
+internal sealed record DistributionMetric(
     string Name, string Help, string Unit, IReadOnlyList<double> Bounds, Func<SystemAssembly, IEnumerable<(IDistribution Values, KeyValuePair<string, object?>[] Labels)>> Series)
 {
     private static readonly double[] s_seconds = [0.00001, 0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60];
 
-    public static IReadOnlyList<Distribution> All { get; } =
+    public static IReadOnlyList<DistributionMetric> All { get; } =
     [
         new("item_seconds", "Time a component took for an event or a batch; one event in 64 is timed, every batch is.", "s", s_seconds, a => Innermost(a).Select(l => ((IDistribution)l.Counters.Seconds, Labels(l.Component, null)))),
         new("batch_size", "Events in a batch.", "", [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024], a => Innermost(a).Select(l => ((IDistribution)l.Counters.Sizes, Labels(l.Component, null)))),
