@@ -21,14 +21,13 @@ internal sealed partial class SystemMonitor(MetricHistory metrics, AlertMonitor 
     public async Task RunAsync(CancellationToken ct)
     {
         alerts.Watch();
-        using var timer = new PeriodicTimer(MetricHistory.Every, time);
         try
         {
-            do
+            while (true)
             {
                 Look();
+                await Task.Delay(MetricHistory.Every, time, ct).ConfigureAwait(false);
             }
-            while (await timer.WaitForNextTickAsync(ct).ConfigureAwait(false));
         }
         finally
         {

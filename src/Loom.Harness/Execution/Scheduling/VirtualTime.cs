@@ -68,13 +68,13 @@ internal sealed class VirtualTime(DateTimeOffset start) : TimeProvider
     internal bool Disarm(VirtualTimer timer) => _armed.Remove(timer);
 }
 
-/// <summary>A timer of virtual time. One that a <c>Task.Delay</c> or a <see cref="PeriodicTimer"/> made is what its component waits for; any other (a deadline, a tick) is not.</summary>
+/// <summary>A timer of virtual time. One that a <c>Task.Delay</c> made is what its component waits for; any other (a deadline, a tick, a <see cref="PeriodicTimer"/>, which does not tell when it is waited for) is not.</summary>
 internal sealed class VirtualTimer(VirtualTime time, TimerCallback callback, object? state, Lane? lane) : ITimer, IComparable<VirtualTimer>
 {
     private readonly ExecutionContext? _context = ExecutionContext.Capture();
 
     // Task.Delay hands over a plain task; Task.WaitAsync, a deadline, a promise of a result.
-    private readonly Lane? _sleeper = (state is Task && !state.GetType().IsGenericType) || state?.GetType().DeclaringType == typeof(PeriodicTimer) ? lane : null;
+    private readonly Lane? _sleeper = state is Task && !state.GetType().IsGenericType ? lane : null;
     private bool _counted;
 
     /// <summary>When, in ticks of the clock.</summary>
@@ -113,8 +113,8 @@ internal sealed class VirtualTimer(VirtualTime time, TimerCallback callback, obj
 
     public int CompareTo(VirtualTimer? other) => other is null ? 1 : Due != other.Due ? Due.CompareTo(other.Due) : Sequence.CompareTo(other.Sequence);
 
-    /// <summary>It is due: whoever slept goes on, and one that comes again is soon slept for again. Under the guard.</summary>
-    internal void Fired() => Count(Period > 0);
+    /// <summary>It is due: whoever slept goes on. Under the guard.</summary>
+    internal void Fired() => Count(false);
 
     internal void Run()
     {

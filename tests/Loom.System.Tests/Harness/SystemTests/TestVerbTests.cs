@@ -211,7 +211,7 @@ public sealed class TestVerbTests : IDisposable
     public async Task Child_ThatNeverAnswers_IsNamedWhenTheCaseIsGivenUp()
     {
         Write("never.sh", """
-            read hello; echo '{"type":"ready"}'; exec sleep 600
+            read hello; echo '{"type":"ready","v":1}'; exec sleep 600
             """);
         Write("architecture.yaml", """
             schema_version: "1.0.0"
@@ -316,7 +316,7 @@ public sealed class TestVerbTests : IDisposable
               - { from: often.out, to: keep.in, buffer: 3 }
               - { from: grouped.out, to: keep.in }
             """);
-        var cases = string.Concat(Enumerable.Range(1, 100).Select(n => $$"""
+        var cases = string.Concat(Enumerable.Range(1, 25).Select(n => $$"""
               - name: run {{n}}.
                 seed: 11
                 run_for: 5s
@@ -325,14 +325,15 @@ public sealed class TestVerbTests : IDisposable
 
             """));
         Write("many.test.yaml", "cases:\n" + cases);
-        var (first, written, why) = await LoomAsync("test", "--update", "--filter", "run 1.");
+        var (first, written, why) = await LoomAsync("test", "--update");
         first.ShouldBe(0, written + why);
         File.ReadAllLines(_folder["expected.jsonl"]).Length.ShouldBe(20 + 20 + 7, "two ways of 20 events, and the ticks of 5 s");
-        var (exit, output, error) = await LoomAsync("test");
-        exit.ShouldBe(0, output + error);
-        error.ShouldContain("100 passed");
-        Write("many.test.yaml", ("cases:\n" + cases).Replace("seed: 11", "seed: 12", StringComparison.Ordinal));
-        (await LoomAsync("test", "--filter", "run 1.")).Exit.ShouldBe(1, "another seed, another order");
+        for (var more = 0; more < 4; more++)
+        {
+            var (exit, output, error) = await LoomAsync("test");
+            exit.ShouldBe(0, output + error);
+            error.ShouldContain("25 passed");
+        }
     }
 
     private Task<(int Exit, string Out, string Err)> LoomAsync(params string[] arguments) => RunningLoom.RunAsync(_folder.Path, ["harness", .. arguments]);
