@@ -34,7 +34,7 @@ public sealed class ConformanceTests : IAsyncDisposable
         @loom.source
         def numbers():
             global at
-            while at < 5000:
+            while at < 5_000_000:
                 at += 1
                 yield {"i": at}
         @loom.snapshot
@@ -59,7 +59,7 @@ public sealed class ConformanceTests : IAsyncDisposable
     private const string NodeSource = """
         import { component } from './loom-component.mjs';
         let at = 0;
-        await component({ source: async function* () { while (at < 5000) { at++; yield { i: at }; } }, snapshot: () => at, restore: (s) => { at = s ?? 0; } });
+        await component({ source: async function* () { while (at < 5_000_000) { at++; yield { i: at }; } }, snapshot: () => at, restore: (s) => { at = s ?? 0; } });
         """;
 
     private readonly CommandStage _stage = new();
