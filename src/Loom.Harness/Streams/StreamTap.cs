@@ -26,7 +26,7 @@ internal sealed class StreamTap<T>(int sample, TimeProvider time, Action<StreamT
     // Copies dropped between two looks at the clock.
     private const int Unseen = 64;
 
-    private static readonly TimeSpan s_moment = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan s_moment = TimeSpan.FromMilliseconds(50);
 
     private readonly Channel<Event<T>> _copies = Channel.CreateBounded<Event<T>>(new BoundedChannelOptions(Kept) { SingleReader = true, SingleWriter = true, FullMode = BoundedChannelFullMode.Wait });
     private long _seen;
@@ -34,7 +34,7 @@ internal sealed class StreamTap<T>(int sample, TimeProvider time, Action<StreamT
     private long _fullSince;
     private int _skip;
 
-    public long Dropped => Interlocked.Read(ref _dropped);
+    public long Dropped => Interlocked.Read(ref _dropped) - Volatile.Read(ref _skip);
 
     /// <summary>Called by the stream's writer.</summary>
     public void Offer(in Event<T> e)
@@ -44,10 +44,18 @@ internal sealed class StreamTap<T>(int sample, TimeProvider time, Action<StreamT
             return;
         }
 
-        if (_skip > 0 || !_copies.Writer.TryWrite(e))
+        if (_skip > 0)
         {
-            Volatile.Write(ref _dropped, _dropped + 1);
-            Skip();
+            if (--_skip == 0)
+            {
+                LookAgain();
+            }
+        }
+        else if (!_copies.Writer.TryWrite(e))
+        {
+            _fullSince = time.GetTimestamp();
+            Interlocked.Increment(ref _dropped);
+            LookAgain();
         }
     }
 
@@ -65,16 +73,13 @@ internal sealed class StreamTap<T>(int sample, TimeProvider time, Action<StreamT
         _copies.Writer.TryComplete();
     }
 
-    private void Skip()
+    // Copies that are left out are counted ahead.
+    private void LookAgain()
     {
-        if (_skip == 0)
-        {
-            _fullSince = time.GetTimestamp();
-            _skip = Unseen;
-        }
-        else if (--_skip == 0 && time.GetElapsedTime(_fullSince) < s_moment)
+        if (time.GetElapsedTime(_fullSince) < s_moment)
         {
             _skip = Unseen;
+            Interlocked.Add(ref _dropped, Unseen);
         }
     }
 }
