@@ -25,7 +25,7 @@ import traceback
 
 _handlers = {}
 _in, _out = os.dup(0), os.dup(1)
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().raw_decode
 _questions = iter(range(1, 1 << 62))
 sys.stdout = sys.stderr
@@ -86,7 +86,8 @@ class _Lines:
         self.said, self.writing, self.unflushed = [], threading.Lock(), threading.Event()
 
     def say(self, line):
-        """Says it when there is nothing more to do, at most a millisecond late."""
+        """Says it when there is nothing more to do, at most a millisecond late. What cannot be said fails here, where it is known whose it is."""
+        line = line.encode()
         with self.writing:
             self.said.append(line)
             full = len(self.said) > 1000
@@ -100,7 +101,7 @@ class _Lines:
             if not self.said:
                 return
             said, self.said = self.said, []
-            data = memoryview("".join(said).encode())
+            data = memoryview(b"".join(said))
             while data:
                 data = data[os.write(_out, data):]
 
@@ -115,6 +116,8 @@ class _Lines:
         """The next message that is no reply."""
         while not self.inbox:
             with self.turn:
+                if self.inbox:
+                    break  # somebody who waits for a reply has read on: that comes first
                 line = self.unread.popleft() if self.unread and not self.reading else None
             if line is None:
                 self.read_until(lambda: self.inbox)
@@ -217,6 +220,10 @@ def _results(results):
     return results if hasattr(results, "__next__") else (results,)
 
 
+def _sayable(error):
+    return str(error).encode(errors="backslashreplace").decode()
+
+
 def _work(message, handler, argument):
     n = message["n"]
     if handler is None:
@@ -228,10 +235,10 @@ def _work(message, handler, argument):
             _lines.say(_emitted(result, n))
         _lines.say(f'{{"type":"done","n":{n}}}\n')
     except ItemError as error:
-        _say({"type": "error", "n": n, "code": error.code, "message": str(error), "retryable": error.retryable})
+        _say({"type": "error", "n": n, "code": error.code, "message": _sayable(error), "retryable": error.retryable})
     except Exception as error:  # an unexpected one: its stack goes to the log
         traceback.print_exc(file=sys.stderr)
-        _say({"type": "error", "n": n, "code": type(error).__name__.lower(), "message": str(error), "retryable": False})
+        _say({"type": "error", "n": n, "code": type(error).__name__.lower(), "message": _sayable(error), "retryable": False})
 
 
 def _handle(message):

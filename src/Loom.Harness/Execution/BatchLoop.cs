@@ -30,7 +30,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
         _plan = plan;
         _hybrid = context.Plan.Mode == ProcessingMode.Hybrid;
         Chain = context.Chain.Build(component);
-        _results = new BatchResults<TIn, TOut>(context, Outputs, () => NewCall(component), Chain, RefuseAsync);
+        _results = new BatchResults<TIn, TOut>(context, Outputs, () => NewCall(component), Chain, (e, port, error, attempt, index, ct) => RefuseAsync(e, port, error, attempt, index, ct));
         _forming = [.. Enumerable.Range(0, Inputs.Length).Select(port => new FormingBatch<TIn>(port, NewBatch))];
         var sideBySide = plan.Relaxed && context.Lane is null ? Math.Max(1, context.Plan.Concurrency) : 1;
         _slots = [.. Enumerable.Range(0, sideBySide).Select(_ => new WorkSlot<BatchCall<TIn, TOut>>(context, Chain, NewCall(component)))];
@@ -86,12 +86,18 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
         }
 
         await AdvanceAsync(ct).ConfigureAwait(true);
+        var asked = false;
         while (_busy.Count > 0)
         {
             await Context.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
-            Context.Gate.TakeInterrupt();
+            asked |= Context.Gate.TakeInterrupt();
             ct.ThrowIfCancellationRequested();
             await AdvanceAsync(ct).ConfigureAwait(true);
+        }
+
+        if (asked)
+        {
+            Context.Gate.Interrupt(); // for more, perhaps, than a batch that has finished
         }
     }
 
@@ -165,7 +171,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
         if (error is not null && Errors.ErrorClasses.Of(error) == ErrorClass.Configuration)
         {
             // The whole batch waits for the setting to be mended.
-            await RefuseAsync(batch[0], batch.Port, error, call.Attempt, index: 0, ct).ConfigureAwait(true);
+            await HoldAsync(error, slot.Releases, ct).ConfigureAwait(true);
             call.Take(batch);
             slot.Start(here: _slots.Length == 1);
             return false;

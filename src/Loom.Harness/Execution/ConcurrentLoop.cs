@@ -78,6 +78,7 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
     protected override async ValueTask SettleAsync(BatchReason reason, CancellationToken ct)
     {
+        var asked = false;
         while (_busy.Count > 0 || _parked is not null)
         {
             await ReleaseFinishedAsync(ct).ConfigureAwait(true);
@@ -85,9 +86,14 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
             if (_busy.Count > 0)
             {
                 await Context.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
-                Context.Gate.TakeInterrupt();
+                asked |= Context.Gate.TakeInterrupt();
                 ct.ThrowIfCancellationRequested();
             }
+        }
+
+        if (asked)
+        {
+            Context.Gate.Interrupt(); // for more, perhaps, than an item that has finished
         }
     }
 
@@ -186,7 +192,7 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
             ct.ThrowIfCancellationRequested();
         }
 
-        if (await RefuseAsync(slot.Call.Event, slot.Call.Port, error, slot.Call.Attempt, index: null, ct).ConfigureAwait(true))
+        if (await RefuseAsync(slot.Call.Event, slot.Call.Port, error, slot.Call.Attempt, index: null, ct, slot.Releases).ConfigureAwait(true))
         {
             slot.Call.Start();
             slot.Start(_pipelined);

@@ -45,6 +45,10 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
 
             throw;
         }
+        finally
+        {
+            context.FlushOutputs();
+        }
 
         await FlushAsync(end: true, ct).ConfigureAwait(true);
         var state = await component.SnapshotAsync(ct).ConfigureAwait(true);
@@ -223,8 +227,16 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     /// Hands a failed event to its error destination. A failure of configuration holds the component instead, with the event in hand: true when it
     /// was let go on and the event is to be tried again.
     /// </summary>
-    protected async ValueTask<bool> RefuseAsync(Event<TIn> e, int port, Exception error, int attempt, int? index, CancellationToken ct)
+    /// <param name="e">The event.</param>
+    /// <param name="port">Its input.</param>
+    /// <param name="error">Why.</param>
+    /// <param name="attempt">Which attempt failed.</param>
+    /// <param name="index">Its place in a batch.</param>
+    /// <param name="ct">Gives up.</param>
+    /// <param name="releases">How often the component had been let go on when the event failed; null: until now.</param>
+    protected async ValueTask<bool> RefuseAsync(Event<TIn> e, int port, Exception error, int attempt, int? index, CancellationToken ct, long? releases = null)
     {
+        context.FlushOutputs();
         if (error is Commands.ComponentFailedException)
         {
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(error); // not the event's fault
@@ -232,14 +244,25 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
 
         if (ErrorClasses.Of(error) == ErrorClass.Configuration)
         {
-            context.Pause.Hold($"{ErrorClasses.CodeOf(error)}: {error.Message}");
-            await context.Pause.WaitAsync(ct).ConfigureAwait(true);
+            await HoldAsync(error, releases, ct).ConfigureAwait(true);
             return true;
         }
 
         var failure = ItemFailure.Of(context.Plan.Name, component.Inputs[port], e, error, attempt) with { Index = index };
         await context.Errors.TakeAsync(failure, ct).ConfigureAwait(true);
         return false;
+    }
+
+    /// <summary>Holds the component until a person has mended a setting; not once more for what failed before it was let go on.</summary>
+    protected async ValueTask HoldAsync(Exception error, long? releases, CancellationToken ct)
+    {
+        context.FlushOutputs();
+        if (releases is not { } then || context.Pause.Releases == then)
+        {
+            context.Pause.Hold($"{ErrorClasses.CodeOf(error)}: {error.Message}");
+        }
+
+        await context.Pause.WaitAsync(ct).ConfigureAwait(true);
     }
 
     private async ValueTask PassAsync(CheckpointBarrier barrier, CancellationToken ct)

@@ -42,11 +42,11 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
         }
         finally
         {
-            // Also for the instance that takes over after a failure.
+            // Also for the instance that takes over after a failure, and for readers meanwhile.
             Note();
+            context.FlushOutputs();
         }
 
-        context.FlushOutputs();
         context.Checkpoints.Ended(context.Plan.Name, context.Offsets, await source.SnapshotAsync(ct).ConfigureAwait(true));
     }
 
@@ -118,10 +118,15 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     {
         _now = context.Time.GetUtcNow();
         var sent = 0;
-        var stop = ReadRun(ref sent, ct);
-        context.Counters.CountTaken(sent);
-        context.Counters.CountDone(sent, sent);
-        return stop;
+        try
+        {
+            return ReadRun(ref sent, ct);
+        }
+        finally
+        {
+            context.Counters.CountTaken(sent);
+            context.Counters.CountDone(sent, sent);
+        }
     }
 
     // Not within the loop that awaits, whose locals lie on the heap: there each copy of an event would pay for three write barriers.
@@ -347,6 +352,7 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     {
         context.Gate.TakeInterrupt();
         ct.ThrowIfCancellationRequested();
+        context.FlushOutputs();
         var attention = context.TakeAttention();
         if (attention.HasFlag(Attention.Barrier) && context.WantedBarrier is { } barrier)
         {

@@ -75,7 +75,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             Distribution.Weighted => new WeightedRoute<T>(),
             _ => new BroadcastRoute<T>(),
         };
-        var output = new OutputPort<T>(port, route);
+        var output = new OutputPort<T>(port, route) { BeforeWait = loop.FlushOutputs };
         loop.Outputs.Add(port.Flow == FlowType.RequestResponse && output is OutputPort<JsonElement> requests && !Answers(loop.Plan) ? new AskPort(requests, loop.Plan.Name, time, loop.Lane) : output);
     }
 

@@ -15,6 +15,9 @@ internal sealed class WorkSlot<TCall>(LoopContext context, Link chain, TCall cal
 
     public bool IsFinished => _finished;
 
+    /// <summary>How often the component had been let go on when the call finished: a hold that was ended since has answered its error.</summary>
+    public long Releases { get; private set; }
+
     /// <summary>Starts the call.</summary>
     /// <param name="here">On the caller's thread up to its first wait; else on the pool.</param>
     public void Start(bool here)
@@ -93,6 +96,7 @@ internal sealed class WorkSlot<TCall>(LoopContext context, Link chain, TCall cal
         catch (Exception e)
         {
             Error = e;
+            Releases = context.Pause.Releases;
         }
 
         _finished = true;

@@ -371,8 +371,15 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
     /// <summary>The reader is about to wait: gives back what it no longer needs and lets a waiting writer know of the room. The reader's signal is armed by now.</summary>
     public void BeforeWait(int wanted)
     {
-        // Fenced by the look that follows: a writer that does not see it yet wakes too early, never too late.
-        Volatile.Write(ref _r.WakeAt, _r.Read + Math.Min(wanted, _capacity));
+        // A writer that does not see it yet wakes too early; only where it shrinks it could wake too late.
+        var wakeAt = _r.Read + Math.Min(wanted, _capacity);
+        var shrinks = wakeAt < _r.WakeAt;
+        Volatile.Write(ref _r.WakeAt, wakeAt);
+        if (shrinks)
+        {
+            Interlocked.MemoryBarrier();
+        }
+
         _r.Seen = Volatile.Read(ref _w.Written);
         if (_r.Head is not null && _r.Index > _r.Cleared)
         {

@@ -37,6 +37,9 @@ internal sealed class OutputPort<T>(PortPlan plan, IRoute<T> route) : IOutputPor
 
     public PortPlan Plan => plan;
 
+    /// <summary>Called before it waits for room: whoever writes to several streams shows all of them what it has written first.</summary>
+    public Action BeforeWait { get; init; } = static () => { };
+
     public long Unbound => Volatile.Read(ref _unbound);
 
     public IReadOnlyList<Target<T>> Targets => _targets;
@@ -66,6 +69,7 @@ internal sealed class OutputPort<T>(PortPlan plan, IRoute<T> route) : IOutputPor
         {
             while (!only.TryWrite(e))
             {
+                BeforeWait();
                 await only.WaitForRoomAsync(e, ct).ConfigureAwait(true);
             }
 
@@ -89,6 +93,7 @@ internal sealed class OutputPort<T>(PortPlan plan, IRoute<T> route) : IOutputPor
             {
                 while (target.HasPrepared && !target.TryWrite())
                 {
+                    BeforeWait();
                     await target.WaitForRoomAsync(ct).ConfigureAwait(true);
                 }
             }

@@ -24,6 +24,16 @@ public sealed class CommandComponentTests : IAsyncDisposable
         loom.run()
         """;
 
+    private const string Unspeakable = """
+        import loom_component as loom
+
+        @loom.item
+        def same(event):
+            return {"surrogate": "\\udc80", "nan": float("nan")}.get(event.data, event.data)
+
+        loom.run()
+        """;
+
     private const string Node = """
         import { component, ItemError, Emit } from './loom-component.mjs';
         await component({
@@ -80,6 +90,16 @@ public sealed class CommandComponentTests : IAsyncDisposable
         (await CommandStage.SendAsync(component, "after")).ShouldBe(["out:\"AFTER\""]);
         await component.CleanupAsync(new CleanupContext(null), default);
         _stage.Supervisor.Processes.ShouldBeEmpty();
+    }
+
+    [Theory]
+    [InlineData("surrogate")]
+    [InlineData("nan")]
+    public async Task Item_GivesWhatIsNoJson_FailsAloneAndTheNextOnesArrive(string bad)
+    {
+        var component = await _stage.UpAsync(CommandStage.Plan("same", _stage.Program("same.py", Unspeakable)));
+        await Should.ThrowAsync<ItemException>(() => CommandStage.SendAsync(component, bad, 0, TestContext.Current.CancellationToken));
+        (await CommandStage.SendAsync(component, "fine", 1, TestContext.Current.CancellationToken)).ShouldBe(["out:\"fine\""]);
     }
 
     [Fact]

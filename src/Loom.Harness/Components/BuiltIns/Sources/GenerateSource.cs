@@ -84,7 +84,8 @@ internal sealed class GenerateSource(GenerateOptions options) : Source<JsonEleme
     // The pace counts from the first event of this run, so that rounding never adds up.
     private TimeSpan UntilDue()
     {
-        if (options.Rate <= 0)
+        var rate = options.Rate; // may be changed meanwhile
+        if (rate <= 0)
         {
             return TimeSpan.Zero;
         }
@@ -95,7 +96,7 @@ internal sealed class GenerateSource(GenerateOptions options) : Source<JsonEleme
             return TimeSpan.Zero;
         }
 
-        return TimeSpan.FromSeconds((_next - _first) / options.Rate) - _time.GetElapsedTime(_started);
+        return TimeSpan.FromSeconds((_next - _first) / rate) - _time.GetElapsedTime(_started);
     }
 
     private async ValueTask<Read<JsonElement>> WaitAsync(TimeSpan wait, CancellationToken stopping, CancellationToken ct)
