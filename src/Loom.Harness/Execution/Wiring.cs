@@ -43,7 +43,10 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             foreach (var member in found.Members)
             {
                 var of = loops[member];
-                loop.AddMember(() => of.Counters.Done + of.Counters.Failed + of.Counters.Lost + of.Inputs.Values.Cast<IDiverted>().Sum(i => i.Superseded));
+                of.Cycle = loop;
+                loop.AddMember(
+                    () => of.Counters.Done + of.Counters.Failed + of.Counters.Lost + of.Inputs.Values.Cast<IDiverted>().Sum(i => i.Superseded),
+                    () => of.Ask(Attention.Inject));
             }
         }
 
