@@ -45,6 +45,7 @@ internal static class TestVerb
             throw new CliError(ExitCode.Usage, "NO_TESTS", $"no case has a name with '{Loom.Core.Settings.Redaction.Plain(filter ?? "")}' in it", "loom harness test");
         }
 
+        await using var junit = parse.GetValue(s_junit) is { } name ? OpenJUnit(Path.GetFullPath(name, context.WorkingDirectory)) : null;
         var text = new TestText(context.Terminal);
         var results = new List<(TestFile File, IReadOnlyList<CaseResult> Results)>();
         var folder = Directory.CreateTempSubdirectory("loom-test-").FullName;
@@ -76,14 +77,45 @@ internal static class TestVerb
             Directory.Delete(folder, recursive: true);
         }
 
-        if (parse.GetValue(s_junit) is { } junit)
+        text.End(results);
+        WriteJUnit(junit, results);
+        return results.TrueForAll(r => r.Results.All(c => c.Passed)) ? ExitCode.Ok : ExitCode.Failed;
+    }
+
+    // Before anything runs: nobody wants to wait for cases whose results have no place. What the file holds stays until there are new ones.
+    private static FileStream OpenJUnit(string path)
+    {
+        try
         {
-            using var file = File.Create(Path.GetFullPath(junit, context.WorkingDirectory));
-            JUnit.Write(file, results);
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, bufferSize: 0);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            throw new CliError(ExitCode.Usage, "CANNOT_WRITE", $"--junit: {Loom.Core.Settings.Redaction.Plain(path)} cannot be written: {e.Message}", "name a file in a folder that exists and that you may write");
+        }
+    }
+
+    private static void WriteJUnit(FileStream? file, IReadOnlyList<(TestFile File, IReadOnlyList<CaseResult> Results)> results)
+    {
+        if (file is null)
+        {
+            return;
         }
 
-        text.End(results);
-        return results.TrueForAll(r => r.Results.All(c => c.Passed)) ? ExitCode.Ok : ExitCode.Failed;
+        try
+        {
+            if (file.CanSeek && file.Length > 0)
+            {
+                file.SetLength(0);
+            }
+
+            JUnit.Write(file, results);
+            file.Flush();
+        }
+        catch (IOException e)
+        {
+            throw new CliError(ExitCode.Failed, "CANNOT_WRITE", $"--junit: {Loom.Core.Settings.Redaction.Plain(file.Name)} could not be written: {e.Message}", "free space there, or name another file");
+        }
     }
 
     private static async Task<IReadOnlyList<CaseResult>> RunAsync(PlannedFile one, TestWorld world, TestText text, CancellationToken stop)
@@ -92,8 +124,7 @@ internal static class TestVerb
         text.Begin(one.File);
         foreach (var test in one.Cases)
         {
-            using var run = new CaseRun(one.Plan, test, world);
-            var result = await run.RunAsync(stop).ConfigureAwait(false);
+            var result = await CaseRun.OfAsync(one.Plan, test, world, stop).ConfigureAwait(false);
             text.Tell(result);
             results.Add(result);
         }

@@ -43,6 +43,19 @@ internal sealed class DiskSystemFiles : ISystemFiles
     public bool Exists(string path) => Path.Exists(path);
 
     /// <inheritdoc />
+    public string? Resolve(string path)
+    {
+        try
+        {
+            return RealPath.Of(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <inheritdoc />
     public bool IsExecutable(string path)
     {
         const UnixFileMode Execute = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;

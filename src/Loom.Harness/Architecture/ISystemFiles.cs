@@ -15,6 +15,9 @@ internal interface ISystemFiles
     /// <summary>Whether a file or folder exists.</summary>
     bool Exists(string path);
 
+    /// <summary>The path without links, as far as it exists; what does not exist yet is appended. Null where a link leads in a circle.</summary>
+    string? Resolve(string path);
+
     /// <summary>Whether the path is a file this user may execute.</summary>
     bool IsExecutable(string path);
 

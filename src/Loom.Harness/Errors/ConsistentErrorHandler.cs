@@ -172,7 +172,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
 
     private string Clean(string message)
     {
-        message = SecretText.Clean(_origin.Secrets, message);
+        message = SecretText.In(message, _origin.Secrets);
         return message.Length <= LongestMessage ? message : string.Concat(message.AsSpan(0, LongestMessage), " …");
     }
 

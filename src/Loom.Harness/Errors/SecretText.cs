@@ -1,17 +1,24 @@
+using System.Text.Json;
+
 namespace Loom.Harness.Errors;
 
-/// <summary>Takes secrets out of what people and files are told.</summary>
+/// <summary>Takes values out of texts that people and files see.</summary>
 internal static class SecretText
 {
-    /// <param name="secrets">Values by the name they are masked with.</param>
-    /// <param name="text">What is to be told.</param>
-    public static string Clean(IReadOnlyDictionary<string, string> secrets, string text)
+    /// <summary>The text with <c>[redacted:NAME]</c> for each value, also as JSON writes it.</summary>
+    /// <param name="text">What shall be seen.</param>
+    /// <param name="secrets">Values that shall not, by name.</param>
+    public static string In(string text, IReadOnlyDictionary<string, string> secrets)
     {
-        foreach (var (name, value) in secrets)
+        // The longest first: a value may hold another one.
+        foreach (var (name, value) in secrets.Count > 1 ? secrets.OrderByDescending(s => s.Value.Length) : (IEnumerable<KeyValuePair<string, string>>)secrets)
         {
             if (value.Length > 0)
             {
-                text = text.Replace(value, $"[redacted:{name}]", StringComparison.Ordinal);
+                var mask = $"[redacted:{name}]";
+                text = text.Replace(value, mask, StringComparison.Ordinal)
+                    .Replace(JsonEncodedText.Encode(value).Value, mask, StringComparison.Ordinal)
+                    .Replace(JsonEncodedText.Encode(value, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping).Value, mask, StringComparison.Ordinal);
             }
         }
 

@@ -1,4 +1,5 @@
 using Loom.Components;
+using Loom.Harness.Architecture;
 
 namespace Loom.Harness.Execution;
 
@@ -31,13 +32,13 @@ internal sealed class PathGuard
     public string Read(string path)
     {
         var full = Full(path);
-        return s_never.Any(n => IsBelow(full, n)) ? throw Refused(path, full, "is not a place for files") : full;
+        return s_never.Any(n => RealPath.IsBelow(full, n)) ? throw Refused(path, full, "is not a place for files") : full;
     }
 
     public string Write(string path)
     {
         var full = Full(path);
-        return _writable.Any(w => IsBelow(full, w)) && !s_never.Any(n => IsBelow(full, n))
+        return _writable.Any(w => RealPath.IsBelow(full, w)) && !s_never.Any(n => RealPath.IsBelow(full, n))
             ? Written(full)
             : throw Refused(path, full, $"may not be written: writable are {string.Join(", ", _writable)} (policy.security.write_paths)");
     }
@@ -51,7 +52,7 @@ internal sealed class PathGuard
         }
 
         var system = Resolve(_directory);
-        var instead = Path.Combine(_writesTo, IsBelow(full, system) ? Path.GetRelativePath(system, full) : full.TrimStart('/'));
+        var instead = Path.Combine(_writesTo, RealPath.IsBelow(full, system) ? Path.GetRelativePath(system, full) : full.TrimStart('/'));
         Directory.CreateDirectory(Path.GetDirectoryName(instead)!);
         return instead;
     }
@@ -66,32 +67,8 @@ internal sealed class PathGuard
         return Resolve(Path.Combine(_directory, path));
     }
 
-    // The longest part that exists is resolved through its links; what does not exist yet is appended to it.
-    private static string Resolve(string path)
-    {
-        var full = Path.GetFullPath(path);
-        var rest = "";
-        for (var at = full; ; at = Path.GetDirectoryName(at)!)
-        {
-            FileSystemInfo info = Directory.Exists(at) ? new DirectoryInfo(at) : new FileInfo(at);
-            if (info.LinkTarget is not null)
-            {
-                var target = info.ResolveLinkTarget(returnFinalTarget: true)?.FullName
-                    ?? throw new ItemException("path_refused", $"{path} leads through a link that leads nowhere: {at}");
-                return Resolve(Path.Combine(target, rest));
-            }
-
-            if (Path.GetDirectoryName(at) is null)
-            {
-                return full;
-            }
-
-            rest = rest.Length == 0 ? Path.GetFileName(at) : Path.Combine(Path.GetFileName(at), rest);
-        }
-    }
-
-    private static bool IsBelow(string path, string folder) =>
-        path.Equals(folder, StringComparison.Ordinal) || path.StartsWith(folder.TrimEnd('/') + "/", StringComparison.Ordinal);
+    private static string Resolve(string path) =>
+        RealPath.Of(path) ?? throw new ItemException("path_refused", $"{path} leads through a link that leads nowhere");
 
     private static ItemException Refused(string asked, string full, string why) => new("path_refused", $"{asked} ({full}) {why}");
 }

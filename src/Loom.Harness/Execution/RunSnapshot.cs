@@ -53,7 +53,7 @@ internal sealed record RunSnapshot(
 
     private static string? ReasonOf(SystemAssembly assembly, ComponentHost host) =>
         (host.Loop.Pause.Reason ?? (host.State is ComponentState.Failed or ComponentState.Restarting ? host.LastFailure?.Message : null)) is { } reason
-            ? SecretText.Clean(assembly.Plan.Secrets, reason)
+            ? SecretText.In(reason, assembly.Plan.Secrets)
             : null;
 
     /// <summary>Events that sources and endpoints brought in; an endpoint takes its answers and makes its requests.</summary>

@@ -167,7 +167,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     }
 
     /// <summary>A text as it may be told: without the system's secrets.</summary>
-    public string Clean(string text) => SecretText.Clean(_assembly.Plan.Secrets, text);
+    public string Clean(string text) => SecretText.In(text, _assembly.Plan.Secrets);
 
     public async ValueTask DisposeAsync()
     {

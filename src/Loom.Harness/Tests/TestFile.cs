@@ -84,6 +84,9 @@ internal sealed record TestCase
     /// <summary>Real time after which the case is given up; 1 minute by default.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(1);
 
+    /// <summary>When the last given event comes in, from the start.</summary>
+    public TimeSpan LastGiven => Given.SelectMany(g => g.Events).Select(e => e.At).DefaultIfEmpty().Max();
+
     public static DateTimeOffset DefaultStart { get; } = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 }
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Loom.Harness.Schemas;
+using Loom.Harness.Expressions;
 
 namespace Loom.Harness.Tests.Matching;
 
@@ -9,19 +9,21 @@ internal static class EventMatch
     private const int MostShown = 10;
 
     /// <summary>All differences; none when they match.</summary>
-    public static IReadOnlyList<Difference> Compare(ExpectedEvents expected, IReadOnlyList<SeenEvent> seen, MatchRules rules)
+    /// <exception cref="OperationCanceledException">It took too long.</exception>
+    public static IReadOnlyList<Difference> Compare(ExpectedEvents expected, IReadOnlyList<SeenEvent> seen, MatchRules rules, CancellationToken ct = default)
     {
-        var all = expected.ForAll ? ForAll(expected, seen)
-            : rules.HasFlag(MatchRules.Unordered) ? Unordered(expected, seen, rules)
-            : InOrder(expected, seen, rules);
+        var all = expected.ForAll ? ForAll(expected, seen, ct)
+            : rules.HasFlag(MatchRules.Unordered) ? Unordered(expected, seen, rules, ct)
+            : InOrder(expected, seen, rules, ct);
         return all.Count <= MostShown ? all : [.. all.Take(MostShown), new Difference(expected.Place, $"{expected.Name}: and {all.Count - MostShown} more differences")];
     }
 
-    private static List<Difference> InOrder(ExpectedEvents expected, IReadOnlyList<SeenEvent> seen, MatchRules rules)
+    private static List<Difference> InOrder(ExpectedEvents expected, IReadOnlyList<SeenEvent> seen, MatchRules rules, CancellationToken ct)
     {
         var found = new List<Difference>();
         for (var i = 0; i < Math.Max(expected.Events.Count, seen.Count); i++)
         {
+            ct.ThrowIfCancellationRequested();
             if (i >= seen.Count)
             {
                 found.Add(Missing(expected, expected.Events[i], i));
@@ -30,7 +32,7 @@ internal static class EventMatch
             {
                 found.Add(Unasked(expected, seen[i], i));
             }
-            else if (Differs(expected.Events[i], seen[i], rules) is { } path)
+            else if (new Wanted(expected.Events[i], rules).Differs(seen[i]) is { } path)
             {
                 var one = expected.Events[i];
                 found.Add(new Difference(one.Place, $"{expected.Name}: event {i + 1} differs{(path.Length == 0 ? "" : $" at {path.TrimStart('.')}")}", Line(one), Line(one, seen[i])));
@@ -40,40 +42,21 @@ internal static class EventMatch
         return found;
     }
 
-    // Each expected event is given one that fits it, and gives it up where another one is found for it: only so is "any order" decided right.
-    private static List<Difference> Unordered(ExpectedEvents expected, IReadOnlyList<SeenEvent> seen, MatchRules rules)
+    private static List<Difference> Unordered(ExpectedEvents expected, IReadOnlyList<SeenEvent> seen, MatchRules rules, CancellationToken ct)
     {
-        var takenBy = Enumerable.Repeat(-1, seen.Count).ToArray();
-        bool Find(int wanted, HashSet<int> tried)
-        {
-            for (var i = 0; i < seen.Count; i++)
-            {
-                if (Differs(expected.Events[wanted], seen[i], rules) is null && tried.Add(i) && (takenBy[i] < 0 || Find(takenBy[i], tried)))
-                {
-                    takenBy[i] = wanted;
-                    return true;
-                }
-            }
-
-            return false;
-        }
-
-        var found = new List<Difference>();
-        for (var i = 0; i < expected.Events.Count; i++)
-        {
-            if (!Find(i, []))
-            {
-                found.Add(Missing(expected, expected.Events[i], i));
-            }
-        }
-
+        var wanted = expected.Events.Select(e => new Wanted(e, rules)).ToList();
+        var equal = seen.Select((s, i) => (Text: CanonicalJson.Of(s.Data), Index: i)).GroupBy(s => s.Text, s => s.Index, StringComparer.Ordinal).ToDictionary(g => g.Key, g => new Queue<int>(g), StringComparer.Ordinal);
+        var takenBy = Pairing.Of(
+            wanted.Count, seen.Count, (w, i) => wanted[w].Differs(seen[i]) is null, w => equal.GetValueOrDefault(CanonicalJson.Of(expected.Events[w].Data)), ct);
+        var found = Enumerable.Range(0, wanted.Count).Except(takenBy).Select(w => Missing(expected, expected.Events[w], w)).ToList();
         found.AddRange(Enumerable.Range(0, seen.Count).Where(i => takenBy[i] < 0).Select(i => Unasked(expected, seen[i], i)));
         return found;
     }
 
-    private static List<Difference> ForAll(ExpectedEvents expected, IReadOnlyList<SeenEvent> seen)
+    private static List<Difference> ForAll(ExpectedEvents expected, IReadOnlyList<SeenEvent> seen, CancellationToken ct)
     {
         var schema = expected.Events[0];
+        var wanted = new Wanted(schema, MatchRules.Schema);
         var found = new List<Difference>();
         if (seen.Count == 0)
         {
@@ -82,33 +65,14 @@ internal static class EventMatch
 
         for (var i = 0; i < seen.Count; i++)
         {
-            if (Misfit(schema, seen[i]) is { } why)
+            ct.ThrowIfCancellationRequested();
+            if (wanted.Misfit(seen[i]) is { } why)
             {
                 found.Add(new Difference(schema.Place, $"{expected.Name}: event {i + 1} does not fit the schema: {why}", null, EventLines.Of(seen[i].Data)));
             }
         }
 
         return found;
-    }
-
-    // Null when it matches; else where it does not.
-    private static string? Differs(ExpectedEvent expected, SeenEvent seen, MatchRules rules) =>
-        expected.Key is { } key && key != seen.Key ? "key"
-        : expected.Time is { } time && time != seen.Time ? "time"
-        : expected.Mock is { } mock && mock != seen.Mock ? "mock"
-        : rules.HasFlag(MatchRules.Schema) ? Misfit(expected, seen)
-        : JsonMatch.Differs(expected.Data, seen.Data, rules.HasFlag(MatchRules.Subset));
-
-    private static string? Misfit(ExpectedEvent schema, SeenEvent seen)
-    {
-        try
-        {
-            return JsonSchemaValidator.Compile(schema.Data).Check(seen.Data)?.ToString();
-        }
-        catch (SchemaException e)
-        {
-            return $"the schema is wrong: {e.Pointer}: {e.Message}";
-        }
     }
 
     private static Difference Missing(ExpectedEvents expected, ExpectedEvent one, int index) =>

@@ -27,9 +27,17 @@ internal sealed record EventItem(TestPlace Place, JsonElement Data)
 internal sealed record EventList(IReadOnlyList<EventItem> Items, string? File, bool Missing);
 
 /// <summary>Reads lists of events: inline, or <c>file: data.jsonl</c>.</summary>
-internal sealed class EventLists(ISystemFiles files, string folder, FindingList findings)
+internal sealed class EventLists(ISystemFiles files, TestPaths paths, FindingList findings)
 {
-    private const long MostBytes = 256 << 20;
+    /// <summary>Most bytes of a file of events or recorded answers.</summary>
+    public const long MostBytes = 256 << 20;
+
+    /// <summary>The longest time a case may take by its clock, in seconds: 49 days, since timers count milliseconds in 32 bits.</summary>
+    public const double MostSeconds = 49 * 86_400;
+
+    // Moments a clock may begin with, so that no sum of times leaves the calendar.
+    private static readonly DateTimeOffset s_first = new(1970, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly DateTimeOffset s_last = new(9000, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     private static readonly string[] s_eventKeys = ["data", "at", "key", "time", "mock"];
 
@@ -61,7 +69,7 @@ internal sealed class EventLists(ISystemFiles files, string folder, FindingList 
         var keys = new KeyReader(map, what, findings);
         return new EventItem(place, YamlJson.Element(data, masked: false))
         {
-            At = keys.Time("at", 0, 1e9) ?? TimeSpan.Zero,
+            At = keys.Time("at", 0, MostSeconds) ?? TimeSpan.Zero,
             Key = keys.Text("key"),
             Time = TimeOf(keys, "time"),
             Mock = keys.Node("mock") is null ? null : keys.Bool("mock"),
@@ -85,9 +93,30 @@ internal sealed class EventLists(ISystemFiles files, string folder, FindingList 
         return null;
     }
 
+    /// <summary>The moment a clock begins with.</summary>
+    public DateTimeOffset? StartOf(KeyReader keys, string key)
+    {
+        if (TimeOf(keys, key) is not { } time)
+        {
+            return null;
+        }
+
+        if (time >= s_first && time <= s_last)
+        {
+            return time;
+        }
+
+        findings.Error(Codes.TestValue, keys.Node(key)!, $"{key} is \"{keys.Text(key)}\"; a clock begins between 1970 and 9000");
+        return null;
+    }
+
     private EventList FromFile(YamlScalar file, string what, bool mayMiss)
     {
-        var path = Path.GetFullPath(Path.Combine(folder, file.Text));
+        if (paths.Find(file, what) is not { } path)
+        {
+            return new EventList([], null, false);
+        }
+
         var read = files.Read(path, MostBytes);
         if (read.Content is not { } content)
         {
@@ -139,7 +168,7 @@ internal sealed class EventLists(ISystemFiles files, string folder, FindingList 
         [
             new EventItem(place, data)
             {
-                At = keys.Time("at", 0, 1e9) ?? TimeSpan.Zero,
+                At = keys.Time("at", 0, MostSeconds) ?? TimeSpan.Zero,
                 Key = keys.Text("key"),
                 Time = TimeOf(keys, "time"),
                 Mock = keys.Node("mock") is null ? null : keys.Bool("mock"),

@@ -14,15 +14,14 @@ internal sealed class TestFileReader(ISystemFiles files, FindingList findings)
     public const string Ending = ".test.yaml";
 
     private EventLists _lists = null!;
-    private string _folder = "";
+    private TestPaths _paths = null!;
 
     /// <summary>The file, or null after a finding that made reading on pointless.</summary>
     /// <param name="path">The file, absolute.</param>
     /// <param name="name">How findings name it.</param>
     public TestFile? Read(string path, string name)
     {
-        _folder = Path.GetDirectoryName(path)!;
-        _lists = new EventLists(files, _folder, findings);
+        var folder = Path.GetDirectoryName(path)!;
         var read = files.Read(path, YamlReader.MaxBytes);
         if (read.Content is not { } content)
         {
@@ -42,7 +41,9 @@ internal sealed class TestFileReader(ISystemFiles files, FindingList findings)
         }
 
         var keys = new KeyReader(map, "test file", findings);
-        var system = Path.GetFullPath(Path.Combine(_folder, keys.Text("system") ?? "."));
+        var system = Path.GetFullPath(Path.Combine(folder, keys.Text("system") ?? "."));
+        _paths = new TestPaths(files, folder, system, findings);
+        _lists = new EventLists(files, _paths, findings);
         var defaults = Settings(keys, new TestCase { Name = "", Place = Place(map) });
         var nodes = keys.List("cases");
         keys.Done();
@@ -65,7 +66,7 @@ internal sealed class TestFileReader(ISystemFiles files, FindingList findings)
             }
         }
 
-        return new TestFile(name, _folder, system, cases);
+        return new TestFile(name, folder, system, cases);
     }
 
     private static TestPlace Place(YamlNode node) => new(node.File, node.Line, node.Column);
@@ -74,11 +75,11 @@ internal sealed class TestFileReader(ISystemFiles files, FindingList findings)
     private TestCase Settings(KeyReader keys, TestCase fallback) => fallback with
     {
         Clock = keys.Choice<TestClock>("clock") ?? fallback.Clock,
-        Start = _lists.TimeOf(keys, "start") ?? fallback.Start,
+        Start = _lists.StartOf(keys, "start") ?? fallback.Start,
         Seed = keys.Int("seed", 0, int.MaxValue) ?? fallback.Seed,
         Live = keys.Bool("live", fallback.Live),
         Match = keys.Node("match") is { } match ? Rules(match) : fallback.Match,
-        RunFor = keys.Time("run_for", 0, 1e8) ?? fallback.RunFor,
+        RunFor = keys.Time("run_for", 0, EventLists.MostSeconds) ?? fallback.RunFor,
         Timeout = keys.Time("timeout", 0.1, 86_400) ?? fallback.Timeout,
     };
 
@@ -133,6 +134,11 @@ internal sealed class TestFileReader(ISystemFiles files, FindingList findings)
             Metrics = Metrics(expect?.Find("metrics")),
         };
         keys.Done();
+        if ((one.LastGiven + one.RunFor).TotalSeconds > EventLists.MostSeconds)
+        {
+            findings.Error(Codes.TestValue, map, "the case lasts longer than 49 days; the last at: and run_for: together may be at most that");
+        }
+
         if (expect is null)
         {
             findings.Error(Codes.MissingKey, map, "case needs the key \"expect\"");
@@ -203,6 +209,7 @@ internal sealed class TestFileReader(ISystemFiles files, FindingList findings)
     {
         var keys = new KeyReader(map, $"mock of {key.Text}", findings);
         var recording = keys.Text("recording");
+        var path = recording is not null && keys.Node("recording") is YamlScalar named ? _paths.Find(named, $"mock of {key.Text}") : null;
         var replies = keys.Node("replies") is null ? null : keys.List("replies").Select(r => YamlJson.Element(r, masked: false)).ToList();
         var fail = keys.Map("fail") is { } failing ? Failure(key.Text, failing) : null;
         keys.Done();
@@ -217,7 +224,7 @@ internal sealed class TestFileReader(ISystemFiles files, FindingList findings)
 
         return new MockPlan(Place(key))
         {
-            Recording = recording is null ? null : Path.GetFullPath(Path.Combine(_folder, recording)),
+            Recording = path,
             RecordingName = recording,
             Replies = replies,
             Fail = fail,

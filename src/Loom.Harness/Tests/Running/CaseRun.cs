@@ -10,6 +10,7 @@ using Loom.Harness.Errors;
 using Loom.Harness.Execution;
 using Loom.Harness.Execution.Scheduling;
 using Loom.Harness.Streams;
+using Loom.Harness.Telemetry;
 using Loom.Harness.Tests.Matching;
 using Loom.Harness.Tests.StandIns;
 
@@ -24,7 +25,7 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
     private readonly string _folder = Directory.CreateTempSubdirectory("loom-test-").FullName;
     private readonly DeterministicScheduler? _scheduler = test.Clock == TestClock.Virtual ? new DeterministicScheduler(test.Seed, test.Start) : null;
     private readonly Random _random = new(test.Seed);
-    private readonly TestErrors _errors = new();
+    private readonly TestErrors _errors = new(whole.Secrets);
     private readonly ConcurrentDictionary<PortName, ConcurrentQueue<SeenEvent>> _seen = [];
     private readonly ConcurrentQueue<string> _problems = [];
     private readonly Dictionary<string, Recording> _recordings = new(StringComparer.Ordinal);
@@ -34,12 +35,36 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
 
     private TimeProvider Time => _scheduler?.Time ?? world.Time;
 
-    /// <summary>The case, to its end or its timeout.</summary>
+    /// <summary>Runs a case; what stands in the way of running it is a difference, so that other cases run.</summary>
+    public static async Task<CaseResult> OfAsync(SystemPlan plan, TestCase test, TestWorld world, CancellationToken ct)
+    {
+        var begun = world.Time.GetTimestamp();
+        try
+        {
+            using var run = new CaseRun(plan, test, world);
+            return await run.RunAsync(ct).ConfigureAwait(false);
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            var text = SecretText.In($"the case could not be run: {e.Message}", plan.Secrets);
+            return new CaseResult(test, [new Difference(test.Place, text)], [], [], world.Time.GetElapsedTime(begun));
+        }
+    }
+
+    /// <summary>The case, to its end or its timeout; nothing in the result shows a secret.</summary>
     public async Task<CaseResult> RunAsync(CancellationToken ct)
     {
         var begun = world.Time.GetTimestamp();
         _services = new TestServices(Time, _random, world.Logs, test.Live ? world.Live(Time) : null);
         var plan = TestPlan.Of(whole, test, Time);
+        foreach (var (component, mock) in test.Mocks)
+        {
+            if (mock.Recording is { } path)
+            {
+                _recordings[component] = Recording.Open(path, world.Files, whole.Secrets);
+            }
+        }
+
         using var assembly = new SystemAssembly(plan.Plan, Materials(plan));
         foreach (var expected in test.Expect)
         {
@@ -47,7 +72,7 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
         }
 
         var differences = new List<Difference>();
-        using var over = new CancellationTokenSource(test.Given.SelectMany(g => g.Events).Select(e => e.At).DefaultIfEmpty().Max() + test.RunFor, Time);
+        using var over = new CancellationTokenSource(test.LastGiven + test.RunFor, Time);
         using var force = CancellationTokenSource.CreateLinkedTokenSource(ct);
         Task<RunResult> Run() => assembly.Run.RunAsync(new RunTokens(over.Token, force.Token));
         var running = _scheduler is null ? Run() : _scheduler.RunAsync(Run);
@@ -57,7 +82,7 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
         {
             var result = await running.ConfigureAwait(false);
             Save();
-            differences.AddRange(Judge(result, assembly));
+            differences.AddRange(JudgeInTime(result, assembly, test.Timeout - world.Time.GetElapsedTime(begun)));
         }
         else
         {
@@ -65,7 +90,7 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
         }
 
         IReadOnlyList<string> notes = differences.Count == 0 ? [] : [.. Notes(assembly)];
-        return new CaseResult(test, differences, notes, _updated, world.Time.GetElapsedTime(begun));
+        return new CaseResult(test, [.. differences.Select(Clean)], [.. notes.Select(Clean)], _updated, world.Time.GetElapsedTime(begun));
     }
 
     public void Dispose()
@@ -105,7 +130,8 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
             Create = c => plan.StandIns.TryGetValue(c.Name, out var standIn) ? standIn() : Component(c, factory, commands),
             CreateCapability = factory.Create,
             DeadLetters = _errors,
-            Describe = TestErrors.Row,
+            Describe = _errors.Row,
+            Facts = new RunFacts { DeadLetters = () => _errors.Codes },
             Checkpoints = new CheckpointTimes(TimeSpan.FromDays(1), null),
             GraphHash = GraphDocument.Hash(whole),
             Run = "test",
@@ -120,7 +146,7 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
         if (TestPlan.IsMocked(component, test))
         {
             var mock = test.Mocks.GetValueOrDefault(component.Name);
-            var recording = mock?.Recording is { } path ? RecordingOf(component.Name, path) : null;
+            var recording = _recordings.GetValueOrDefault(component.Name);
             var mayAsk = recording is not null && world.Update;
             var isApart = TestPlan.IsApart(component, test);
             var script = new Script(component, mock, recording, mayAsk, isApart, _problems.Enqueue);
@@ -134,15 +160,9 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
     // To record is to ask: whoever types --update wants the network for what is missing.
     private ComponentFactory LiveFactory() => new(_liveServices ??= new TestServices(Time, _random, world.Logs, world.Live(Time)));
 
-    private Recording RecordingOf(string component, string path)
-    {
-        if (!_recordings.TryGetValue(component, out var recording))
-        {
-            _recordings[component] = recording = Recording.Open(path);
-        }
+    private Difference Clean(Difference d) => d with { Text = Clean(d.Text), Expected = d.Expected is null ? null : Clean(d.Expected), Actual = d.Actual is null ? null : Clean(d.Actual) };
 
-        return recording;
-    }
+    private string Clean(string text) => SecretText.In(text, whole.Secrets);
 
     private static void Watch(SystemAssembly assembly, PortName port, ConcurrentQueue<SeenEvent> seen)
     {
@@ -159,7 +179,21 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
         }
     }
 
-    private IEnumerable<Difference> Judge(RunResult result, SystemAssembly assembly)
+    // To compare much with much takes long too, and a timeout is one for all.
+    private List<Difference> JudgeInTime(RunResult result, SystemAssembly assembly, TimeSpan left)
+    {
+        using var late = new CancellationTokenSource(left > TimeSpan.Zero ? left : TimeSpan.Zero, world.Time);
+        try
+        {
+            return [.. Judge(result, assembly, late.Token)];
+        }
+        catch (OperationCanceledException) when (late.IsCancellationRequested)
+        {
+            return [new Difference(test.Place, $"what came could not be compared with what is expected within {test.Timeout.TotalSeconds:0.#} s of real time; expect fewer events, or in order")];
+        }
+    }
+
+    private IEnumerable<Difference> Judge(RunResult result, SystemAssembly assembly, CancellationToken ct)
     {
         // Without answers nothing else can be right: the first that is missing says what to do.
         if (_problems.Distinct().ToList() is [var problem, .. var more])
@@ -176,15 +210,15 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
         foreach (var expected in test.Expect)
         {
             IReadOnlyList<SeenEvent> seen = [.. _seen[expected.Port]];
-            foreach (var difference in IsWritten(expected, seen) ? [] : Compare(expected, seen, test.Match))
+            foreach (var difference in IsWritten(expected, seen, ct) ? [] : Compare(expected, seen, test.Match, ct))
             {
                 yield return difference;
             }
         }
 
-        if (test.Errors is { } errors && !IsWritten(errors, _errors.Seen()))
+        if (test.Errors is { } errors && !IsWritten(errors, _errors.Seen(), ct))
         {
-            foreach (var difference in Compare(errors, _errors.Seen(), test.Match | MatchRules.Subset))
+            foreach (var difference in Compare(errors, _errors.Seen(), test.Match | MatchRules.Subset, ct))
             {
                 yield return difference;
             }
@@ -199,14 +233,14 @@ internal sealed class CaseRun(SystemPlan whole, TestCase test, TestWorld world) 
         }
     }
 
-    private static IReadOnlyList<Difference> Compare(ExpectedEvents expected, IReadOnlyList<SeenEvent> seen, MatchRules rules) => expected.Missing
+    private static IReadOnlyList<Difference> Compare(ExpectedEvents expected, IReadOnlyList<SeenEvent> seen, MatchRules rules, CancellationToken ct) => expected.Missing
         ? [new Difference(expected.Place, $"{expected.Name}: the file of what is expected is not there yet; loom harness test --update writes it from what comes")]
-        : EventMatch.Compare(expected, seen, rules);
+        : EventMatch.Compare(expected, seen, rules, ct);
 
     // Under --update what came becomes what is expected, where that stands in a file of its own.
-    private bool IsWritten(ExpectedEvents expected, IReadOnlyList<SeenEvent> seen)
+    private bool IsWritten(ExpectedEvents expected, IReadOnlyList<SeenEvent> seen, CancellationToken ct)
     {
-        if (!world.Update || expected.File is null || !_problems.IsEmpty || (!expected.Missing && EventMatch.Compare(expected, seen, test.Match).Count == 0))
+        if (!world.Update || expected.File is null || !_problems.IsEmpty || (!expected.Missing && EventMatch.Compare(expected, seen, test.Match, ct).Count == 0))
         {
             return false;
         }

@@ -7,11 +7,15 @@ using Loom.Harness.Tests.Matching;
 namespace Loom.Harness.Tests.Running;
 
 /// <summary>Keeps what failed in a case, in place of the dead letters.</summary>
-internal sealed class TestErrors : IErrorDestination
+/// <param name="secrets">Values no message shows, by name.</param>
+internal sealed class TestErrors(IReadOnlyDictionary<string, string> secrets) : IErrorDestination
 {
     private readonly ConcurrentQueue<ItemFailure> _failures = [];
 
     public IReadOnlyCollection<ItemFailure> All => _failures;
+
+    /// <summary>How many there are of each code.</summary>
+    public IReadOnlyDictionary<string, long> Codes => _failures.GroupBy(f => ErrorClasses.CodeOf(f.Error)).ToDictionary(g => g.Key, g => g.LongCount());
 
     public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct)
     {
@@ -23,13 +27,13 @@ internal sealed class TestErrors : IErrorDestination
     public IReadOnlyList<SeenEvent> Seen() => [.. _failures.Select(f => new SeenEvent(Row(f), f.Key, f.Time, f.Mock))];
 
     /// <summary>A failure as one object.</summary>
-    public static JsonElement Row(ItemFailure failure) => JsonSerializer.SerializeToElement(
+    public JsonElement Row(ItemFailure failure) => JsonSerializer.SerializeToElement(
         new JsonObject
         {
             ["component"] = failure.Component,
             ["port"] = failure.Port,
             ["code"] = ErrorClasses.CodeOf(failure.Error),
-            ["message"] = failure.Error.Message,
+            ["message"] = SecretText.In(failure.Error.Message, secrets),
             ["attempt"] = failure.Attempt,
             ["data"] = JsonNode.Parse(failure.Payload.GetRawText()),
         },

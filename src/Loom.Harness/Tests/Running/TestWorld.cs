@@ -23,6 +23,9 @@ internal sealed record TestWorld
     /// <summary>Services that reach the network, by a clock.</summary>
     public required Func<TimeProvider, IServiceProvider> Live { get; init; }
 
+    /// <summary>The disk, for recordings.</summary>
+    public ISystemFiles Files { get; init; } = DiskSystemFiles.Instance;
+
     /// <summary>Whether recordings and files of expected events are written.</summary>
     public bool Update { get; init; }
 }

@@ -1,6 +1,9 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Loom.Components;
+using Loom.Harness.Architecture;
+using Loom.Harness.Errors;
 using Loom.Harness.Expressions;
 
 namespace Loom.Harness.Tests.StandIns;
@@ -14,19 +17,29 @@ internal sealed class Recording
     private readonly Dictionary<string, Queue<Answer>> _answers = new(StringComparer.Ordinal);
     private readonly List<string> _added = [];
     private readonly string _path;
+    private readonly IReadOnlyDictionary<string, string> _secrets;
 
-    private Recording(string path) => _path = path;
+    private Recording(string path, IReadOnlyDictionary<string, string> secrets) => (_path, _secrets) = (path, secrets);
 
     /// <summary>Whether something was recorded that the file does not hold yet.</summary>
     public bool HasNew => _added.Count > 0;
 
     /// <summary>Reads a recording; one that is not there is empty.</summary>
-    /// <exception cref="InvalidDataException">A line is not what a recording holds.</exception>
-    public static Recording Open(string path)
+    /// <param name="path">The file, absolute.</param>
+    /// <param name="files">The disk.</param>
+    /// <param name="secrets">Values no recorded message shows, by name.</param>
+    /// <exception cref="InvalidDataException">It is no file that can be read, or a line is not what a recording holds.</exception>
+    public static Recording Open(string path, ISystemFiles files, IReadOnlyDictionary<string, string> secrets)
     {
-        var recording = new Recording(path);
+        var recording = new Recording(path, secrets);
+        var read = files.Read(path, Reading.EventLists.MostBytes);
+        if (read.Problem is { } problem)
+        {
+            throw new InvalidDataException($"{path} cannot be read as a recording: {problem}");
+        }
+
         var number = 0;
-        foreach (var line in File.Exists(path) ? File.ReadLines(path) : [])
+        foreach (var line in Encoding.UTF8.GetString(read.Content ?? []).TrimStart('\uFEFF').Split('\n'))
         {
             number++;
             if (string.IsNullOrWhiteSpace(line))
@@ -66,7 +79,7 @@ internal sealed class Recording
         var line = new JsonObject { ["in"] = JsonNode.Parse(input.GetRawText()) };
         if (answer.Error is { } error)
         {
-            line["error"] = new JsonObject { ["code"] = error.Code, ["message"] = error.Message, ["retryable"] = error.Class == ErrorClass.Transient };
+            line["error"] = new JsonObject { ["code"] = error.Code, ["message"] = SecretText.In(error.Message, _secrets), ["retryable"] = error.Class == ErrorClass.Transient };
         }
         else
         {
@@ -95,14 +108,17 @@ internal sealed class Recording
         answers.Enqueue(answer);
     }
 
+    private static string Text(JsonElement entry, string name) =>
+        entry.GetProperty(name).GetString() ?? throw new JsonException($"{name} is null, not a text");
+
     private static Answer AnswerOf(JsonElement entry)
     {
         if (entry.TryGetProperty("error"u8, out var error))
         {
             var transient = error.TryGetProperty("retryable"u8, out var retryable) && retryable.GetBoolean();
-            return new Answer([], new ItemException(error.GetProperty("code").GetString()!, error.GetProperty("message").GetString()!, transient ? ErrorClass.Transient : ErrorClass.Permanent));
+            return new Answer([], new ItemException(Text(error, "code"), Text(error, "message"), transient ? ErrorClass.Transient : ErrorClass.Permanent));
         }
 
-        return new Answer([.. entry.GetProperty("out").EnumerateArray().Select(o => (o.GetProperty("port").GetString()!, o.GetProperty("data").Clone()))]);
+        return new Answer([.. entry.GetProperty("out").EnumerateArray().Select(o => (Text(o, "port"), o.GetProperty("data").Clone()))]);
     }
 }

@@ -23,6 +23,9 @@ internal sealed class MemorySystem : ISystemFiles
 
     public HashSet<string> Executables { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Files that are links, and where these lead.</summary>
+    public Dictionary<string, string> Links { get; } = new(StringComparer.Ordinal);
+
     public HarnessOptions Settings { get; set; } = new();
 
     public ComponentCatalog Components { get; init; } = Catalog;
@@ -46,6 +49,8 @@ internal sealed class MemorySystem : ISystemFiles
         : new FileRead(content, false, null);
 
     bool ISystemFiles.Exists(string path) => _files.Keys.Any(k => k == path || k.StartsWith(path + "/", StringComparison.Ordinal)) || Executables.Contains(path);
+
+    string? ISystemFiles.Resolve(string path) => Links.TryGetValue(path, out var target) ? target : path;
 
     bool ISystemFiles.IsExecutable(string path) => Executables.Contains(path);
 

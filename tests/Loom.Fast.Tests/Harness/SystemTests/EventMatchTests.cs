@@ -50,6 +50,48 @@ public sealed class EventMatchTests
     }
 
     [Fact]
+    public void Unordered_OfManyEvents_AsksOnceForAPairAndIsAsDeepAsItLikes()
+    {
+        // Each fits its own and the one before; the last comes first, so that all others have to give theirs up.
+        const int Count = 1500;
+        var asked = 0;
+        var takenBy = Pairing.Of(
+            Count, Count, (one, i) =>
+            {
+                asked++;
+                return one == Count - 1 ? i == 0 : i == one || i == one + 1;
+            },
+            _ => null, TestContext.Current.CancellationToken);
+        takenBy.ShouldBe([Count - 1, .. Enumerable.Range(0, Count - 1)]);
+        asked.ShouldBeLessThanOrEqualTo((Count * Count) + Count);
+
+        // None of them fits: each is looked at once more, and no more.
+        asked = 0;
+        Pairing.Of(400, 400, (_, _) => asked++ < 0, _ => null, TestContext.Current.CancellationToken).ShouldAllBe(t => t == -1);
+        asked.ShouldBe((400 * 400) + 400);
+        var equal = Enumerable.Repeat("""{"n":1}""", 5000).ToArray();
+        EventMatch.Compare(Expected(equal), [.. equal.Select(Seen)], MatchRules.Unordered, TestContext.Current.CancellationToken).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Unordered_OfAnyPairs_PairsAsManyAsCanBe() => Prop.ForAll(
+        ArbMap.Default.ArbFor<bool[]>(),
+        bits =>
+        {
+            var size = (int)Math.Min(5, Math.Sqrt(bits.Length));
+            bool Fits(int one, int i) => bits[(one * size) + i];
+            int Most(int one, int taken) => one == size ? 0
+                : Enumerable.Range(0, size).Where(i => (taken & (1 << i)) == 0 && Fits(one, i)).Select(i => 1 + Most(one + 1, taken | (1 << i))).Append(Most(one + 1, taken)).Max();
+            var takenBy = Pairing.Of(size, size, Fits, _ => null, CancellationToken.None);
+            return takenBy.Where(t => t >= 0).Distinct().Count() == Most(0, 0) && takenBy.Count(t => t >= 0) == Most(0, 0)
+                && takenBy.Select((one, i) => one < 0 || Fits(one, i)).All(ok => ok);
+        }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void Compare_ThatTakesTooLong_IsGivenUp() => Should.Throw<OperationCanceledException>(
+        () => EventMatch.Compare(Expected("1", "2"), [Seen("3"), Seen("4")], MatchRules.Unordered, new CancellationToken(canceled: true)));
+
+    [Fact]
     public void Unordered_OfAnyPermutation_Matches() => Prop.ForAll(
         ArbMap.Default.ArbFor<int[]>(),
         numbers => EventMatch.Compare(Expected([.. numbers.Select(n => n.ToString(System.Globalization.CultureInfo.InvariantCulture))]), [.. numbers.Reverse().Select(n => Seen(n.ToString(System.Globalization.CultureInfo.InvariantCulture)))], MatchRules.Unordered).Count == 0)

@@ -119,6 +119,43 @@ public sealed class TestFileReaderTests
     }
 
     [Fact]
+    public void Read_OfFilesOutside_IsRefusedWhateverTheyAreCalled()
+    {
+        var system = new MemorySystem()
+            .With("tests/a.test.yaml", """
+                system: ..
+                cases:
+                  - name: one
+                    given: { a: { file: /etc/hostname }, b: { file: link.jsonl }, c: { file: ../in.jsonl }, d: { file: "" } }
+                    mocks: { e: { recording: ../../rec.jsonl }, f: { recording: ../rec/f.jsonl } }
+                    expect: { g: { file: ../../system2/esc.jsonl }, h: { file: new/h.jsonl }, errors: { file: .. } }
+                """)
+            .With("in.jsonl", "1").With("tests/link.jsonl", "2").With("/etc/hostname", "secret");
+        system.Links["/system/tests/link.jsonl"] = "/etc/hostname";
+        var findings = new FindingList();
+        var file = new TestFileReader(system, findings).Read("/system/tests/a.test.yaml", "a.test.yaml")!;
+        findings.Sorted().Select(f => $"{f.Line}:{f.Column} {f.Code}").ShouldBe(["4:25 LH905", "4:53 LH905", "4:104 LH905", "5:30 LH905", "6:26 LH905", "6:95 LH905"]);
+        findings.Sorted()[0].ToString().ShouldBe("a.test.yaml:4:25: error LH905: given a: /etc/hostname lies outside of the test file's folder and the system's; files of a test lie below one of them, and so does what links lead to");
+        file.Cases[0].Given.Select(g => g.Events.Count).ShouldBe([0, 0, 1, 0]);
+        file.Cases[0].Mocks["f"].Recording.ShouldBe("/system/rec/f.jsonl");
+    }
+
+    [Fact]
+    public void Read_OfTimesNoClockCanCount_IsRefused()
+    {
+        var (_, findings) = Read("""
+            cases:
+              - { name: a, given: { make: [ { at: 60d, data: 1 } ] }, expect: {} }
+              - { name: b, run_for: 60d, expect: {} }
+              - { name: c, run_for: 30d, given: { make: [ { at: 30d, data: 1 } ] }, expect: {} }
+              - { name: d, start: "9999-12-31T23:59:59Z", expect: {} }
+              - { name: e, run_for: 49d, expect: {} }
+            """);
+        findings.Select(f => f[..f.IndexOf(": ", StringComparison.Ordinal)]).ShouldBe(["a.test.yaml:2:39", "a.test.yaml:3:25", "a.test.yaml:4:5", "a.test.yaml:5:23"]);
+        findings[2].ShouldContain("longer than 49 days");
+    }
+
+    [Fact]
     public void Check_AgainstTheSystem_TellsUnknownNamesAndMocksOfSources()
     {
         var system = new MemorySystem(Architecture) { Components = ComponentCatalog.BuiltIns };

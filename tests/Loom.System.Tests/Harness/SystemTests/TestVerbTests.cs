@@ -154,6 +154,78 @@ public sealed class TestVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Secrets_AndFilesOutside_StayWhereTheyAre()
+    {
+        Directory.CreateDirectory(_folder["system"]);
+        File.Copy(Path.Combine(Repository.Root, "sdk", "harness", "python", "loom_component.py"), _folder["system/loom_component.py"]);
+        Write("system/boom.py", """
+            import loom_component as loom
+
+            @loom.item
+            def boom(event):
+                raise loom.ItemError("boom", "boom geheim-TOP-42")
+
+            loom.run()
+            """);
+        Write("system/architecture.yaml", """
+            schema_version: "1.0.0"
+            system: { name: boom, version: 1.0.0 }
+            components:
+              - { name: make, type: Source, uses: generate, config: { count: 2 } }
+              - name: ask
+                type: Transformer
+                uses: { command: [python3, boom.py], files: [boom.py, loom_component.py] }
+                ports: { inputs: [ { name: in } ], outputs: [ { name: out } ] }
+              - { name: keep, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
+            bindings:
+              - { from: make.out, to: ask.in }
+              - { from: ask.out, to: keep.in }
+            policy: { security: { allow_hosts: [127.0.0.1] }, observability: { webhooks: [ { name: ops, url: "http://127.0.0.1:9/", secret: geheim-TOP-42 } ] } }
+            """);
+        Write("system/rec/bad.jsonl", """{"in":1,"error":{"code":null,"message":"m"}}""");
+        Write("system/boom.test.yaml", """
+            cases:
+              - name: fails
+                expect: { errors: [] }
+              - name: cannot be run
+                mocks: { ask: { recording: rec/bad.jsonl } }
+                expect: { keep.in: [] }
+              - name: counts as /metrics does
+                expect:
+                  metrics:
+                    "dead_letters_total{code=boom}": 2
+                    "finished_total{component=ask, outcome=dead_lettered}": 2
+                    "stream_events_total{stream=make.out->ask.in}": 2
+                    loom_harness_alert_firing: 0
+                    item_seconds_count{component=keep}: 0
+            """);
+        var (exit, output, error) = await LoomAsync("test", "system", "--junit", "results.xml");
+        exit.ShouldBe(1, output + error);
+        var junit = await File.ReadAllTextAsync(_folder["results.xml"]);
+        (output + error + junit).ShouldNotContain("geheim-TOP-42");
+        output.ShouldContain("boom [redacted:webhook ops]");
+        output.ShouldContain("boom.test.yaml:4:5: the case could not be run: ");
+        output.ShouldContain("ok   counts as /metrics does");
+        junit.ShouldContain("<testsuites tests=\"3\" failures=\"2\"");
+
+        var (noFolder, nothing, remedy) = await LoomAsync("test", "system", "--junit", "none/results.xml");
+        (noFolder, nothing).ShouldBe((2, ""), remedy);
+        remedy.ShouldContain("name a file in a folder that exists");
+
+        Directory.CreateSymbolicLink(_folder["system/away"], _folder.Path);
+        Write("system/boom.test.yaml", """
+            cases:
+              - name: writes outside
+                given: { make: { file: /etc/hostname } }
+                expect: { keep.in: { file: ../esc.jsonl }, ask.in: { file: away/esc.jsonl } }
+            """);
+        var (outside, none, findings) = await LoomAsync("test", "system", "--update");
+        (outside, none).ShouldBe((2, ""), findings);
+        findings.Split("error LH905").Length.ShouldBe(4, findings);
+        File.Exists(_folder["esc.jsonl"]).ShouldBeFalse();
+    }
+
+    [Fact]
     public async Task Network_WithoutMock_IsRefusedAndSaysWhatToDo()
     {
         Write("architecture.yaml", """
