@@ -29,7 +29,7 @@ public sealed class CommandComponentTests : IAsyncDisposable
 
         @loom.item
         def same(event):
-            return {"surrogate": "\\udc80", "nan": float("nan")}.get(event.data, event.data)
+            return {"surrogate": "\udc80", "nan": float("nan")}.get(event.data, event.data)
 
         loom.run()
         """;
@@ -90,6 +90,21 @@ public sealed class CommandComponentTests : IAsyncDisposable
         (await CommandStage.SendAsync(component, "after")).ShouldBe(["out:\"AFTER\""]);
         await component.CleanupAsync(new CleanupContext(null), default);
         _stage.Supervisor.Processes.ShouldBeEmpty();
+    }
+
+    [Theory]
+    [InlineData("batch.py", "import loom_component as loom\n@loom.batch\ndef b(events):\n    pass\nloom.run()\n")]
+    [InlineData("batch.mjs", "import { component } from './loom-component.mjs';\nawait component({ batch: async () => {} });\n")]
+    public async Task Item_ProgramWithoutAHandlerForIt_RefusesItAndLives(string file, string text)
+    {
+        var component = await _stage.UpAsync(CommandStage.Plan("batches", _stage.Program(file, text)));
+        for (var i = 0; i < 2; i++)
+        {
+            var error = await Should.ThrowAsync<ItemException>(() => CommandStage.SendAsync(component, "x", i, TestContext.Current.CancellationToken));
+            error.Code.ShouldBe("no_handler");
+        }
+
+        component.Restarts.ShouldBe(0);
     }
 
     [Theory]
