@@ -1,10 +1,14 @@
+using System.Buffers;
 using System.CommandLine;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 using Loom.Core.Settings;
+using Loom.Harness.Architecture.Planning;
+using Loom.Harness.Components;
 using Loom.Harness.Errors;
 
 namespace Loom.Cli.Harness;
@@ -20,8 +24,6 @@ internal static class DeadLettersVerb
     private static readonly Option<string?> s_component = new("--component") { Description = "Only of this component", HelpName = "C" };
     private static readonly Option<int?> s_limit = new("--limit") { Description = "Letters shown, the newest (default: 100)", HelpName = "N" };
     private static readonly Option<string?> s_to = new("--to") { Description = "File to write (default: stdout); an existing one is replaced", HelpName = "FILE" };
-
-    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
 
     public static Command Create()
     {
@@ -105,14 +107,14 @@ internal static class DeadLettersVerb
     private static Task<int> Show(VerbContext context, ParseResult parse, CancellationToken stop)
     {
         var id = parse.GetValue(s_id)!;
-        JsonObject? found = null;
-        Each(context, parse, letter => found ??= letter.Record.ErrorId == id ? Whole(letter) : null);
+        string? found = null;
+        Each(context, parse, letter => found ??= letter.Record.ErrorId == id ? Whole(letter, indented: !context.Terminal.Json) : null);
         if (found is null)
         {
-            throw new CliError(ExitCode.Usage, "NO_LETTER", $"there is no dead letter '{Redaction.Plain(id)}'", "loom harness dead-letters list");
+            throw NoLetter([id], 0, 0);
         }
 
-        context.Terminal.Out.WriteLine(context.Terminal.Json ? found.ToJsonString() : found.ToJsonString(s_indented));
+        context.Terminal.Out.WriteLine(found);
         return Task.FromResult(ExitCode.Ok);
     }
 
@@ -123,7 +125,7 @@ internal static class DeadLettersVerb
         IReadOnlyList<DamagedLine> damaged;
         if (to is null)
         {
-            damaged = Each(context, parse, letter => context.Terminal.Out.WriteLine(Whole(letter).ToJsonString()));
+            damaged = Each(context, parse, letter => context.Terminal.Out.WriteLine(Whole(letter)));
         }
         else
         {
@@ -132,7 +134,7 @@ internal static class DeadLettersVerb
             using var file = new StreamWriter(Path.GetFullPath(to, context.WorkingDirectory), options);
             damaged = Each(context, parse, letter =>
             {
-                file.WriteLine(Whole(letter).ToJsonString());
+                file.WriteLine(Whole(letter));
                 count++;
             });
             context.Terminal.Note($"{count} dead letters written to {to}");
@@ -147,9 +149,15 @@ internal static class DeadLettersVerb
         var (name, client) = RunningVerbs.Find(context, parse.GetValue(RunningVerbs.DirectoryOption)!);
         using (client)
         {
-            var body = new JsonObject { ["ids"] = new JsonArray([.. parse.GetValue(s_ids)!.Select(i => JsonValue.Create(i))]), ["component"] = parse.GetValue(s_component) };
+            var ids = parse.GetValue(s_ids)!.Distinct(StringComparer.Ordinal).ToList();
+            var body = new JsonObject { ["ids"] = new JsonArray([.. ids.Select(i => JsonValue.Create(i))]), ["component"] = Component(parse) };
             var report = (await client.PostAsync($"/v2/harness/systems/{name}/dead-letters/retry", body, stop).ConfigureAwait(false))!.Value;
             var (sent, kept) = (report.GetProperty("sent").GetInt64(), report.GetProperty("kept").GetInt64());
+            if (sent + kept < ids.Count)
+            {
+                throw NoLetter(ids, sent + kept, sent);
+            }
+
             if (context.Terminal.Json)
             {
                 context.Terminal.Out.WriteLine(report.GetRawText());
@@ -168,7 +176,7 @@ internal static class DeadLettersVerb
 
     private static async Task<int> PurgeAsync(VerbContext context, ParseResult parse, CancellationToken stop)
     {
-        var component = parse.GetValue(s_component);
+        var component = Component(parse);
         var count = 0L;
         foreach (var files in Systems(context, parse))
         {
@@ -207,7 +215,7 @@ internal static class DeadLettersVerb
     private static List<DamagedLine> Each(VerbContext context, ParseResult parse, Action<DeadLetter> take)
     {
         var damaged = new List<DamagedLine>();
-        var component = parse.GetResult(s_component) is null ? null : parse.GetValue(s_component);
+        var component = parse.GetResult(s_component) is null ? null : Component(parse);
         foreach (var files in Systems(context, parse))
         {
             foreach (var name in component is null ? files.Components() : [component])
@@ -225,12 +233,44 @@ internal static class DeadLettersVerb
         return damaged;
     }
 
-    private static JsonObject Whole(DeadLetter letter)
+    // It becomes part of the names of files.
+    private static string? Component(ParseResult parse) => parse.GetValue(s_component) is not { } name ? null
+        : ComponentPlanner.IsName(name) ? name
+        : throw new CliError(ExitCode.Usage, "BAD_NAME", $"'{Redaction.Plain(name)}' is no name of a component: a-z, 0-9 and _, a letter first", "loom harness dead-letters list");
+
+    private static CliError NoLetter(IReadOnlyList<string> asked, long met, long sent) => new(
+        ExitCode.Usage,
+        "NO_LETTER",
+        asked is [var id] ? $"there is no dead letter '{Redaction.Plain(id)}'" : $"{asked.Count - met} of the {asked.Count} dead letters asked for are not there; {sent} were sent again",
+        "loom harness dead-letters list");
+
+    private static string Whole(DeadLetter letter, bool indented = false)
     {
-        var whole = JsonSerializer.SerializeToNode(letter.Record, ErrorJson.Default.ErrorRecord)!.AsObject();
-        whole["headers"] = new JsonObject(letter.Headers.Select(h => KeyValuePair.Create(h.Key, (JsonNode?)JsonValue.Create(h.Value))));
-        whole["payload"] = JsonNode.Parse(letter.Payload.GetRawText());
-        return whole;
+        var bytes = new ArrayBufferWriter<byte>(1024);
+        using (var json = new Utf8JsonWriter(bytes, new JsonWriterOptions { Indented = indented }))
+        {
+            json.WriteStartObject();
+            using (var record = JsonSerializer.SerializeToDocument(letter.Record, ErrorJson.Default.ErrorRecord))
+            {
+                foreach (var field in record.RootElement.EnumerateObject())
+                {
+                    field.WriteTo(json);
+                }
+            }
+
+            json.WriteStartObject("headers");
+            foreach (var (name, value) in letter.Headers)
+            {
+                json.WriteString(name, value);
+            }
+
+            json.WriteEndObject();
+            json.WritePropertyName("payload");
+            RawJson.Write(json, letter.Payload);
+            json.WriteEndObject();
+        }
+
+        return Encoding.UTF8.GetString(bytes.WrittenSpan);
     }
 
     private static string OneLine(string text)

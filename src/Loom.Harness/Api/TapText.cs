@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using Loom.Components;
+using Loom.Harness.Components;
 
 namespace Loom.Harness.Api;
 
@@ -44,7 +45,7 @@ internal static class TapText
             }
             else
             {
-                value.WriteTo(w);
+                RawJson.Write(w, value);
             }
         }
         else if (secrets.Contains(path))

@@ -25,7 +25,7 @@ internal sealed class DeadLetterFiles(string folder, TimeProvider time)
 
     /// <summary>Components that have letters, or had.</summary>
     public IReadOnlyList<string> Components() => Directory.Exists(folder)
-        ? [.. Directory.EnumerateFiles(folder, "*.jsonl").Select(f => Path.GetFileName(f).Split('.')[0]).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]
+        ? [.. Directory.EnumerateFiles(folder, "*.jsonl").Select(f => Path.GetFileName(f).Split('.')[0]).Where(IsName).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]
         : [];
 
     /// <summary>Files of a component, oldest first.</summary>
@@ -47,7 +47,7 @@ internal sealed class DeadLetterFiles(string folder, TimeProvider time)
             UnixCreateMode = OwnerOnly,
             BufferSize = 0,
         };
-        using var file = new FileStream(path, options);
+        using var file = Opened(() => new FileStream(path, options));
         var length = file.Length;
         try
         {
@@ -68,12 +68,13 @@ internal sealed class DeadLetterFiles(string folder, TimeProvider time)
     }
 
     /// <summary>Brings what was appended to the disk.</summary>
+    /// <exception cref="IOException">The disk refuses, or a file may not be opened.</exception>
     public async ValueTask FlushAsync(IEnumerable<string> components, CancellationToken ct)
     {
         using var held = await LockAsync(ct).ConfigureAwait(false);
         foreach (var path in components.Select(c => Of(c).LastOrDefault()).OfType<string>())
         {
-            using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+            using var file = Opened(() => File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete));
             RandomAccess.FlushToDisk(file);
         }
 
@@ -114,8 +115,25 @@ internal sealed class DeadLetterFiles(string folder, TimeProvider time)
         }
     }
 
-    private string Name(string component, int number) =>
-        Path.Combine(folder, number == 1 ? $"{component}.jsonl" : string.Create(CultureInfo.InvariantCulture, $"{component}.{number}.jsonl"));
+    // A folder in the file's place, or a file of somebody else: as much a trouble of the disk as a full one.
+    private static T Opened<T>(Func<T> open)
+    {
+        try
+        {
+            return open();
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new IOException($"dead letters cannot be written: {e.Message}", e);
+        }
+    }
+
+    // The name becomes part of a path: one that is no name could lead out of the folder.
+    private static bool IsName(string component) => component.Length > 0 && component[0] != '.' && component.AsSpan().IndexOfAny('/', '\\', '\0') < 0;
+
+    private string Name(string component, int number) => !IsName(component)
+        ? throw new ArgumentException($"\"{component}\" is no name of a component", nameof(component))
+        : Path.Combine(folder, number == 1 ? $"{component}.jsonl" : string.Create(CultureInfo.InvariantCulture, $"{component}.{number}.jsonl"));
 
     // The last file while it has room, else the next one.
     private string Active(string component, int bytes)

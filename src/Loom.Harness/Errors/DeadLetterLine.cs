@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Numerics;
 using System.Text;
 using System.Text.Json;
+using Loom.Harness.Components;
 
 namespace Loom.Harness.Errors;
 
@@ -17,6 +18,28 @@ internal static class DeadLetterLine
 
     /// <summary>What a line says: a letter, or that one was retried; neither when it is damaged.</summary>
     internal readonly record struct Content(DeadLetter? Letter, string? Retried, string? Damage);
+
+    /// <summary>The line of a letter with its line feed. There is always one: where a letter cannot be written as it is, its payload says why.</summary>
+    public static ArrayBufferWriter<byte> Of(DeadLetter letter)
+    {
+        try
+        {
+            return Written(letter);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            // A failure that is no letter would be an event that is lost.
+            var said = $"this payload could not be written: {e.Message}";
+            return Written(letter with { Headers = new Dictionary<string, string>(), Payload = JsonSerializer.SerializeToElement(said, ErrorJson.Default.String) });
+        }
+    }
+
+    private static ArrayBufferWriter<byte> Written(DeadLetter letter)
+    {
+        var line = new ArrayBufferWriter<byte>(1024);
+        Write(letter, line);
+        return line;
+    }
 
     /// <summary>Writes a letter with its line feed.</summary>
     public static void Write(DeadLetter letter, ArrayBufferWriter<byte> to)
@@ -37,15 +60,7 @@ internal static class DeadLetterLine
             json.WritePropertyName("headers");
             JsonSerializer.Serialize(json, new Dictionary<string, string>(letter.Headers), ErrorJson.Default.DictionaryStringString);
             json.WritePropertyName("payload");
-            if (letter.Payload.ValueKind == JsonValueKind.Undefined)
-            {
-                json.WriteNullValue();
-            }
-            else
-            {
-                letter.Payload.WriteTo(json); // written anew: its own text may hold line feeds
-            }
-
+            RawJson.Write(json, letter.Payload);
             json.WriteEndObject();
         }
 

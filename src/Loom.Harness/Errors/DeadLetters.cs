@@ -55,8 +55,7 @@ internal sealed partial class DeadLetters : IAsyncDisposable
     /// <summary>Takes a letter; returns once it is written. While that is impossible it waits and tries again every second, and its component reads nothing.</summary>
     public async ValueTask TakeAsync(DeadLetter letter, CancellationToken ct)
     {
-        var line = new ArrayBufferWriter<byte>(1024);
-        DeadLetterLine.Write(letter, line);
+        var line = DeadLetterLine.Of(letter);
         var component = letter.Record.Component;
         while (true)
         {
@@ -69,7 +68,7 @@ internal sealed partial class DeadLetters : IAsyncDisposable
                 Done(component);
                 return;
             }
-            catch (IOException e)
+            catch (Exception e) when (IsTrouble(e))
             {
                 Failed(component, e.Message);
             }
@@ -181,11 +180,14 @@ internal sealed partial class DeadLetters : IAsyncDisposable
         {
             await FlushAsync(CancellationToken.None).ConfigureAwait(false);
         }
-        catch (IOException e)
+        catch (Exception e) when (IsTrouble(e))
         {
             LogNotFlushed(_log, e.Message);
         }
     }
+
+    // Whatever it is, the letter is not written, and a person can mend it while the component waits.
+    private static bool IsTrouble(Exception e) => e is not (OperationCanceledException or OutOfMemoryException);
 
     private bool HoldsAny(string component)
     {
@@ -232,7 +234,7 @@ internal sealed partial class DeadLetters : IAsyncDisposable
             {
                 await FlushAsync(stop).ConfigureAwait(false);
             }
-            catch (IOException e)
+            catch (Exception e) when (IsTrouble(e))
             {
                 LogNotFlushed(_log, e.Message);
             }

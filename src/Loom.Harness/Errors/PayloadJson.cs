@@ -16,10 +16,22 @@ internal static class PayloadJson
         {
             return JsonSerializer.SerializeToElement(data);
         }
-        catch (Exception e) when (e is NotSupportedException or JsonException or InvalidOperationException)
+        catch (Exception e) when (e is not OutOfMemoryException)
         {
             // The failure is about to be recorded: a payload that has no JSON form is named, not lost with its error.
-            return JsonSerializer.SerializeToElement(data?.ToString());
+            return JsonSerializer.SerializeToElement(Text(data));
+        }
+    }
+
+    private static string? Text<T>(T data)
+    {
+        try
+        {
+            return data?.ToString();
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            return $"{typeof(T).Name}, whose text cannot be made: {e.Message}";
         }
     }
 }

@@ -34,6 +34,12 @@ internal sealed partial class SystemRun(
     {
         var result = await StartAsync(tokens).ConfigureAwait(true) ?? await ProcessAsync(tokens).ConfigureAwait(true);
         await CleanupAsync(tokens.Force).ConfigureAwait(true);
+        if (result.ExitCode == RunResult.Ended && hosts.Where(h => h.Loop.Counters.Lost > 0).ToList() is [var first, ..] losing)
+        {
+            var lost = $"{string.Join(", ", losing.Select(h => $"{h.Loop.Counters.Lost} events in hand of \"{h.Plan.Name}\""))} did not come again when it was set up anew";
+            result = Fail(lost, first.LastFailure);
+        }
+
         return _errors.Count > result.Errors.Count && result.ExitCode == RunResult.Ended
             ? result with { ExitCode = RunResult.Failed, Reason = "cleanup failed", Errors = [.. _errors] }
             : result with { Errors = [.. _errors] };

@@ -56,6 +56,42 @@ public sealed class DeadLetterLineTests
         Encoding.UTF8.GetString(line.WrittenSpan).ShouldStartWith("{\"retried\":");
     }
 
+    [Theory]
+    [InlineData("{\"p\":\"\\ud83d\"}")]
+    [InlineData("{\"p\":\r\n[\"\\uDC00\"],\n\"\\udfff\":1}")]
+    public void Write_HalfASurrogatePair_IsALetterThatHoldsItAsItCame(string payload)
+    {
+        var line = Line(Letter(payload));
+
+        line.Count((byte)'\n').ShouldBe(1);
+        line.ShouldNotContain((byte)'\r');
+        var read = DeadLetterLine.Read(line.AsSpan(0, line.Length - 1)).Letter.ShouldNotBeNull();
+        read.Payload.GetRawText().ReplaceLineEndings("").Replace(" ", "", StringComparison.Ordinal).ShouldBe(payload.ReplaceLineEndings(""));
+    }
+
+    [Fact]
+    public void Of_PayloadThatCannotBeWritten_IsALetterThatSaysSo()
+    {
+        var document = JsonDocument.Parse("[1]");
+        var letter = Letter("1") with { Payload = document.RootElement };
+        document.Dispose();
+
+        var line = DeadLetterLine.Of(letter).WrittenSpan;
+
+        var read = DeadLetterLine.Read(line[..^1]).Letter.ShouldNotBeNull();
+        read.Record.ErrorId.ShouldBe(letter.Record.ErrorId);
+        read.Payload.GetString()!.ShouldStartWith("this payload could not be written: ");
+    }
+
+    [Fact]
+    public void Write_TextOfARecordThatIsHalfASurrogatePair_IsALetter()
+    {
+        var letter = Letter("1");
+        var line = Line(letter with { Record = letter.Record with { Message = "cut \ud83d" }, Headers = new Dictionary<string, string> { ["h"] = "\udc00" } });
+
+        DeadLetterLine.Read(line.AsSpan(0, line.Length - 1)).Letter.ShouldNotBeNull().Record.Message.ShouldStartWith("cut ");
+    }
+
     internal static DeadLetter Letter(string payload, string id = "1-a-1", string component = "store") => new(
         new ErrorRecord
         {

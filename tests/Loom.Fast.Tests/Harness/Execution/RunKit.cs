@@ -30,6 +30,9 @@ internal sealed class RunKit : IErrorDestination
 
     public StateHome? State { get; init; }
 
+    /// <summary>Called with a failure before it is taken; what it throws comes out of the destination.</summary>
+    public Action<ItemFailure>? Taking { get; init; }
+
     public async Task<RunResult> RunAsync(HarnessBuilder builder, CancellationToken stop = default, CancellationToken force = default, Action<SystemAssembly>? started = null)
     {
         using var assembly = Assemble(builder);
@@ -60,6 +63,7 @@ internal sealed class RunKit : IErrorDestination
 
     public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct)
     {
+        Taking?.Invoke(failure);
         Failures.Enqueue(failure);
         return default;
     }

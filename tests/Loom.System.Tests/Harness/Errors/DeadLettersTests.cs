@@ -61,6 +61,38 @@ public sealed class DeadLettersTests : IDisposable
     }
 
     [Fact]
+    public async Task Take_AFolderInPlaceOfTheFile_WaitsSaysSoAndGoesOnOnceItIsGone()
+    {
+        await using var letters = Letters();
+        var place = Path.Combine(_folder["dead"], "c.jsonl");
+        Directory.CreateDirectory(place);
+        var taking = letters.TakeAsync(Letter("e1"), default).AsTask();
+
+        await Deadline.Until(() => letters.Trouble is not null, "the letter cannot be written");
+        taking.IsCompleted.ShouldBeFalse();
+        Directory.Delete(place);
+
+        await taking.WaitAsync(TimeSpan.FromSeconds(60));
+        letters.Trouble.ShouldBeNull();
+        new DeadLetterReader(Files(), "c").Read().Select(l => l.Record.ErrorId).ShouldBe(["e1"]);
+    }
+
+    [Theory]
+    [InlineData("../x")]
+    [InlineData("/x")]
+    [InlineData("..")]
+    [InlineData("")]
+    public async Task Remove_NameThatLeadsOutOfTheFolder_IsRefused(string component)
+    {
+        Directory.CreateDirectory(_folder["dead"]);
+        var victim = Path.Combine(_folder.Path, "x.jsonl");
+        await File.WriteAllTextAsync(victim, "");
+
+        await Should.ThrowAsync<ArgumentException>(async () => await Files().RemoveAsync([component], _ => false, default));
+        File.Exists(victim).ShouldBeTrue();
+    }
+
+    [Fact]
     public async Task Take_AfterALineWasCutOff_BothAreOnLinesOfTheirOwn()
     {
         await using var letters = Letters();

@@ -105,13 +105,13 @@ internal static class EventJson
         }
 
         json.WritePropertyName("data"u8);
-        e.Data.WriteTo(json);
+        RawJson.Write(json, e.Data);
         json.WriteEndObject();
     }
 
     private static void Rewrite(JsonElement data, IBufferWriter<byte> into)
     {
         using var json = new Utf8JsonWriter(into, s_options);
-        data.WriteTo(json);
+        RawJson.Write(json, data);
     }
 }
