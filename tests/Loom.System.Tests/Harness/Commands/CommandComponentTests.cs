@@ -93,6 +93,21 @@ public sealed class CommandComponentTests : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("batch.py", "import loom_component as loom\n@loom.batch\ndef b(events):\n    pass\nloom.run()\n")]
+    [InlineData("batch.mjs", "import { component } from './loom-component.mjs';\nawait component({ batch: async () => {} });\n")]
+    public async Task Item_ProgramWithoutAHandlerForIt_RefusesItAndLives(string file, string text)
+    {
+        var component = await _stage.UpAsync(CommandStage.Plan("batches", _stage.Program(file, text)));
+        for (var i = 0; i < 2; i++)
+        {
+            var error = await Should.ThrowAsync<ItemException>(() => CommandStage.SendAsync(component, "x", i, TestContext.Current.CancellationToken));
+            error.Code.ShouldBe("no_handler");
+        }
+
+        component.Restarts.ShouldBe(0);
+    }
+
+    [Theory]
     [InlineData("surrogate")]
     [InlineData("nan")]
     public async Task Item_GivesWhatIsNoJson_FailsAloneAndTheNextOnesArrive(string bad)
