@@ -76,6 +76,11 @@ async function* results(made) {
 }
 
 async function work(message, handler, argument) {
+  if (!handler) {
+    say({ type: 'error', n: message.n, code: 'no_handler', message: `the component has no ${message.type} handler`, retryable: false });
+    return;
+  }
+
   try {
     for await (const result of results(handler(argument))) {
       emit(result, message.n);

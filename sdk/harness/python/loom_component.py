@@ -226,6 +226,10 @@ def _sayable(error):
 
 def _work(message, handler, argument):
     n = message["n"]
+    if handler is None:
+        text = f"the component has no {message['type']} handler"
+        _say({"type": "error", "n": n, "code": "no_handler", "message": text, "retryable": False})
+        return
     try:
         for result in _results(handler(argument)):
             _lines.say(_emitted(result, n))
@@ -241,10 +245,10 @@ def _handle(message):
     """One message in its turn; False ends the component."""
     kind = message.get("type")
     if kind == "item":
-        _work(message, _handlers["item"], Event(message, message.get("attempt", 1)))
+        _work(message, _handlers.get("item"), Event(message, message.get("attempt", 1)))
     elif kind == "batch":
         events = [Event(one, message.get("attempt", 1)) for one in message["items"]]
-        _work(message, _handlers["batch"], events)
+        _work(message, _handlers.get("batch"), events)
     elif kind == "restore":
         _handlers["restore"](message["state"])
     elif kind == "snapshot":

@@ -164,12 +164,15 @@ internal static class DeadLettersVerb
             }
             else
             {
-                context.Terminal.Note($"{(sent == 1 ? "one dead letter" : $"{sent} dead letters")} sent again{(kept == 0 ? "" : $", {kept} kept: their component takes none now")}");
+                context.Terminal.Note($"{(sent == 1 ? "one dead letter" : $"{sent} dead letters")} sent again{Kept(kept, report.GetProperty("not_tried").GetInt64())}");
             }
 
             return kept == 0 ? ExitCode.Ok : ExitCode.Failed;
         }
     }
+
+    private static string Kept(long kept, long notTried) =>
+        kept == 0 ? "" : notTried == 0 ? $", {kept} kept: their component takes none now" : $", {kept} kept: the turn of {notTried} did not come in time, so send them again";
 
     private static async Task<int> PurgeAsync(VerbContext context, ParseResult parse, CancellationToken stop)
     {

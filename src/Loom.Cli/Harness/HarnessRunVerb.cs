@@ -110,6 +110,10 @@ internal static class HarnessRunVerb
         {
             throw PortRemedy.Error(e, "harness run");
         }
+        catch (SystemRunsException e)
+        {
+            throw new CliError(ExitCode.Failed, "RUNS_ALREADY", e.Message, "loom harness ps");
+        }
         catch (StateRequiredException e)
         {
             throw new CliError(NoState, "NO_STATE", e.Message, "loom harness checkpoints verify");

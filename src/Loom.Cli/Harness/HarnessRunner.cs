@@ -110,7 +110,7 @@ internal sealed class HarnessRunner(VerbContext context, HarnessSession session,
 
         foreach (var error in result.Errors)
         {
-            context.Terminal.Err.WriteLine(context.Terminal.Paint(Tone.Bad, $"error: {error.Message}"));
+            context.Terminal.Err.WriteLine(context.Terminal.Paint(Tone.Bad, $"error: {harness.Clean(error.Message)}"));
         }
 
         context.Terminal.Note($"{harness.Assembly.Plan.Name} {result.Reason}: {Sum(snapshot, harness)}");
@@ -138,7 +138,7 @@ internal sealed class HarnessRunner(VerbContext context, HarnessSession session,
             w.WriteNumber("exit", result.ExitCode);
             w.WriteString("reason", result.Reason);
             w.WriteBoolean("unlocked", harness.Unlocked);
-            SystemJson.List(w, "errors", result.Errors, static (writer, e) => writer.WriteStringValue(e.Message));
+            SystemJson.List(w, "errors", result.Errors, (writer, e) => writer.WriteStringValue(harness.Clean(e.Message)));
             w.WriteStartObject("left");
             foreach (var (stream, left) in result.Left)
             {

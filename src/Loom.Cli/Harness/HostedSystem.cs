@@ -121,7 +121,7 @@ internal sealed partial class HostedSystem(ListedSystem listed, SystemsRuntime o
             var result = await harness.RunAsync(new RunTokens(_stop.Token, kill)).ConfigureAwait(false);
             foreach (var error in result.Errors)
             {
-                LogError(log, plan.Name, error.Message);
+                LogError(log, plan.Name, harness.Clean(error.Message));
             }
 
             if (result.ExitCode == RunResult.Ended)

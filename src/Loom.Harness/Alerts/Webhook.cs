@@ -86,7 +86,7 @@ internal sealed partial class Webhook : IAsyncDisposable
         {
             await _loop.Completion.WaitAsync(s_lastWords, _time).ConfigureAwait(false);
         }
-        catch (TimeoutException)
+        catch (Exception e) when (e is TimeoutException || _loop.Completion.IsCompleted)
         {
             LogLeft(_log, _plan.Name, _queue.Reader.Count + 1);
         }
@@ -168,8 +168,9 @@ internal sealed partial class Webhook : IAsyncDisposable
         {
             return string.Create(CultureInfo.InvariantCulture, $"no answer within {s_longestAttempt.TotalSeconds:0} s");
         }
-        catch (Exception e) when (e is HttpRequestException or IOException)
+        catch (Exception e) when (e is not OperationCanceledException)
         {
+            // Whatever it is: one message is not worth the loop.
             return e.Message;
         }
     }

@@ -271,11 +271,12 @@ internal sealed class HarnessApi : IAsyncDisposable
         {
             var retry = new LetterRetry(_harness.Assembly);
             var report = await _harness.DeadLetters.RetryAsync(asked.Component, asked.Ids is { Count: > 0 } ids ? ids.ToHashSet(StringComparer.Ordinal) : null, retry.SendAsync, call.Gone).ConfigureAwait(false);
-            await call.WriteAsync(200, report, static (w, r) =>
+            await call.WriteAsync(200, (report.Sent, report.Refused, retry.NotTried), static (w, r) =>
             {
                 w.WriteStartObject();
                 w.WriteNumber("sent", r.Sent);
                 w.WriteNumber("kept", r.Refused);
+                w.WriteNumber("not_tried", r.NotTried);
                 w.WriteEndObject();
             }).ConfigureAwait(false);
         }

@@ -108,21 +108,28 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
         Output.Clear();
     }
 
-    /// <summary>Every member that has no verdict yet failed with the same error.</summary>
+    /// <summary>
+    /// The last attempt failed as a whole. Under <c>per_item</c> every member that was still to be done failed with the error; what earlier attempts made of others stays.
+    /// Under <c>fail_fast</c> it is the error of all.
+    /// </summary>
     public void FailAll(Exception error)
     {
-        _kept.Clear();
         Output.Clear();
-        for (var i = 0; i < _all.Count; i++)
+        if (errorMode == BatchErrorMode.FailFast)
         {
-            if (errorMode == BatchErrorMode.FailFast)
+            _kept.Clear();
+            for (var i = 0; i < _all.Count; i++)
             {
                 _errors[i] = error;
             }
-            else
-            {
-                _errors.TryAdd(i, error);
-            }
+
+            return;
+        }
+
+        _kept.RemoveAll(r => IsMember(r.Index));
+        for (var i = 0; i < Members.Count; i++)
+        {
+            _errors.TryAdd(IndexOf(i), error);
         }
     }
 
@@ -171,7 +178,22 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
         return true;
     }
 
-    protected override void Clear() => Output.Clear();
+    // An attempt that failed after the handler had spoken leaves verdicts of members that are tried again.
+    protected override void Clear()
+    {
+        Output.Clear();
+        if (_kept.Count > 0)
+        {
+            _kept.RemoveAll(r => IsMember(r.Index));
+        }
+
+        for (var i = 0; i < Members.Count && _errors.Count > 0; i++)
+        {
+            _errors.Remove(IndexOf(i));
+        }
+    }
+
+    private bool IsMember(int index) => _indexes is null || Array.BinarySearch(_indexes, index) >= 0;
 
     private int IndexOf(int member) => _indexes is null ? member : _indexes[member];
 

@@ -172,14 +172,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
 
     private string Clean(string message)
     {
-        foreach (var (name, value) in _origin.Secrets)
-        {
-            if (value.Length > 0)
-            {
-                message = message.Replace(value, $"[redacted:{name}]", StringComparison.Ordinal);
-            }
-        }
-
+        message = SecretText.Clean(_origin.Secrets, message);
         return message.Length <= LongestMessage ? message : string.Concat(message.AsSpan(0, LongestMessage), " …");
     }
 

@@ -16,7 +16,7 @@ internal static class PayloadJson
         {
             return JsonSerializer.SerializeToElement(data);
         }
-        catch (Exception e) when (e is NotSupportedException or JsonException or InvalidOperationException)
+        catch (Exception e) when (e is not OutOfMemoryException)
         {
             // The failure is about to be recorded: a payload that has no JSON form is named, not lost with its error.
             return JsonSerializer.SerializeToElement(Text(data));

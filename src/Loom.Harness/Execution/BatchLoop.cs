@@ -101,6 +101,22 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
         }
     }
 
+    // What handles batches alone gets a batch of one.
+    protected override async ValueTask<bool> HandleAgainAsync(Event<TIn> e, int port, CancellationToken ct)
+    {
+        var forming = new FormingBatch<TIn>(port, NewBatch);
+        forming.Room[0] = e;
+        forming.Grow(1, Context.Time);
+        var now = Context.Time.GetUtcNow();
+        var batch = forming.Close(BatchReason.Barrier, ++_sequence, now);
+        batch.Dispatched = now;
+        var handled = await _results.AgainAsync(batch, 0, ct).ConfigureAwait(true);
+        batch.Clear();
+        _spare.Push(batch);
+        Context.FlushOutputs();
+        return handled;
+    }
+
     private BatchCall<TIn, TOut> NewCall(ItemComponent<TIn, TOut> component) => new(Context.Plan.Name, _plan.ErrorMode, component.Outputs);
 
     private Batch<TIn> NewBatch() =>
@@ -152,11 +168,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
             ct.ThrowIfCancellationRequested();
         }
 
-        if (error is null)
-        {
-            call.Sort();
-        }
-        else if (Errors.ErrorClasses.Of(error) == ErrorClass.Configuration)
+        if (error is not null && Errors.ErrorClasses.Of(error) == ErrorClass.Configuration)
         {
             // The whole batch waits for the setting to be mended.
             await HoldAsync(error, slot.Releases, ct).ConfigureAwait(true);
@@ -164,11 +176,12 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
             slot.Start(here: _slots.Length == 1);
             return false;
         }
-        else
+        if (error is not null)
         {
             call.FailAll(error);
         }
 
+        call.Sort();
         await _results.SendAsync(call, ct).ConfigureAwait(true);
         batch.Clear();
         _spare.Push(batch);

@@ -118,7 +118,8 @@ internal sealed class BatchResults<TIn, TOut>(
         }
     }
 
-    private async ValueTask AgainAsync(Batch<TIn> batch, int index, CancellationToken ct)
+    /// <summary>One member goes through the chain alone, until it is handled or refused for good; false then.</summary>
+    public async ValueTask<bool> AgainAsync(Batch<TIn> batch, int index, CancellationToken ct)
     {
         using var one = newCall();
         one.Run = ct;
@@ -129,7 +130,7 @@ internal sealed class BatchResults<TIn, TOut>(
             {
                 await chain.InvokeAsync(one).ConfigureAwait(true);
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
             {
                 one.FailAll(e);
             }
@@ -141,13 +142,13 @@ internal sealed class BatchResults<TIn, TOut>(
 
             if (error is null)
             {
-                return;
+                return true;
             }
 
             if (!await refuse(batch[index], batch.Port, error, one.Attempt, index, ct).ConfigureAwait(true))
             {
                 context.Counters.CountFailed();
-                return;
+                return false;
             }
         }
     }

@@ -163,9 +163,13 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
                 if (e is Commands.ComponentFailedException || !await TryRestartAsync(ct).ConfigureAwait(true))
                 {
                     _state = ct.IsCancellationRequested ? ComponentState.Stopping : ComponentState.Failed;
+                    if (!ct.IsCancellationRequested && plan.Restart.OnExhausted == OnExhausted.Isolate)
+                    {
+                        return await IsolateAsync(ct).ConfigureAwait(true);
+                    }
+
                     loop.Injections.Close();
-                    return ct.IsCancellationRequested ? HostEnd.Cancelled
-                        : plan.Restart.OnExhausted == OnExhausted.Isolate ? await IsolateAsync(ct).ConfigureAwait(true) : HostEnd.Failed;
+                    return ct.IsCancellationRequested ? HostEnd.Cancelled : HostEnd.Failed;
                 }
             }
         }

@@ -42,7 +42,12 @@ internal sealed class Injections
 {
     private readonly Lock _lock = new();
     private readonly Queue<Injection> _waiting = [];
+    private readonly List<Injection> _inHand = [];
+    private volatile int _count;
     private bool _closed;
+
+    /// <summary>Whether there may be one.</summary>
+    public bool IsWaiting => _count > 0;
 
     /// <summary>Puts one in; false when the component has ended.</summary>
     public bool Add(Injection injection)
@@ -52,6 +57,7 @@ internal sealed class Injections
             if (!_closed)
             {
                 _waiting.Enqueue(injection);
+                _count = _waiting.Count;
             }
 
             return !_closed;
@@ -64,7 +70,9 @@ internal sealed class Injections
     {
         lock (_lock)
         {
-            for (var looked = _waiting.Count; looked > 0; looked--)
+            _inHand.RemoveAll(static i => i.Completion.IsCompleted);
+            Injection? taken = null;
+            for (var looked = _waiting.Count; looked > 0 && taken is null; looked--)
             {
                 var next = _waiting.Dequeue();
                 if (port is not null && next.Port != port)
@@ -73,24 +81,30 @@ internal sealed class Injections
                 }
                 else if (next.TryTake())
                 {
-                    return next;
+                    taken = next;
+                    _inHand.Add(next);
                 }
             }
 
-            return null;
+            _count = _waiting.Count;
+            return taken;
         }
     }
 
-    /// <summary>The component has ended: none is taken any more.</summary>
+    /// <summary>The component has ended: none is taken any more, and one that is in hand still is not done.</summary>
     public void Close()
     {
         lock (_lock)
         {
             _closed = true;
-            while (_waiting.TryDequeue(out var injection))
+            foreach (var injection in _waiting.Concat(_inHand))
             {
                 injection.End(InjectionEnd.Refused);
             }
+
+            _waiting.Clear();
+            _inHand.Clear();
+            _count = 0;
         }
     }
 }

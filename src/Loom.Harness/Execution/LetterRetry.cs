@@ -5,25 +5,35 @@ namespace Loom.Harness.Execution;
 
 /// <summary>
 /// Sends dead letters into the running system again. A letter is crossed out only once its event is done for good: after the component handled it, or failed on it again and wrote
-/// a new letter, and, where checkpoints are taken, after one that began behind it. Killed in between, the system still has the letter.
+/// a new letter, and, where checkpoints are taken, after one that began behind it. Killed in between, the system still has the letter. One for each request: what is not begun when its
+/// time is up stays a letter.
 /// </summary>
 internal sealed class LetterRetry(SystemAssembly assembly)
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    /// <summary>How long letters of one request wait for their components, all of them together.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly long _since = assembly.Materials.Time.GetTimestamp();
+    private long _notTried;
+
+    /// <summary>Letters that were not tried because the time was up.</summary>
+    public long NotTried => Interlocked.Read(ref _notTried);
+
+    private TimeSpan Left => Patience - assembly.Materials.Time.GetElapsedTime(_since);
 
     /// <summary>Sends some letters and waits for all of them.</summary>
     /// <returns>Ids of those that are done for good.</returns>
     public async ValueTask<IReadOnlyCollection<string>> SendAsync(IReadOnlyList<DeadLetter> letters, CancellationToken ct)
     {
-        var sent = letters.Select(l => (l.Record.ErrorId, Injection: Inject(l))).Where(s => s.Injection is not null).ToList();
-        var settled = new List<string>(sent.Count);
-        foreach (var (id, injection) in sent)
+        if (Left <= TimeSpan.Zero)
         {
-            if (await EndOfAsync(injection!, ct).ConfigureAwait(false) != InjectionEnd.Refused)
-            {
-                settled.Add(id);
-            }
+            Interlocked.Add(ref _notTried, letters.Count);
+            return [];
         }
+
+        var sent = letters.Select(l => (l.Record.ErrorId, Injection: Inject(l))).Where(s => s.Injection is not null).ToList();
+        var ends = await Task.WhenAll(sent.Select(s => EndOfAsync(s.Injection!, ct))).ConfigureAwait(false);
+        var settled = sent.Zip(ends).Where(static s => s.Second != InjectionEnd.Refused).Select(static s => s.First.ErrorId).ToList();
 
         if (settled.Count == 0 || assembly.Checkpoints is not { } checkpoints)
         {
@@ -63,11 +73,12 @@ internal sealed class LetterRetry(SystemAssembly assembly)
     {
         try
         {
-            return await injection.Completion.WaitAsync(s_patience, assembly.Materials.Time, ct).ConfigureAwait(false);
+            return await injection.Completion.WaitAsync(Left > TimeSpan.Zero ? Left : TimeSpan.Zero, assembly.Materials.Time, ct).ConfigureAwait(false);
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException && injection.TryTake())
         {
             ct.ThrowIfCancellationRequested();
+            Interlocked.Increment(ref _notTried);
             return InjectionEnd.Refused;
         }
         catch (TimeoutException)

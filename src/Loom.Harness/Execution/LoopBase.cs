@@ -149,19 +149,20 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     private async ValueTask InjectAsync(CancellationToken ct)
     {
         await SettleAsync(BatchReason.Barrier, ct).ConfigureAwait(true);
-        using var call = new ItemCall<TIn, TOut>(context.Plan.Name, NewEmitter()) { Run = ct };
-        while (context.Injections.Take() is { } injection)
+        while (context.Inject() is { } injection)
         {
+            var port = Array.FindIndex([.. component.Inputs], name => name == injection.Port);
+            if (port < 0 || !OutsideEvent.TryRead(injection.Event, out Event<TIn> e))
+            {
+                context.Reject(injection);
+                continue;
+            }
+
             var end = InjectionEnd.Refused;
             try
             {
-                var port = Array.FindIndex([.. component.Inputs], name => name == injection.Port);
-                if (port >= 0 && OutsideEvent.TryRead(injection.Event, out call.Slot))
-                {
-                    context.Counters.CountTaken();
-                    call.Taken(port);
-                    end = await HandleAgainAsync(call, ct).ConfigureAwait(true) ? InjectionEnd.Done : InjectionEnd.Failed;
-                }
+                context.Counters.CountTaken();
+                end = await HandleAgainAsync(e, port, ct).ConfigureAwait(true) ? InjectionEnd.Done : InjectionEnd.Failed;
             }
             finally
             {
@@ -173,8 +174,12 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
         context.Gate.Interrupt();
     }
 
-    private async ValueTask<bool> HandleAgainAsync(ItemCall<TIn, TOut> call, CancellationToken ct)
+    /// <summary>Handles an event that comes again, alone and to its end; false when it went to the error destination.</summary>
+    protected virtual async ValueTask<bool> HandleAgainAsync(Event<TIn> e, int port, CancellationToken ct)
     {
+        using var call = new ItemCall<TIn, TOut>(context.Plan.Name, NewEmitter()) { Run = ct };
+        call.Slot = e;
+        call.Taken(port);
         while (true)
         {
             try
@@ -183,13 +188,12 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
                 var emitted = call.Output.Count;
                 await ReleaseAsync(call.Output, 0, ct).ConfigureAwait(true);
                 context.Counters.CountDone(emitted);
-                call.Output.Clear();
                 return true;
             }
-            catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
+            catch (Exception error) when (error is not OperationCanceledException || !ct.IsCancellationRequested)
             {
                 call.Output.Clear();
-                if (!await RefuseAsync(call.Event, call.Port, e, call.Attempt, index: null, ct).ConfigureAwait(true))
+                if (!await RefuseAsync(call.Event, call.Port, error, call.Attempt, index: null, ct).ConfigureAwait(true))
                 {
                     context.Counters.CountFailed();
                     return false;

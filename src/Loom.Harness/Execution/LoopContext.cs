@@ -76,6 +76,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     /// <summary>Streams that bring its own outputs back to it, by way of others.</summary>
     public List<IFeedbackStream> Feedbacks { get; } = [];
 
+    /// <summary>The loop of bindings it is a member of; null: none.</summary>
+    public FeedbackLoop? Cycle { get; set; }
+
     /// <summary>Carries out what it is told while it runs.</summary>
     public ComponentControls Controls { get; set; } = null!;
 
@@ -137,6 +140,31 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
         return input;
     }
 
+    /// <summary>Takes the next event from outside the streams into hand, and counts it; null: there is none, or the loop of bindings has no room for it now.</summary>
+    /// <param name="port">Null: of any port.</param>
+    public Injection? Inject(string? port = null)
+    {
+        if (!Injections.IsWaiting || Cycle?.TryInject() == false)
+        {
+            return null;
+        }
+
+        if (Injections.Take(port) is { } injection)
+        {
+            return injection;
+        }
+
+        Cycle?.Lost(1);
+        return null;
+    }
+
+    /// <summary>An event from outside cannot be read: it never came.</summary>
+    public void Reject(Injection injection)
+    {
+        Cycle?.Lost(1);
+        injection.End(InjectionEnd.Refused);
+    }
+
     /// <summary>After a failure: events in hand of a class with a loop of its own come again.</summary>
     public async ValueTask RedeliverAsync(Exception error, CancellationToken ct)
     {
@@ -149,9 +177,16 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     /// <summary>Hands the event in hand, and every event of the inputs to their end, to the error destination, in place of a component that failed for good.</summary>
     public async Task DivertAsync(Exception error, CancellationToken ct)
     {
-        foreach (var own in _own.Values)
+        try
         {
-            await own.RefuseAsync(error, ct).ConfigureAwait(true);
+            foreach (var own in _own.Values)
+            {
+                await own.RefuseAsync(error, ct).ConfigureAwait(true);
+            }
+        }
+        finally
+        {
+            Injections.Close();
         }
 
         while (true)

@@ -22,8 +22,9 @@ internal static class OutsideEvent
             read = JsonConversion.TypeInfo(typeof(T)) is JsonTypeInfo<T> type && e.Data.Deserialize(type) is { } data ? e.With(data) : default;
             return read.Data is not null;
         }
-        catch (JsonException)
+        catch (Exception error) when (error is not OutOfMemoryException)
         {
+            // Whatever the type throws: what comes from outside is refused, and the component goes on.
             read = default;
             return false;
         }

@@ -178,11 +178,11 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
     // An event that comes again from outside is delivered like one whose component failed with it in hand.
     private void Inject()
     {
-        while (!_hasInHand && loop.Injections.Take(port.Plan.Name) is { } injection)
+        while (!_hasInHand && loop.Inject(port.Plan.Name) is { } injection)
         {
             if (!OutsideEvent.TryRead(injection.Event, out _inHand))
             {
-                injection.End(InjectionEnd.Refused);
+                loop.Reject(injection);
                 continue;
             }
 

@@ -1,3 +1,4 @@
+using Loom.Harness.Errors;
 using Loom.Harness.Streams;
 
 namespace Loom.Harness.Execution;
@@ -36,7 +37,7 @@ internal sealed record RunSnapshot(
             .. assembly.Run.Hosts.Select(h => new ComponentSnapshot(
                 h.Plan.Name,
                 h.State,
-                h.Loop.Pause.Reason ?? (h.State is ComponentState.Failed or ComponentState.Restarting ? h.LastFailure?.Message : null),
+                ReasonOf(assembly, h),
                 h.Loop.Counters.Taken,
                 h.Loop.Counters.Done,
                 h.Loop.Counters.Filtered,
@@ -49,6 +50,11 @@ internal sealed record RunSnapshot(
         StreamSnapshot[] streams = [.. assembly.Run.Streams.Select(s => s.Snapshot())];
         return new RunSnapshot(components, streams, assembly.Checkpoints?.Snapshot, BottleneckOf(components, streams));
     }
+
+    private static string? ReasonOf(SystemAssembly assembly, ComponentHost host) =>
+        (host.Loop.Pause.Reason ?? (host.State is ComponentState.Failed or ComponentState.Restarting ? host.LastFailure?.Message : null)) is { } reason
+            ? SecretText.Clean(assembly.Plan.Secrets, reason)
+            : null;
 
     /// <summary>Events that sources and endpoints brought in; an endpoint takes its answers and makes its requests.</summary>
     public long Read(SystemAssembly assembly) => assembly.Run.Hosts.Sum(h => h.Plan.Type switch

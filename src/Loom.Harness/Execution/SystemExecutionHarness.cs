@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
 using Loom.Harness.Alerts;
+using Loom.Core.Storage;
+using Loom.Harness.Api;
 using Loom.Harness.Architecture;
 using Loom.Harness.Architecture.Checks;
 using Loom.Harness.Architecture.Graphs;
@@ -24,6 +26,9 @@ internal sealed class SystemFilesException(IReadOnlyList<Finding> findings, bool
     public bool IsLock => isLock;
 }
 
+/// <summary>The system is run by another process, or twice by this one; the message says by which.</summary>
+internal sealed class SystemRunsException(string message) : Exception(message);
+
 /// <summary>
 /// Loads a validated architecture with its deployment and lock, wires its components by bounded streams, and runs it through setup, process and cleanup. Single use:
 /// <see cref="LoadAsync"/>, <see cref="RunAsync"/>, dispose.
@@ -37,6 +42,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     private readonly ConsistentErrorHandler _errors;
     private readonly IReadOnlyList<Webhook> _webhooks;
     private readonly HarnessRequest _request;
+    private FileLock? _running;
 
     private SystemExecutionHarness(
         SystemAssembly assembly, DeadLetters letters, ConsistentErrorHandler errors, IReadOnlyList<Webhook> webhooks, HarnessRequest request, IReadOnlyList<string> notices)
@@ -69,9 +75,41 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     /// <summary>Reads, checks and puts together; nothing runs yet.</summary>
     /// <exception cref="SystemFilesException">The files are wrong, or not what was locked.</exception>
     /// <exception cref="StateRequiredException">State is required and cannot be kept or resumed (exit 6).</exception>
+    /// <exception cref="SystemRunsException">Another process runs it in the same folder.</exception>
     public static async Task<SystemExecutionHarness> LoadAsync(HarnessRequest request, HarnessWorld world, CancellationToken ct)
     {
         var (plan, agreed) = Agreed(request, world, out var warnings);
+        var folder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
+        var log = world.Logs.CreateLogger("Loom.Harness");
+        var running = Claim(plan, folder);
+        try
+        {
+            return await PutTogetherAsync(request, world, plan, agreed, warnings, running, ct).ConfigureAwait(false);
+        }
+        catch
+        {
+            running.Dispose();
+            throw;
+        }
+    }
+
+    // Two runs of one system would take each other's staged output and offsets.
+    private static FileLock Claim(SystemPlan plan, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        if (FileLock.TryAcquire(Path.Combine(folder, "running")) is { } claimed)
+        {
+            return claimed;
+        }
+
+        var other = RunningSystem.In(plan.Directory).GetValueOrDefault(plan.Name);
+        var who = other is null ? "" : string.Create(CultureInfo.InvariantCulture, $" (process {other.Pid}, {other.Address})");
+        throw new SystemRunsException($"system \"{plan.Name}\" runs already in {plan.Directory}{who}; loom harness drain ends it");
+    }
+
+    private static async Task<SystemExecutionHarness> PutTogetherAsync(
+        HarnessRequest request, HarnessWorld world, SystemPlan plan, LockContent? agreed, IReadOnlyList<Finding> warnings, FileLock running, CancellationToken ct)
+    {
         var folder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
         var log = world.Logs.CreateLogger("Loom.Harness");
         var state = await OpenStateAsync(plan, request, folder, world, log, ct).ConfigureAwait(false);
@@ -113,6 +151,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
         {
             Instance = world.Instance,
             Lock = agreed,
+            _running = running,
         };
     }
 
@@ -121,13 +160,18 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     {
         Task<RunResult> Run() => _assembly.Run.RunAsync(tokens);
         var result = await (_request.Scheduler?.RunAsync(Run) ?? Run()).ConfigureAwait(false);
+        result = result with { Reason = Clean(result.Reason) };
         return result.ExitCode == RunResult.Ended && _request.Strict && _letters.Taken > 0
             ? result with { ExitCode = RunResult.DeadLetters, Reason = _letters.Taken == 1 ? "ended, and one event is a dead letter" : $"ended, and {_letters.Taken} events are dead letters" }
             : result;
     }
 
+    /// <summary>A text as it may be told: without the system's secrets.</summary>
+    public string Clean(string text) => SecretText.Clean(_assembly.Plan.Secrets, text);
+
     public async ValueTask DisposeAsync()
     {
+        using var running = _running;
         await Task.WhenAll(_webhooks.Select(w => w.DisposeAsync().AsTask())).ConfigureAwait(false);
         _assembly.Dispose();
         await _letters.DisposeAsync().ConfigureAwait(false);

@@ -43,7 +43,10 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             foreach (var member in found.Members)
             {
                 var of = loops[member];
-                loop.AddMember(() => of.Counters.Done + of.Counters.Failed + of.Counters.Lost + of.Inputs.Values.Cast<IDiverted>().Sum(i => i.Superseded));
+                of.Cycle = loop;
+                loop.AddMember(
+                    () => of.Counters.Done + of.Counters.Failed + of.Counters.Lost + of.Inputs.Values.Cast<IDiverted>().Sum(i => i.Superseded),
+                    () => of.Ask(Attention.Inject));
             }
         }
 
@@ -210,7 +213,19 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
     }
 
     private static Event<JsonElement> AsJson<T>(in Event<T> e) =>
-        typeof(T) == typeof(JsonElement) ? System.Runtime.CompilerServices.Unsafe.As<Event<T>, Event<JsonElement>>(ref System.Runtime.CompilerServices.Unsafe.AsRef(in e)) : e.With(JsonSerializer.SerializeToElement(e.Data));
+        typeof(T) == typeof(JsonElement) ? System.Runtime.CompilerServices.Unsafe.As<Event<T>, Event<JsonElement>>(ref System.Runtime.CompilerServices.Unsafe.AsRef(in e)) : Written(e);
+
+    private static Event<JsonElement> Written<T>(in Event<T> e)
+    {
+        try
+        {
+            return e.With(JsonSerializer.SerializeToElement(e.Data));
+        }
+        catch (Exception error) when (error is not OutOfMemoryException)
+        {
+            throw new ItemException("conversion_failed", $"the payload {typeof(T).Name} cannot be written as JSON: {error.Message}", inner: error);
+        }
+    }
 
     private static Event<T> FromJson<T>(Event<JsonElement> e, BindingPlan binding)
     {
@@ -223,7 +238,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
         {
             return e.With(e.Data.Deserialize<T>() ?? throw new ItemException("conversion_failed", $"{binding.Name}: the payload is null"));
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is not (ItemException or OutOfMemoryException))
         {
             throw new ItemException("conversion_failed", $"{binding.Name}: the payload is no {typeof(T).Name}: {error.Message}", inner: error);
         }

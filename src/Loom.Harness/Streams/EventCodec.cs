@@ -9,6 +9,9 @@ namespace Loom.Harness.Streams;
 /// <summary>A whole event as one JSON object, for events that leave memory: spilled ones, and those a checkpoint finds under way.</summary>
 internal static class EventCodec<T>
 {
+    // As deep as a writer goes: a payload at the usual bound of 64 lies one level deeper here.
+    private static readonly JsonDocumentOptions s_deep = new() { MaxDepth = 1000 };
+
     /// <summary>Writes an event.</summary>
     /// <exception cref="ItemException">The payload has no JSON form: <c>conversion_failed</c>.</exception>
     public static byte[] Write(in Event<T> e)
@@ -59,10 +62,10 @@ internal static class EventCodec<T>
     }
 
     /// <summary>Reads what <see cref="Write"/> wrote.</summary>
-    /// <exception cref="JsonException">It is something else.</exception>
+    /// <exception cref="Exception">It is something else, or the payload cannot be made of it: whatever its type throws, in its constructor too.</exception>
     public static Event<T> Read(ReadOnlyMemory<byte> json)
     {
-        var root = JsonElement.Parse(json.Span);
+        var root = JsonElement.Parse(json.Span, s_deep);
         var data = root.GetProperty("data"u8);
         var payload = typeof(T) == typeof(JsonElement) ? (T)(object)data : JsonConversion.TypeInfo(typeof(T)) is { } info ? (T)data.Deserialize(info)! : data.Deserialize<T>()!;
         var e = new Event<T>(
@@ -89,23 +92,20 @@ internal static class EventCodec<T>
 
     private static void WriteData(Utf8JsonWriter w, T data)
     {
-        if (data is JsonElement element)
-        {
-            if (element.ValueKind == JsonValueKind.Undefined)
-            {
-                w.WriteNullValue();
-            }
-            else
-            {
-                element.WriteTo(w);
-            }
-
-            return;
-        }
-
         try
         {
-            if (JsonConversion.TypeInfo(typeof(T)) is { } info)
+            if (data is JsonElement element)
+            {
+                if (element.ValueKind == JsonValueKind.Undefined)
+                {
+                    w.WriteNullValue();
+                }
+                else
+                {
+                    element.WriteTo(w);
+                }
+            }
+            else if (JsonConversion.TypeInfo(typeof(T)) is { } info)
             {
                 JsonSerializer.Serialize(w, data, info);
             }
@@ -114,8 +114,9 @@ internal static class EventCodec<T>
                 JsonSerializer.Serialize(w, data);
             }
         }
-        catch (Exception e) when (e is NotSupportedException or JsonException or InvalidOperationException)
+        catch (Exception e) when (e is not OutOfMemoryException)
         {
+            // Any: NaN is an ArgumentException, and a getter or a converter of the component's own throws what it likes.
             throw new ItemException("conversion_failed", $"the payload {typeof(T).Name} cannot be written as JSON: {e.Message}", inner: e);
         }
     }

@@ -27,11 +27,13 @@ internal sealed class FeedbackLoop(int maxInFlight)
     private readonly List<Func<long>> _finished = [];
     private readonly List<Signal> _entryReaders = [];
     private readonly List<Action> _atEnd = [];
+    private readonly List<Action> _injectors = [];
     private int _openEntries;
     private long _admitted;
     private long _written;
     private long _lost;
     private bool _entryWaits;
+    private bool _injectionWaits;
     private volatile bool _over;
 
     /// <summary>Events the loop holds.</summary>
@@ -40,8 +42,14 @@ internal sealed class FeedbackLoop(int maxInFlight)
     /// <summary>Whether nothing will go round any more.</summary>
     public bool IsOver => _over;
 
-    /// <summary>Adds a component: how many events it took and is done with, in whatever way.</summary>
-    public void AddMember(Func<long> finished) => _finished.Add(finished);
+    /// <summary>Adds a component.</summary>
+    /// <param name="finished">How many events it took and is done with, in whatever way.</param>
+    /// <param name="inject">Says that an event from outside the streams, for which there was no room, may be let in now.</param>
+    public void AddMember(Func<long> finished, Action inject)
+    {
+        _finished.Add(finished);
+        _injectors.Add(inject);
+    }
 
     /// <summary>Adds a stream from outside.</summary>
     /// <param name="reader">Wakes its reader.</param>
@@ -61,6 +69,30 @@ internal sealed class FeedbackLoop(int maxInFlight)
         {
             if (!HasRoom())
             {
+                return false;
+            }
+
+            _admitted++;
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// An event from outside the streams wants into a component of the loop. False while the loop is full, and then the components are told when it no longer is, and once the loop is over.
+    /// Whoever is let in and does not come is <see cref="Lost"/>.
+    /// </summary>
+    public bool TryInject()
+    {
+        lock (_lock)
+        {
+            if (_over)
+            {
+                return false;
+            }
+
+            if (InFlight() >= maxInFlight)
+            {
+                _injectionWaits = true;
                 return false;
             }
 
@@ -99,6 +131,15 @@ internal sealed class FeedbackLoop(int maxInFlight)
                 foreach (var reader in _entryReaders)
                 {
                     reader.Set();
+                }
+            }
+
+            if (_injectionWaits && InFlight() < maxInFlight)
+            {
+                _injectionWaits = false;
+                foreach (var inject in _injectors)
+                {
+                    inject();
                 }
             }
 

@@ -1,4 +1,5 @@
 using Loom.Components;
+using Loom.Harness.Checkpoints;
 
 namespace Loom.Harness.Streams;
 
@@ -55,13 +56,21 @@ internal sealed class FeedbackRecorder<T>(Action<CheckpointBarrier, StateWriter?
     }
 
     /// <summary>Reads what a record wrote.</summary>
+    /// <exception cref="StateDamagedException">An event cannot be read as what the loop carries now.</exception>
     public static async ValueTask<IReadOnlyList<Event<T>>> ReadAsync(Stream content, CancellationToken ct)
     {
         var events = new List<Event<T>>();
         using var reader = new StreamReader(content, leaveOpen: true);
         while (await reader.ReadLineAsync(ct).ConfigureAwait(false) is { Length: > 0 } line)
         {
-            events.Add(EventCodec<T>.Read(System.Text.Encoding.UTF8.GetBytes(line)));
+            try
+            {
+                events.Add(EventCodec<T>.Read(System.Text.Encoding.UTF8.GetBytes(line)));
+            }
+            catch (Exception e) when (e is not OutOfMemoryException)
+            {
+                throw new StateDamagedException($"event {events.Count + 1} of the record cannot be read as {typeof(T).Name}: {e.Message}", e);
+            }
         }
 
         return events;

@@ -37,6 +37,7 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>, IFeedback
     private bool _demand;
     private bool _completed;
     private bool _told;
+    private (bool Is, Event<T> With) _blocked;
 
     /// <param name="plan">The binding.</param>
     /// <param name="rules">What it asks for.</param>
@@ -130,24 +131,32 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>, IFeedback
             await _rules.Displaced().TakeAsync(displaced, ct).ConfigureAwait(true);
         }
 
+        SetBlocked((true, e));
         WakeReader();
-        using var blocked = _clock.Block();
-        while (true)
+        try
         {
-            ct.ThrowIfCancellationRequested();
-            _writer.Arm();
-            if (MayAdmit(e) || ct.IsCancellationRequested)
+            using var blocked = _clock.Block();
+            while (true)
             {
-                if (!_writer.Disarm())
+                ct.ThrowIfCancellationRequested();
+                _writer.Arm();
+                if (MayAdmit(e) || ct.IsCancellationRequested)
                 {
-                    await _writer.WaitAsync().ConfigureAwait(true);
+                    if (!_writer.Disarm())
+                    {
+                        await _writer.WaitAsync().ConfigureAwait(true);
+                    }
+
+                    ct.ThrowIfCancellationRequested();
+                    return;
                 }
 
-                ct.ThrowIfCancellationRequested();
-                return;
+                await _writer.WaitAsync().ConfigureAwait(true);
             }
-
-            await _writer.WaitAsync().ConfigureAwait(true);
+        }
+        finally
+        {
+            SetBlocked(default);
         }
     }
 
@@ -190,7 +199,8 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>, IFeedback
             if (can && wanted > 1)
             {
                 var readable = (_marks.TryPeek(out var mark) ? Math.Min(mark.At, _written) : _written) - _read;
-                can = readable >= Math.Min(wanted, _capacity) || _completed || _marks.Count > 0;
+                // A writer that stands still brings no more: full by bytes, by what lies on disk or by a refusal, far from the events that were asked for.
+                can = readable >= Math.Min(wanted, _capacity) || _completed || _marks.Count > 0 || (_blocked.Is && !Fits(_blocked.With));
             }
 
             _demand |= _rules.Pull && _written == _read;
@@ -367,9 +377,19 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>, IFeedback
     {
         lock (_lock)
         {
-            return HasRoom(e) || _spill is { HasRoom: true };
+            return Fits(e);
         }
     }
+
+    private void SetBlocked((bool Is, Event<T> With) blocked)
+    {
+        lock (_lock)
+        {
+            _blocked = blocked;
+        }
+    }
+
+    private bool Fits(in Event<T> e) => HasRoom(e) || _spill is { HasRoom: true };
 
     private bool HasRoom(in Event<T> e) =>
         _events.Count < _capacity && _spill is not { Count: > 0 } && (_recorder is not null || ((_events.Count == 0 || _bytes + SizeOf(e) <= Plan.BufferBytes) && (!_rules.Pull || _demand)));

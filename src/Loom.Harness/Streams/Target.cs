@@ -14,7 +14,8 @@ internal abstract class Target<T>
     /// <exception cref="ItemException">The conversion or transformation failed.</exception>
     public abstract void Prepare(in Event<T> e);
 
-    /// <summary>Writes the oldest prepared event; false when the stream is full.</summary>
+    /// <summary>Writes the oldest prepared event; false when the stream is full. An event that fails is prepared no longer.</summary>
+    /// <exception cref="ItemException">The stream cannot take the event, now or later.</exception>
     public abstract bool TryWrite();
 
     /// <summary>Waits until the oldest prepared event fits.</summary>
@@ -41,7 +42,20 @@ internal sealed class Target<T, TStream>(IStreamTail<TStream> stream, Func<Event
 
     public override bool TryWrite()
     {
-        if (stream.TryWrite(_prepared.Peek()))
+        bool written;
+        try
+        {
+            written = stream.TryWrite(_prepared.Peek());
+        }
+        catch
+        {
+            // Left in its place, it would fail again for every event behind it.
+            _prepared.Dequeue();
+            stream.CountDropped();
+            throw;
+        }
+
+        if (written)
         {
             _prepared.Dequeue();
             return true;

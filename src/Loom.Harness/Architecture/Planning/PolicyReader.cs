@@ -92,7 +92,7 @@ internal static class PolicyReader
         }
 
         var keys = new KeyReader(map, "alert", findings);
-        var name = keys.Required("name", map);
+        var name = Name(keys, map, "alert", findings);
         // A built-in alert has a condition of its own.
         var expression = (name is not null && BuiltInAlerts.Has(name) ? keys.Text("expr") : keys.Required("expr", map)) is null
             ? null : ExpressionText.ReadMetrics(keys, "expr", $"alert \"{name}\"", findings);
@@ -102,6 +102,19 @@ internal static class PolicyReader
         var enabled = keys.Bool("enabled", fallback: true);
         keys.Done();
         return name is null || (expression is null && !BuiltInAlerts.Has(name)) ? null : new AlertPlan(name, expression, hold, severity, webhook) { Enabled = enabled };
+    }
+
+    // It goes into headers, metrics and files.
+    private static string? Name(KeyReader keys, YamlMapping map, string what, FindingList findings)
+    {
+        var name = keys.Required("name", map);
+        if (name is null || (name.Length <= 100 && name.All(static c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.')))
+        {
+            return name;
+        }
+
+        findings.Error(Codes.BadValue, keys.At("name", map), $"{what}: a name is letters, digits, '_', '-' and '.', at most 100 of them");
+        return null;
     }
 
     private static void Unique(IEnumerable<string> names, string what, YamlNode at, FindingList findings)
@@ -121,7 +134,7 @@ internal static class PolicyReader
         }
 
         var keys = new KeyReader(map, "webhook", findings);
-        var name = keys.Required("name", map);
+        var name = Name(keys, map, "webhook", findings);
         var text = keys.Required("url", map);
         var secret = keys.Text("secret");
         keys.Done();

@@ -94,7 +94,7 @@ internal sealed partial class SystemPlanner(PlanningContext context)
 
     private Dictionary<string, string> Secrets(PolicyPlan policy)
     {
-        var secrets = context.Deployment.Variables.Where(v => context.Deployment.Secrets.Contains(v.Key)).ToDictionary(StringComparer.Ordinal);
+        var secrets = context.Variables.Masked.ToDictionary(StringComparer.Ordinal);
         foreach (var webhook in policy.Webhooks.Where(w => w.Secret is { Length: > 0 } secret && !secrets.ContainsValue(secret)))
         {
             secrets[$"webhook {webhook.Name}"] = webhook.Secret!;

@@ -9,6 +9,9 @@ namespace Loom.Harness.Architecture.Planning;
 /// <param name="secrets">Names whose values are never shown.</param>
 internal sealed class Variables(IReadOnlyDictionary<string, string> values, IReadOnlySet<string> secrets)
 {
+    // A shorter value is a plain word that would mask half of every text.
+    private const int LeastMasked = 8;
+
     /// <summary>The node with its references replaced; the same one where there are none.</summary>
     public YamlNode Expand(YamlNode node, FindingList findings)
     {
@@ -24,6 +27,9 @@ internal sealed class Variables(IReadOnlyDictionary<string, string> values, IRea
                 return node;
         }
     }
+
+    /// <summary>Variables whose values are masked wherever they turn up: those that are secret, and those whose name says so.</summary>
+    public IEnumerable<KeyValuePair<string, string>> Masked => values.Where(v => secrets.Contains(v.Key) || (SecretValues.IsSecretName(v.Key) && v.Value.Length >= LeastMasked));
 
     /// <summary>The value of a variable; null when it is unset.</summary>
     public string? Value(string name) => values.GetValueOrDefault(name);

@@ -58,13 +58,19 @@ internal sealed class DiskSpillFiles(string folder) : ISpillFiles, IDisposable
 
     public string? SetAside(int number, ReadOnlySpan<byte> frame)
     {
-        var path = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"damaged-{number:d6}.frame"));
+        // Each run numbers its frames anew, and what an earlier one set aside is still somebody's.
+        string Aside(int nth) => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"damaged-{number:d6}{(nth == 1 ? "" : $"-{nth}")}.frame"));
         try
         {
-            using var file = File.OpenHandle(path, FileMode.Create, FileAccess.Write);
-            File.SetUnixFileMode(file, OwnerOnly);
-            RandomAccess.Write(file, frame, 0);
-            return path;
+            var nth = 1;
+            while (File.Exists(Aside(nth)))
+            {
+                nth++;
+            }
+
+            using var file = new FileStream(Aside(nth), new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly });
+            file.Write(frame);
+            return file.Name;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -14,6 +14,6 @@ internal interface ISpillFiles
     /// <summary>Removes a file that nobody needs any more.</summary>
     void Remove(int file);
 
-    /// <summary>Keeps the bytes of a damaged frame for a person; says where, or null where not even that was possible.</summary>
+    /// <summary>Keeps the bytes of a damaged frame for a person, beside those kept before; says where, or null where not even that was possible.</summary>
     string? SetAside(int number, ReadOnlySpan<byte> frame);
 }

@@ -148,8 +148,9 @@ internal sealed class Spill<T>(ISpillFiles files, long limit)
                 return null;
             }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.Text.Json.JsonException or FormatException or InvalidOperationException)
+        catch (Exception e) when (e is not OutOfMemoryException)
         {
+            // Any: a type that can be written and not read back throws what it likes, and its events are in nobody's hands any more.
             reason = e.Message;
         }
         finally

@@ -133,6 +133,36 @@ public sealed class BatchLoopTests
     }
 
     [Fact]
+    public async Task PerItem_SecondAttemptThrowsAsAWhole_WhatTheFirstMadeGoesOn()
+    {
+        var kit = new RunKit();
+        var kept = new List<Event<long>>();
+        var builder = Line(
+            10,
+            kept,
+            new BatchingPlan { MaxItems = 10, MaxWait = s_long, ErrorMode = BatchErrorMode.PerItem },
+            (batch, output) =>
+            {
+                if (batch.Count < 10)
+                {
+                    batch.Select(e => e.Data).ShouldBe([4, 7]);
+                    throw new ItemException("broken", "as a whole");
+                }
+
+                Copy(batch, output);
+                output.Fail(2, new ItemException("odd", "for good"));
+                output.Fail(4, new TimeoutException("later"));
+                output.Fail(7, new TimeoutException("later"));
+                return Task.CompletedTask;
+            },
+            1,
+            HarnessBuilder.Capability(StandardCapability.Retry, new RetrySettings { Backoff = TimeSpan.Zero }));
+        (await kit.RunAsync(builder)).ExitCode.ShouldBe(RunResult.Ended);
+        kept.Select(e => e.Data).ShouldBe([0, 1, 3, 5, 6, 8, 9]);
+        kit.Failures.Select(f => (f.Index, Loom.Harness.Errors.ErrorClasses.CodeOf(f.Error))).ShouldBe([(2, "odd"), (4, "broken"), (7, "broken")]);
+    }
+
+    [Fact]
     public async Task ResultRefusedByTheOutput_IsAnErrorOfItsMemberAndTheBatchGoesOn()
     {
         var kit = new RunKit();

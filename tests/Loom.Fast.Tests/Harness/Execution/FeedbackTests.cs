@@ -6,6 +6,7 @@ using Loom.Harness.Checkpoints.Adapters;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution;
 using Loom.Harness.Execution.Scheduling;
+using Loom.Fast.Tests.Harness.Signals;
 using Microsoft.Extensions.Logging.Abstractions;
 using Shouldly;
 using Xunit;
@@ -141,6 +142,61 @@ public sealed class FeedbackTests
     }
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Loop_LettersComeAgainIntoAMember_TheLoopHoldsThemAndTheRunEnds(bool own)
+    {
+        var kept = new List<Event<long>>();
+        var end = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var builder = new HarnessBuilder("system").Add("numbers", () => new Replayed(20, until: end.Task));
+        builder = (own ? builder.Add("hop", () => new OwnLoop()) : builder.Add("hop", () => new Hop((n, rounds) => rounds < 3)))
+            .Add("keep", () => new Keep(kept))
+            .Bind("numbers.out", "hop.in", b => b with { Buffer = 4 })
+            .Bind("hop.again", "hop.in", Back(4))
+            .Bind("hop.out", "keep.in", b => b with { Buffer = 4 });
+        var kit = new RunKit();
+        Task<IReadOnlyCollection<string>>? sending = null;
+        var result = await kit.RunAsync(builder, started: a => sending = Task.Run(async () =>
+        {
+            SpinWait.SpinUntil(() => a.Run.Hosts.All(h => h.State == ComponentState.Running), s_long);
+            var sent = await new LetterRetry(a).SendAsync(Letters("hop", 100), default);
+            end.SetResult();
+            return sent;
+        }));
+        result.ExitCode.ShouldBe(RunResult.Ended);
+        (await sending!).Count.ShouldBe(100);
+        kit.Failures.ShouldBeEmpty();
+        kept.Select(e => Number(e.Data)).Order().ShouldBe(Enumerable.Range(0, 20).Concat(Enumerable.Range(1000, 100)).Select(n => (long)n));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public async Task RandomLoops_LettersComeAgainAtAnyMoment_NeverDeadlockAndAccountForEveryEvent(int seed)
+    {
+        var random = new Random(seed * 6007);
+        for (var trial = 0; trial < 6; trial++)
+        {
+            var graph = Graph.Random(random);
+            var (kept, at, member) = (new ConcurrentQueue<long>(), random.Next(0, 800), $"hop{random.Next(graph.Backs.Length)}");
+            var kit = new RunKit();
+            Task<IReadOnlyCollection<string>>? sending = null;
+            var result = await kit.RunAsync(graph.Build(new Replayed(800), () => new Gather(kept)), started: a => sending = Task.Run(async () =>
+            {
+                SpinWait.SpinUntil(() => kept.Count + kit.Failures.Count >= at, s_long);
+                return await new LetterRetry(a).SendAsync(Letters(member, 60), default);
+            }));
+            result.ExitCode.ShouldBe(RunResult.Ended, graph.ToString());
+            var sent = (await sending!.WaitAsync(s_long, TestContext.Current.CancellationToken)).Select(id => long.Parse(id, System.Globalization.CultureInfo.InvariantCulture));
+            var failed = kit.Failures.Select(f => Number(f.Payload.GetInt64()));
+            kept.Select(Number).Concat(failed).Order().ShouldBe(Enumerable.Range(0, 800).Select(n => (long)n).Concat(sent).Order(), graph.ToString());
+            kit.Failures.ShouldAllBe(f => ErrorClasses.CodeOf(f.Error) == "unlucky");
+        }
+    }
+
+    [Theory]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]
@@ -161,6 +217,8 @@ public sealed class FeedbackTests
     }
 
     private static long Number(long data) => data / Hop.Scale;
+
+    private static DeadLetter[] Letters(string member, int count) => [.. Enumerable.Range(1000, count).Select(n => LetterRetryTests.Letter($"{n}", member, $"{n * Hop.Scale}"))];
 
     private static Func<BindingPlan, BindingPlan> Back(int most) => b => b with { Feedback = true, MaxInFlight = most };
 
@@ -290,7 +348,7 @@ public sealed class FeedbackTests
     }
 
     [Component("test.replayed", Type = ComponentType.Source, Replayable = true)]
-    private sealed class Replayed(int count, bool stays = false) : Source<long>
+    private sealed class Replayed(int count, bool stays = false, Task? until = null) : Source<long>
     {
         private long _next;
 
@@ -301,7 +359,13 @@ public sealed class FeedbackTests
         }
 
         protected internal override ValueTask<Read<long>> ReadAsync(CancellationToken stopping, CancellationToken ct) =>
-            _next < count ? new(Read<long>.Item(_next * Hop.Scale, _next, ++_next)) : stays ? WaitAsync(ct) : new(Read<long>.End);
+            _next < count ? new(Read<long>.Item(_next * Hop.Scale, _next, ++_next)) : stays ? WaitAsync(ct) : until is null ? new(Read<long>.End) : WaitAsync(until, ct);
+
+        private static async ValueTask<Read<long>> WaitAsync(Task until, CancellationToken ct)
+        {
+            await until.WaitAsync(ct);
+            return Read<long>.End;
+        }
 
         private static async ValueTask<Read<long>> WaitAsync(CancellationToken ct)
         {

@@ -73,6 +73,7 @@ public sealed class AlertTests
     [InlineData("alerts: [ { name: a, expr: stream_depth > 5, webhook: ops } ]", "LH115", "none of policy.observability.webhooks")]
     [InlineData("alerts: [ { name: a, expr: stream_depth > 5 }, { name: a, expr: stream_depth > 6 } ]", "LH115", "there are two alerts \"a\"")]
     [InlineData("webhooks: [ { name: ops, url: \"http://127.0.0.1:1/x\" } ]", "LH115", "add \"127.0.0.1\" to policy.security.allow_hosts")]
+    [InlineData("webhooks: [ { name: \"bad\\nname\", url: \"http://127.0.0.1:1/x\" } ]", "LH115", "a name is letters, digits")]
     public void Load_WrongObservability_FindingWithTheRemedy(string observability, string code, string said)
     {
         var system = new MemorySystem($"""

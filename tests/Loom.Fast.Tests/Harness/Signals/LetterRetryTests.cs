@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Loom.Components;
 using Loom.Fast.Tests.Harness.Execution;
+using Loom.Harness.Architecture;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution;
 using Loom.Testing;
@@ -14,7 +15,7 @@ public sealed class LetterRetryTests
     private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<Event<long>> _kept = [];
 
-    private static DeadLetter Letter(string id, string component, string payload, string port = "in") => new(
+    internal static DeadLetter Letter(string id, string component, string payload, string port = "in") => new(
         new ErrorRecord
         {
             ErrorId = id, Time = default, System = "s", Version = "1", Component = component, Instance = "i", Port = port, Event = new ErrorEvent("numbers::" + id, "k", DateTimeOffset.UnixEpoch),
@@ -23,15 +24,15 @@ public sealed class LetterRetryTests
         new Dictionary<string, string> { ["h"] = "v" },
         JsonElement.Parse(payload));
 
-    private HarnessBuilder Line<T>(Func<T> middle)
-        where T : Component => new HarnessBuilder("line").Add("numbers", () => new Waits(_end.Task)).Add("middle", middle).Add("keep", () => new Keep(_kept))
+    private HarnessBuilder Line<T>(Func<T> middle, Func<ComponentPlan, ComponentPlan>? with)
+        where T : Component => new HarnessBuilder("line").Add("numbers", () => new Waits(_end.Task)).Add("middle", middle, with).Add("keep", () => new Keep(_kept))
         .Bind("numbers.out", "middle.in").Bind("middle.out", "keep.in");
 
-    private async Task<(RunKit Kit, SystemAssembly Assembly)> RunAsync<T>(Func<T> middle, Func<SystemAssembly, Task> meanwhile)
+    private async Task<(RunKit Kit, SystemAssembly Assembly)> RunAsync<T>(Func<T> middle, Func<SystemAssembly, Task> meanwhile, Func<ComponentPlan, ComponentPlan>? with = null, TimeProvider? time = null)
         where T : Component
     {
-        var kit = new RunKit();
-        using var assembly = kit.Assemble(Line(middle));
+        var kit = new RunKit { Time = time ?? TimeProvider.System };
+        using var assembly = kit.Assemble(Line(middle, with));
         var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         assembly.Run.Started = started.SetResult;
         var run = assembly.Run.RunAsync(new RunTokens(default, default));
@@ -89,6 +90,87 @@ public sealed class LetterRetryTests
         var (_, assembly) = await RunAsync(() => new Apply((e, output, ct) => output.SendAsync(e.Derive(e.Data), ct)), _ => Task.CompletedTask);
 
         (await new LetterRetry(assembly).SendAsync([Letter("1", "middle", "1")], default)).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Send_ComponentThatHandlesBatchesAlone_ABatchOfOneForEach()
+    {
+        var (kit, assembly) = await RunAsync(
+            () => new BatchesAlone(),
+            async a => (await new LetterRetry(a).SendAsync([Letter("1", "middle", "21"), Letter("2", "middle", "-1"), Letter("3", "middle", "22")], default)).ShouldBe(["1", "2", "3"]),
+            p => p with { Mode = ProcessingMode.Batch, Batching = new BatchingPlan { MaxItems = 10, MaxWait = TimeSpan.FromHours(1) } });
+
+        _kept.Select(e => e.Data).ShouldBe([121, 122]);
+        kit.Failures.ShouldHaveSingleItem().Id.ToString().ShouldBe("numbers::2");
+        var counters = assembly.Run.Hosts.Single(h => h.Plan.Name == "middle").Loop.Counters;
+        (counters.Taken, counters.Done, counters.Failed).ShouldBe((3, 2, 1));
+    }
+
+    [Fact]
+    public async Task Send_ComponentThatDoesNotComeToThem_OneDeadlineForAllOfTheRequest()
+    {
+        var time = new ManualTimeProvider();
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await RunAsync(
+            () => new Apply(async (e, output, ct) =>
+            {
+                await release.Task.WaitAsync(ct);
+                await output.SendAsync(e.Derive(e.Data), ct);
+            }),
+            async a =>
+            {
+                var retry = new LetterRetry(a);
+                var sending = retry.SendAsync([.. Enumerable.Range(1, 1000).Select(n => Letter($"{n}", "middle", $"{n}"))], default).AsTask();
+                await Deadline.Until(() => a.Run.Hosts.Single(h => h.Plan.Name == "middle").Loop.Counters.Taken == 1, "the first is in hand");
+                time.Advance(LetterRetry.Patience);
+                await Deadline.Until(() => retry.NotTried == 999, "the others were taken back");
+                release.SetResult();
+                (await sending.WaitAsync(TimeSpan.FromSeconds(60))).ShouldBe(["1"]);
+                retry.NotTried.ShouldBe(999);
+                (await retry.SendAsync([Letter("x", "middle", "7")], default)).ShouldBeEmpty();
+                retry.NotTried.ShouldBe(1000);
+            },
+            time: time);
+
+        _kept.ShouldHaveSingleItem().Data.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Send_ComponentEndsWithItInHand_StaysALetter() => await RunAsync(
+        () => new LeavesEarly(),
+        async a => (await new LetterRetry(a).SendAsync([Letter("1", "middle", "21"), Letter("2", "middle", "22")], default).AsTask().WaitAsync(TimeSpan.FromSeconds(60))).ShouldBeEmpty());
+
+    private sealed class BatchesAlone : Transformer<long, long>
+    {
+        protected internal override bool HandlesBatches => true;
+
+        protected override ValueTask OnItemAsync(Event<long> e, Emitter<long> output, CancellationToken ct) => throw new NotSupportedException("batches alone");
+
+        protected override ValueTask OnBatchAsync(Batch<long> batch, BatchEmitter<long> output, CancellationToken ct)
+        {
+            var only = batch.ShouldHaveSingleItem();
+            if (only.Data < 0)
+            {
+                output.Fail(0, new ItemException("odd", "again"));
+            }
+            else
+            {
+                output.Send(0, only.Derive(only.Data + 100));
+            }
+
+            return default;
+        }
+    }
+
+    [Input("in", typeof(long))]
+    [Output("out", typeof(long))]
+    private sealed class LeavesEarly : Component
+    {
+        protected internal override async Task ProcessAsync(ProcessContext ctx, CancellationToken ct)
+        {
+            await ctx.In<long>().WaitToReadAsync(ct);
+            ctx.In<long>().TryRead(out _);
+        }
     }
 
     private sealed class Waits(Task end) : Source<long>

@@ -114,6 +114,39 @@ public sealed class RuledStreamTests
     }
 
     [Fact]
+    public async Task CanRead_FewerThanWantedAndTheWriterStands_OffersWhatIsThere()
+    {
+        var plan = new BindingPlan { Name = "a.out->b.in", FromComponent = "a", FromPort = "out", ToComponent = "b", ToPort = "in", BufferBytes = 100 };
+        var stream = new RuledStream<string>(plan, new StreamRules { Refused = new Refusals(() => { }), Displaced = () => _kit }, null, new Signal(), new Signal(), _time);
+        var large = new Event<string>(EventId.Root("s:0", 0), new string('x', 40));
+        stream.TryWrite(large).ShouldBeTrue();
+        stream.TryWrite(large).ShouldBeFalse();
+        stream.CanRead(10).ShouldBeFalse();
+
+        var waiting = stream.WaitForRoomAsync(large, TestContext.Current.CancellationToken).AsTask();
+        stream.CanRead(10).ShouldBeTrue();
+        stream.TryRead(out _).ShouldBeTrue();
+        await waiting.WaitAsync(s_long, TestContext.Current.CancellationToken);
+        stream.TryWrite(large).ShouldBeTrue();
+        stream.CanRead(10).ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task Run_BatchThatWaitsLongBehindAStreamFullByBytes_IsFilledAllTheSame()
+    {
+        var batches = new List<int>();
+        var kit = new RunKit { Time = _time };
+        var builder = new HarnessBuilder("system")
+            .Add("numbers", () => new Numbers(100))
+            .Add("write", () => new Write())
+            .Add("keep", () => new KeepBatches(batches), p => p with { Mode = ProcessingMode.Batch, Batching = new BatchingPlan { MaxItems = 50, MaxWait = TimeSpan.FromHours(1) } })
+            .Bind("numbers.out", "write.in")
+            .Bind("write.out", "keep.in", b => b with { BufferBytes = 1000, TimeToLive = TimeSpan.FromHours(9) });
+        (await kit.RunAsync(builder)).ExitCode.ShouldBe(RunResult.Ended);
+        batches.ShouldBe([50, 50]);
+    }
+
+    [Fact]
     public async Task Run_PullBinding_DeliversEverythingAndTheProducerIsNeverAhead()
     {
         var kept = new List<Event<long>>();
@@ -200,6 +233,24 @@ public sealed class RuledStreamTests
 
     private RuledStream<int> New(Func<BindingPlan, BindingPlan> shape, StreamRules rules) =>
         new(shape(new BindingPlan { Name = "a.out->b.in", FromComponent = "a", FromPort = "out", ToComponent = "b", ToPort = "in" }), rules, null, new Signal(), new Signal(), _time);
+
+    private sealed class Write : Transformer<long, string>
+    {
+        protected override ValueTask OnItemAsync(Event<long> e, Emitter<string> output, CancellationToken ct) => output.SendAsync(e.With(new string('x', 100)), ct);
+    }
+
+    private sealed class KeepBatches(List<int> batches) : Sink<string>
+    {
+        protected override ValueTask OnItemAsync(Event<string> e, CancellationToken ct) => default;
+
+        protected internal override bool HandlesBatches => true;
+
+        protected override ValueTask OnBatchAsync(Batch<string> batch, BatchEmitter<string> output, CancellationToken ct)
+        {
+            batches.Add(batch.Count);
+            return default;
+        }
+    }
 
     private sealed class KeepAhead(List<Event<long>> kept, Action<long> taken) : Sink<long>
     {

@@ -1,8 +1,10 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Loom.Components;
 using Loom.Fast.Tests.Harness.Execution;
 using Loom.Harness.Api;
 using Loom.Harness.Architecture;
+using Loom.Harness.Checkpoints;
 using Loom.Harness.Errors;
 using Loom.Harness.Execution;
 using Loom.Harness.Streams;
@@ -176,6 +178,123 @@ public sealed class SpillTests
         (back.Id, back.Data, back.Key, back.Time, back.Mock, back.Attempt, back.Headers["a"]).ShouldBe((e.Id, e.Data, e.Key, e.Time, e.Mock, e.Attempt, "b"));
     }
 
+    [Fact]
+    public void Target_PayloadWithoutJson_FailsAloneAndTheNextOnesAreWritten()
+    {
+        var stream = New<double>(1);
+        var target = new Target<double, double>(stream, e => e);
+        foreach (var n in (double[])[0, 1, double.NaN, 2])
+        {
+            target.Prepare(new Event<double>(EventId.Root("s:0", 0), n));
+            if (double.IsNaN(n))
+            {
+                Should.Throw<ItemException>(() => target.TryWrite()).ShouldSatisfyAllConditions(e => e.Code.ShouldBe("conversion_failed"), e => e.Class.ShouldBe(ErrorClass.Permanent));
+            }
+            else
+            {
+                target.TryWrite().ShouldBeTrue();
+            }
+
+            target.HasPrepared.ShouldBeFalse();
+        }
+
+        Read(stream).ShouldBe([0, 1, 2]);
+        stream.Snapshot().Dropped.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Run_PayloadWithoutJsonAmongSpilledOnes_IsOneDeadLetterAndTheRestArrivesOnce()
+    {
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var kept = new List<double>();
+        var builder = new HarnessBuilder("system")
+            .Add("numbers", () => new Numbers(1000))
+            .Add("halve", () => new Halve(500))
+            .Add("keep", () => new KeepSlowly(kept, gate.Task))
+            .Bind("numbers.out", "halve.in")
+            .Bind("halve.out", "keep.in", b => b with { Buffer = 8, Overflow = OverflowRule.Spill });
+        var kit = new RunKit { Spills = _ => _files };
+        var result = await kit.RunAsync(builder, started: assembly => _ = Task.Run(() =>
+        {
+            SpinWait.SpinUntil(() => assembly.Run.Streams[1].Snapshot().In == 999, s_long);
+            gate.SetResult();
+        }));
+        result.ExitCode.ShouldBe(RunResult.Ended);
+        kept.ShouldBe(Enumerable.Range(0, 1000).Where(n => n != 500).Select(n => n / 2.0));
+        var failure = kit.Failures.ShouldHaveSingleItem();
+        (failure.Id.ToString(), ErrorClasses.CodeOf(failure.Error)).ShouldBe(("numbers:0:500", "conversion_failed"));
+        _files.Files.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void FrameOfATypeThatCannotBeReadBack_IsCountedAndReportedAndTheStreamEnds()
+    {
+        Lost<INamed>(new Named("abstract"));
+        Lost(new Picky { Value = 1 });
+
+        void Lost<T>(T payload)
+        {
+            _files.Aside.Clear();
+            var stream = New<T>(2);
+            for (var i = 0; i < 200; i++)
+            {
+                stream.TryWrite(new Event<T>(EventId.Root("s:0", i), payload)).ShouldBeTrue();
+            }
+
+            stream.Complete();
+            Read(stream).Count.ShouldBe(200 - (3 * 64));
+            stream.IsEnded.ShouldBeTrue();
+            var snapshot = stream.Snapshot();
+            (snapshot.Depth, snapshot.Spilled, snapshot.Dropped, _files.Aside.Count, _files.Files.Count).ShouldBe((0, 0, 192, 3, 0));
+        }
+    }
+
+    [Fact]
+    public async Task Refused_FrameOfATypeThatCannotBeReadBack_SaysWhy()
+    {
+        var stream = New<Picky>(1);
+        for (var i = 0; i < 66; i++)
+        {
+            stream.TryWrite(new Event<Picky>(EventId.Root("s:0", i), new Picky { Value = 1 })).ShouldBeTrue();
+        }
+
+        Read(stream).Count.ShouldBe(2);
+        await _refused.SendAsync(_kit, TestContext.Current.CancellationToken);
+        var failure = _kit.Failures.ShouldHaveSingleItem();
+        ErrorClasses.CodeOf(failure.Error).ShouldBe("spill_damaged");
+        failure.Error.Message.ShouldContain("with 64 events cannot be read back from disk");
+        failure.Error.Message.ShouldContain("too picky");
+    }
+
+    [Fact]
+    public void Codec_DeepPayload_ComesBackAsItWas()
+    {
+        var deep = JsonElement.Parse(new string('[', 64) + new string(']', 64));
+        EventCodec<JsonElement>.Read(EventCodec<JsonElement>.Write(new Event<JsonElement>(EventId.Root("s:0", 1), deep))).Data.GetRawText().ShouldBe(deep.GetRawText());
+    }
+
+    [Fact]
+    public void Codec_GetterThatThrows_IsAFailedConversion() =>
+        Should.Throw<ItemException>(() => EventCodec<Picky>.Write(new Event<Picky>(EventId.Root("s:0", 1), new Picky { Value = -1 }))).Code.ShouldBe("conversion_failed");
+
+    [Fact]
+    public void OutsideEvent_TypeThatThrows_IsRefused()
+    {
+        OutsideEvent.TryRead<Picky>(new Event<JsonElement>(EventId.Root("s:0", 1), JsonElement.Parse("""{"Seal":1}""")), out _).ShouldBeFalse();
+        OutsideEvent.TryRead<Picky>(new Event<JsonElement>(EventId.Root("s:0", 1), JsonElement.Parse("""{"Seal":0}""")), out _).ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task Recorder_EventThatCannotBeRead_SaysWhichOne()
+    {
+        byte[] lines = [.. EventCodec<Picky>.Write(new Event<Picky>(EventId.Root("s:0", 1), new Picky())), (byte)'\n', .. EventCodec<Picky>.Write(new Event<Picky>(EventId.Root("s:0", 2), new Picky { Value = 1 })), (byte)'\n'];
+        var error = await Should.ThrowAsync<StateDamagedException>(async () => await FeedbackRecorder<Picky>.ReadAsync(new MemoryStream(lines), TestContext.Current.CancellationToken));
+        error.Message.ShouldBe("event 2 of the record cannot be read as Picky: too picky");
+    }
+
+    [Fact]
+    public void PayloadJson_NotANumber_IsNamed() => PayloadJson.Of(double.NaN).GetString().ShouldBe("NaN");
+
     // A reader that stands until everything was written.
     private static HarnessBuilder Slow(int count, Func<BindingPlan, BindingPlan> shape, out List<Event<long>> kept, out Action<SystemAssembly> release)
     {
@@ -201,9 +320,57 @@ public sealed class SpillTests
 
     private static Event<JsonElement> Of(int n) => new(EventId.Root("s:0", n), JsonElement.Parse($$"""{"n":{{n}},"text":"{{new string('x', n % 50)}}"}"""), $"k{n % 3}");
 
-    private RuledStream<JsonElement> New(int buffer, long spillBytes = 1 << 30)
+    private RuledStream<JsonElement> New(int buffer, long spillBytes = 1 << 30) => New<JsonElement>(buffer, spillBytes);
+
+    private RuledStream<T> New<T>(int buffer, long spillBytes = 1 << 30)
     {
         var plan = new BindingPlan { Name = "a.out->b.in", FromComponent = "a", FromPort = "out", ToComponent = "b", ToPort = "in", Buffer = buffer, Overflow = OverflowRule.Spill, SpillBytes = spillBytes };
-        return new RuledStream<JsonElement>(plan, new StreamRules { Refused = _refused, Displaced = () => _kit }, new Spill<JsonElement>(_files, spillBytes), new Signal(), new Signal(), TimeProvider.System);
+        return new RuledStream<T>(plan, new StreamRules { Refused = _refused, Displaced = () => _kit }, new Spill<T>(_files, spillBytes), new Signal(), new Signal(), TimeProvider.System);
+    }
+
+    private static List<T> Read<T>(RuledStream<T> stream)
+    {
+        var all = new List<T>();
+        while (stream.TryRead(out var e))
+        {
+            all.Add(e.Data);
+        }
+
+        return all;
+    }
+
+    private sealed class Halve(long without) : Transformer<long, double>
+    {
+        protected override ValueTask OnItemAsync(Event<long> e, Emitter<double> output, CancellationToken ct) => output.SendAsync(e.With(e.Data == without ? double.NaN : e.Data / 2.0), ct);
+    }
+
+    private sealed class KeepSlowly(List<double> kept, Task gate) : Sink<double>
+    {
+        protected override async ValueTask OnItemAsync(Event<double> e, CancellationToken ct)
+        {
+            await gate.WaitAsync(ct);
+            kept.Add(e.Data);
+        }
     }
 }
+
+/// <summary>Can be written as JSON, and nothing says what to make of it.</summary>
+internal interface INamed
+{
+    string Name { get; }
+}
+
+internal sealed record Named(string Name) : INamed;
+
+/// <summary>Throws what JSON does not expect.</summary>
+internal sealed class Picky
+{
+    public int Value { get => field >= 0 ? field : throw new ArgumentException("no value"); init => field = value; }
+
+    [JsonInclude]
+    internal int Seal { get => Value; init => _ = value > 0 ? throw new ArgumentException("too picky") : value; }
+}
+
+[JsonSerializable(typeof(Picky))]
+internal sealed partial class PickyJson : JsonSerializerContext;
+

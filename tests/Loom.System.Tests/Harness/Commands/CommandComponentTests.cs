@@ -29,7 +29,7 @@ public sealed class CommandComponentTests : IAsyncDisposable
 
         @loom.item
         def same(event):
-            return {"surrogate": "\\udc80", "nan": float("nan")}.get(event.data, event.data)
+            return {"surrogate": "\udc80", "nan": float("nan")}.get(event.data, event.data)
 
         loom.run()
         """;

@@ -78,6 +78,20 @@ public sealed class SpillDrills
     }
 
     [Fact]
+    public void SetAside_SameFrameOfALaterRun_KeepsBoth()
+    {
+        using var folder = new TempFolder();
+        var kept = Enumerable.Range(0, 3).Select(run =>
+        {
+            using var files = new DiskSpillFiles(DiskSpillFiles.FolderOf(folder.Path, 1, "a->b"));
+            files.Write(1, 0, "frame"u8);
+            return files.SetAside(4, [(byte)run]).ShouldNotBeNull();
+        }).ToList();
+        kept.Select(File.ReadAllBytes).Select(b => (int)b.ShouldHaveSingleItem()).ShouldBe([0, 1, 2]);
+        kept.ShouldAllBe(f => File.GetUnixFileMode(f) == (UnixFileMode.UserRead | UnixFileMode.UserWrite));
+    }
+
+    [Fact]
     public async Task Run_SpillingSystemAfterOneThatWasKilled_ClearsWhatWasLeftAndDeliversEverything()
     {
         using var folder = new TempFolder();

@@ -67,7 +67,7 @@ public sealed class ApiTests
         (await system.AskAsync("/components/nobody/pause")).Status.ShouldBe(HttpStatusCode.NotFound);
         (await system.AskAsync("/components/work/pause")).Status.ShouldBe(HttpStatusCode.OK);
         (await system.AskAsync("/dead-letters/retry", """{"component":"work"}""")).Status.ShouldBe(HttpStatusCode.Conflict);
-        (await system.AskAsync("/dead-letters/retry")).Body.ShouldBe("""{"sent":0,"kept":0}""");
+        (await system.AskAsync("/dead-letters/retry")).Body.ShouldBe("""{"sent":0,"kept":0,"not_tried":0}""");
         (await system.AskAsync("/components/work/resume")).Status.ShouldBe(HttpStatusCode.OK);
         (await system.AskAsync("/checkpoint")).Status.ShouldBe(HttpStatusCode.OK);
         var audit = await File.ReadAllLinesAsync(system.Folder[".loom/harness/open/audit.jsonl"]);

@@ -86,6 +86,11 @@ internal sealed class ModelWire(HttpClient http, ModelEndpoint endpoint, TimePro
     {
         var status = (int)response.StatusCode;
         var (code, said) = Said(answer);
+        if (endpoint.Token() is { Length: > 0 } token)
+        {
+            said = said?.Replace(token, "[redacted:api_key]", StringComparison.Ordinal); // some show what they refuse
+        }
+
         return new ItemException(code ?? CodeOf(response.StatusCode), $"{Shown} refused with {status}: {said ?? response.ReasonPhrase}", HttpClasses.Of(status))
         {
             RetryAfter = HttpClasses.RetryAfter(response, time),
