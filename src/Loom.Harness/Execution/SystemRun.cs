@@ -36,8 +36,8 @@ internal sealed partial class SystemRun(
         await CleanupAsync(tokens.Force).ConfigureAwait(true);
         if (result.ExitCode == RunResult.Ended && hosts.Where(h => h.Loop.Counters.Lost > 0).ToList() is [var first, ..] losing)
         {
-            var lost = $"{string.Join(", ", losing.Select(h => $"{h.Loop.Counters.Lost} events in hand of \"{h.Plan.Name}\""))} did not come again when it was set up anew";
-            result = Fail(lost, first.LastFailure);
+            var lost = string.Join(", ", losing.Select(h => $"{h.Loop.Counters.Lost} {(h.Loop.Counters.Lost == 1 ? "event" : "events")} in hand of \"{h.Plan.Name}\""));
+            result = Fail($"{lost} did not come again after a restart", first.LastFailure);
         }
 
         return _errors.Count > result.Errors.Count && result.ExitCode == RunResult.Ended

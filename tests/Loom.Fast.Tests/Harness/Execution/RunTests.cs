@@ -41,6 +41,27 @@ public sealed class RunTests
         kept[7].Id.ToString().ShouldBe("numbers:0:3/1");
     }
 
+    [Fact]
+    public async Task Run_EventInHandOfARestartThatDoesNotComeAgain_IsNoSuccess()
+    {
+        var (kept, failures) = (new List<Event<long>>(), 0);
+        var kit = new RunKit
+        {
+            Taking = failure =>
+            {
+                if (failures++ == 0)
+                {
+                    throw new InvalidOperationException("broken");
+                }
+            },
+        };
+        var result = await kit.RunAsync(Line(
+            5, (e, o, ct) => e.Data == 2 ? throw new ItemException("bad", "two") : o.SendAsync(e.Derive(e.Data), ct), kept));
+        result.ExitCode.ShouldBe(RunResult.Failed);
+        result.Reason.ShouldContain("1 event in hand of");
+        kept.Select(e => e.Data).ShouldBe([0L, 1, 3, 4]); // what can be delivered still is
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
