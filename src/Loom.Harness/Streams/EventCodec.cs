@@ -96,14 +96,7 @@ internal static class EventCodec<T>
         {
             if (data is JsonElement element)
             {
-                if (element.ValueKind == JsonValueKind.Undefined)
-                {
-                    w.WriteNullValue();
-                }
-                else
-                {
-                    element.WriteTo(w);
-                }
+                RawJson.Write(w, element);
             }
             else if (JsonConversion.TypeInfo(typeof(T)) is { } info)
             {

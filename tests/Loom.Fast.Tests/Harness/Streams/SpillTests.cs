@@ -23,6 +23,13 @@ public sealed class SpillTests
     private readonly Refusals _refused = new(() => { });
 
     [Fact]
+    public void Codec_HalfASurrogatePair_ComesBackAsItWent()
+    {
+        var half = JsonElement.Parse("""{"p":"\ud83d"}""");
+        EventCodec<JsonElement>.Read(EventCodec<JsonElement>.Write(new Event<JsonElement>(EventId.Root("s:0", 1), half))).Data.GetRawText().ShouldBe(half.GetRawText());
+    }
+
+    [Fact]
     public void WriteAndRead_MoreThanMemoryHolds_KeepsOrderAndLeavesNoFile()
     {
         var stream = New(10);
