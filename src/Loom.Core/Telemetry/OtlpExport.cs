@@ -73,7 +73,14 @@ public sealed class OtlpExport : IDisposable
         _logs.CreateLogger(category).Log(level, id, fields, null, (_, _) => message);
 
     /// <summary>Sends the metrics as they are now, for two seconds at most: for an end after which nobody can ask their instruments any more.</summary>
-    public void SendMetrics() => _metrics.ForceFlush(TimeoutMs);
+    public void SendMetrics()
+    {
+        // On a busy machine one attempt can run out of time.
+        if (!_metrics.ForceFlush(TimeoutMs))
+        {
+            _metrics.ForceFlush(TimeoutMs);
+        }
+    }
 
     /// <summary>Sends what is left, for two seconds at most, and stops.</summary>
     public void Dispose()

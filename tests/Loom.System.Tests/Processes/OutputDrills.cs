@@ -10,7 +10,8 @@ namespace Loom.SystemTests.Processes;
 [Collection(Alone.Name)]
 public sealed class OutputDrills : IAsyncLifetime
 {
-    private const long MostMemory = 50_000_000;
+    // Other tests run in the same process; what is measured is many times more where it is not bounded.
+    private const long MostMemory = 100_000_000;
 
     private readonly DrillBench _bench = new(adoptStrays: false);
 

@@ -128,12 +128,12 @@ public sealed class CommandDrills : IAsyncDisposable
             @loom.source
             def numbers():
                 global at
-                while at < 9000:
+                while at < 90000:
                     at += 1
                     yield at
-                    if at == 8000 and not os.path.exists("crashed"):
+                    if at == 80000 and not os.path.exists("crashed"):
                         open("crashed", "w").close()
-                        loom._out.flush()
+                        loom._lines.flush()
                         os._exit(1)
             @loom.snapshot
             def s(): return at
@@ -148,8 +148,8 @@ public sealed class CommandDrills : IAsyncDisposable
         var first = await Stage.ReadAsync(source, most: 400);
         var state = (await Stage.SnapshotAsync(source)).ShouldNotBeNull();
         var rest = await Stage.ReadAsync(source);
-        first.Concat(rest).Select(r => r.Data.GetInt32()).ShouldBe(Enumerable.Range(1, 9000));
-        first.Concat(rest).Select(r => r.Offset).ShouldBe(Enumerable.Range(0, 9000).Select(i => (long)i));
+        first.Concat(rest).Select(r => r.Data.GetInt32()).ShouldBe(Enumerable.Range(1, 90_000));
+        first.Concat(rest).Select(r => r.Offset).ShouldBe(Enumerable.Range(0, 90_000).Select(i => (long)i));
         source.Restarts.ShouldBe(1);
         await source.CleanupAsync(new CleanupContext(null), default);
 
@@ -161,7 +161,7 @@ public sealed class CommandDrills : IAsyncDisposable
             await Stage.RestoreAsync(again, state);
             await again.SeekAsync(new Dictionary<string, long> { ["0"] = sent }, default);
             var left = await Stage.ReadAsync(again);
-            left.Select(r => r.Data.GetInt32()).ShouldBe(Enumerable.Range(sent + 1, 9000 - sent));
+            left.Select(r => r.Data.GetInt32()).ShouldBe(Enumerable.Range(sent + 1, 90_000 - sent));
             left[0].Offset.ShouldBe(sent);
             await again.CleanupAsync(new CleanupContext(null), default);
         }

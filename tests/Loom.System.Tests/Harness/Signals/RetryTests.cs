@@ -52,7 +52,8 @@ public sealed class RetryTests
         (exit, error.Trim()).ShouldBe((0, "20 dead letters sent again"));
 
         (await LettersAsync(system)).ShouldBeEmpty();
-        receiver.Taken.Select(t => JsonElement.Parse(t.Body).GetProperty("n").GetInt32()).Order().ShouldBe(Enumerable.Range(0, 20));
+        receiver.Taken.Select(t => JsonElement.Parse(t.Body)).Select(b => b.ValueKind == JsonValueKind.Array ? b.EnumerateArray().Single() : b) // a batch of one
+            .Select(b => b.GetProperty("n").GetInt32()).Order().ShouldBe(Enumerable.Range(0, 20));
         var counts = await system.GetAsync("/components/send");
         (counts.GetProperty("taken").GetInt64(), counts.GetProperty("done").GetInt64(), counts.GetProperty("dead_lettered").GetInt64()).ShouldBe((60, 20, 40));
         (await system.DrainAsync()).ShouldBe(0, system.Err);
