@@ -72,7 +72,7 @@ public sealed class OtlpExport : IDisposable
     public void Log(LogLevel level, string category, EventId id, string message, IReadOnlyList<KeyValuePair<string, object?>> fields) =>
         _logs.CreateLogger(category).Log(level, id, fields, null, (_, _) => message);
 
-    /// <summary>Sends the metrics as they are now, for two seconds at most: for an end after which nobody can ask their instruments any more.</summary>
+    /// <summary>Sends the metrics as they are now, for two seconds at most and, failing that, two more: for an end after which nobody can ask their instruments any more.</summary>
     public void SendMetrics()
     {
         // On a busy machine one attempt can run out of time.
