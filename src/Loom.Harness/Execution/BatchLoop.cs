@@ -85,20 +85,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
             Close(forming, why);
         }
 
-        await AdvanceAsync(ct).ConfigureAwait(true);
-        var asked = false;
-        while (_busy.Count > 0)
-        {
-            await Context.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
-            asked |= Context.Gate.TakeInterrupt();
-            ct.ThrowIfCancellationRequested();
-            await AdvanceAsync(ct).ConfigureAwait(true);
-        }
-
-        if (asked)
-        {
-            Context.Gate.Interrupt(); // for more, perhaps, than a batch that has finished
-        }
+        await WorkOffAsync(() => _busy.Count > 0, AdvanceAsync, ct).ConfigureAwait(true);
     }
 
     // What handles batches alone gets a batch of one.

@@ -67,6 +67,28 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     /// <summary>Everything taken is handled and its outputs are sent.</summary>
     protected virtual ValueTask SettleAsync(BatchReason reason, CancellationToken ct) => default;
 
+    /// <summary>Waits until nothing is being worked on.</summary>
+    /// <param name="busy">Whether something is.</param>
+    /// <param name="advance">Takes what has finished and sets to work what waits.</param>
+    /// <param name="ct">Gives up.</param>
+    protected async ValueTask WorkOffAsync(Func<bool> busy, Func<CancellationToken, ValueTask> advance, CancellationToken ct)
+    {
+        await advance(ct).ConfigureAwait(true);
+        var asked = false;
+        while (busy())
+        {
+            await context.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
+            asked |= context.Gate.TakeInterrupt();
+            ct.ThrowIfCancellationRequested();
+            await advance(ct).ConfigureAwait(true);
+        }
+
+        if (asked)
+        {
+            context.Gate.Interrupt(); // for more, perhaps, than work that has finished
+        }
+    }
+
     protected Emitter<TOut> NewEmitter() => new(component.Outputs) { Release = ReleaseEarlyAsync };
 
     /// <summary>
