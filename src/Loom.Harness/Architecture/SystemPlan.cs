@@ -360,6 +360,9 @@ internal sealed record PolicyPlan
 /// <summary>An alert of one's own, or a change of the built-in one of the same name; null members leave what the built-in one has.</summary>
 internal sealed record AlertPlan(string Name, string? Expression, TimeSpan? For, AlertSeverity? Severity, string? Webhook)
 {
+    /// <summary>How long its condition must not hold until it is over; null: 30 s, or what the built-in one has.</summary>
+    public TimeSpan? KeepFiringFor { get; init; }
+
     /// <summary>False: it never fires.</summary>
     public bool Enabled { get; init; } = true;
 }

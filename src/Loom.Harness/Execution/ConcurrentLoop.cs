@@ -50,7 +50,9 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
         }
     }
 
-    protected override IEnumerable<ItemCall<TIn, TOut>> InHand() => (_parked is null ? _busy : [.. _busy, _parked]).Select(s => s.Call);
+    protected override IEnumerable<(Event<TIn> Event, int Port, int Attempt)> InHand() =>
+        (_parked is null ? _busy : [.. _busy, _parked]).Select(s => (s.Call.Event, s.Call.Port, s.Call.Attempt));
+
 
     protected override Link Chain { get; }
 

@@ -159,9 +159,16 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
         Task<RunResult> Run() => _assembly.Run.RunAsync(tokens);
         var result = await (_request.Scheduler?.RunAsync(Run) ?? Run()).ConfigureAwait(false);
         result = result with { Reason = Clean(result.Reason) };
-        return result.ExitCode == RunResult.Ended && _request.Strict && _letters.Taken > 0
+        result = result.ExitCode == RunResult.Ended && _request.Strict && _letters.Taken > 0
             ? result with { ExitCode = RunResult.DeadLetters, Reason = _letters.Taken == 1 ? "ended, and one event is a dead letter" : $"ended, and {_letters.Taken} events are dead letters" }
             : result;
+        if (result.ExitCode == RunResult.Ended)
+        {
+            // Whoever was called out for it can go home. After a failure somebody still has to come.
+            _assembly.Monitor.Alerts.End($"the system {result.Reason}");
+        }
+
+        return result;
     }
 
     /// <summary>A text as it may be told: without the system's secrets.</summary>
