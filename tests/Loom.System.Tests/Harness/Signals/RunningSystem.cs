@@ -89,10 +89,12 @@ internal sealed class RunningSystem : IAsyncDisposable
 
     public Task<string> MetricsAsync() => _http.GetStringAsync(new Uri(Address, "/metrics"));
 
-    public async Task<(HttpStatusCode Status, string Body)> PostAsync(string path, string? body = null)
+    public Task<(HttpStatusCode Status, string Body)> PostAsync(string path, string? body = null) => SendAsync(HttpMethod.Post, path, body);
+
+    public async Task<(HttpStatusCode Status, string Body)> SendAsync(HttpMethod method, string path, string? body = null)
     {
-        using var content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json");
-        using var answer = await _http.PostAsync(new Uri(Address, path), content);
+        using var request = new HttpRequestMessage(method, new Uri(Address, path)) { Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json") };
+        using var answer = await _http.SendAsync(request);
         return (answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
