@@ -72,9 +72,9 @@ internal sealed partial class FilesSource(FilesOptions options, ILogger<FilesSou
         while (!stopping.IsCancellationRequested && _waiting.TryDequeue(out var path))
         {
             var name = _files.NameOf(path);
-            if (await FilePayload.ReadAsync(path, name, options.Content, options.MaxBytes, ct).ConfigureAwait(false) is { } data)
+            if (await FilePayload.ReadAsync(path, name, options.Content, options.MaxBytes, ct).ConfigureAwait(false) is { } read)
             {
-                return new Read<JsonElement> { Data = data, Partition = name, Offset = 0, Next = 1 };
+                return new Read<JsonElement> { Data = read.Data, Error = read.Error, Partition = name, Offset = 0, Next = 1 };
             }
 
             LogGone(log, name);
@@ -90,13 +90,12 @@ internal sealed partial class FilesSource(FilesOptions options, ILogger<FilesSou
 /// <summary>A file as a payload.</summary>
 internal static class FilePayload
 {
-    /// <summary>Reads it; null when it is gone.</summary>
-    /// <exception cref="ItemException">It is too large or may not be read.</exception>
-    public static async ValueTask<JsonElement?> ReadAsync(string path, string name, FileContent content, int maxBytes, CancellationToken ct)
+    /// <summary>Reads it; null when it is gone. One that is too large or may not be read is an error of its own, told without its content, and others are read on.</summary>
+    public static async ValueTask<(JsonElement Data, ItemException? Error)?> ReadAsync(string path, string name, FileContent content, int maxBytes, CancellationToken ct)
     {
+        var info = new FileInfo(path);
         try
         {
-            var info = new FileInfo(path);
             if (!info.Exists)
             {
                 return null;
@@ -104,11 +103,11 @@ internal static class FilePayload
 
             if (content != FileContent.None && info.Length > maxBytes)
             {
-                throw new ItemException("file_too_large", $"{name} has {info.Length} bytes, more than max_bytes, {maxBytes}; set content: none or a higher limit");
+                return Refused(info, name, new ItemException("file_too_large", $"{name} has {info.Length} bytes, more than max_bytes, {maxBytes}; set content: none or a higher limit"));
             }
 
             var bytes = content == FileContent.None ? [] : await File.ReadAllBytesAsync(path, ct).ConfigureAwait(false);
-            return Write(info, name, content, bytes);
+            return (Write(info, name, content, bytes), null);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -116,9 +115,11 @@ internal static class FilePayload
         }
         catch (UnauthorizedAccessException e)
         {
-            throw new ItemException("file_refused", $"{name} may not be read: {e.Message}", ErrorClass.Permanent, e);
+            return Refused(info, name, new ItemException("file_refused", $"{name} may not be read: {e.Message}", ErrorClass.Permanent, e));
         }
     }
+
+    private static (JsonElement Data, ItemException? Error) Refused(FileInfo info, string name, ItemException error) => (Write(info, name, FileContent.None, []), error);
 
     private static JsonElement Write(FileInfo info, string name, FileContent content, ReadOnlySpan<byte> bytes)
     {
