@@ -81,7 +81,7 @@ public sealed class LimitTests : IAsyncLifetime
             default);
         await Deadline.Until(() => NastyChildren.Survivors(mark).Count(s => s.Contains(": sleep", StringComparison.Ordinal)) == 3, "all have started");
         var group = new ChildGroup(supervisor.Processes[0].Cgroup!);
-        group.Members().Length.ShouldBe(3);
+        await Deadline.Until(() => group.Members().Length == 3, "the shells between them have ended, and nobody has left");
         await supervisor.StopAsync("nasty", default);
         NastyChildren.Survivors(mark).ShouldBeEmpty();
         group.Members().ShouldBeEmpty();
