@@ -18,7 +18,7 @@ internal static class ComponentsVerb
     public static Command Create()
     {
         s_name.CompletionSources.Add(_ => ComponentCatalog.BuiltIns.All.Select(d => new System.CommandLine.Completions.CompletionItem(d.Name)));
-        var command = Verb.Create("components", "List the built-in components, or show one: config, ports, defaults, guarantees",
+        var command = Verb.Create("components", "List the built-in components, or show one: config, ports, defaults, guarantees, an example",
             ["loom harness components", "loom harness components jsonl", "loom harness components jsonl --json"], (context, parse, _) =>
             {
                 Write(context.Terminal, parse.GetValue(s_name));
@@ -78,11 +78,17 @@ internal static class ComponentsVerb
         if (sheet.Keys.Count == 0)
         {
             output.WriteLine("\nIt takes no config.");
-            return;
+        }
+        else
+        {
+            output.WriteLine("\nconfig");
+            terminal.Table([["KEY", "DEFAULT", "TYPE", "ALLOWED", ""], .. sheet.Keys.Select(k => new[] { k.Name + (k.Hot ? " (hot)" : ""), Dash(k.Default), k.Type, Dash(k.Allowed), k.Description })]);
         }
 
-        output.WriteLine("\nconfig");
-        terminal.Table([["KEY", "DEFAULT", "TYPE", "ALLOWED", ""], .. sheet.Keys.Select(k => new[] { k.Name + (k.Hot ? " (hot)" : ""), Dash(k.Default), k.Type, Dash(k.Allowed), k.Description })]);
+        if (sheet.Example.Length > 0)
+        {
+            output.Write($"\nexample (components of an architecture.yaml; given and expect as in a *.test.yaml)\n{sheet.Example}");
+        }
     }
 
     private static string Dash(string text) => text.Length == 0 ? "-" : text;
@@ -99,5 +105,6 @@ internal static class ComponentsVerb
         ["concurrency"] = sheet.Concurrency,
         ["batch_items"] = sheet.BatchItems,
         ["config"] = sheet.Schema,
+        ["example"] = sheet.Example,
     };
 }

@@ -86,6 +86,9 @@ internal sealed record ComponentPlan
 
     /// <summary>Runs on a thread of its own instead of the pool.</summary>
     public bool Dedicated { get; init; }
+
+    /// <summary>Whether its events are acknowledged, always or as its config says.</summary>
+    public bool Acknowledges => Descriptor.Acknowledges || Options is IAcknowledges { Acknowledges: true };
 }
 
 /// <summary>What a component is made of: exactly one of a built-in, a class or a command.</summary>

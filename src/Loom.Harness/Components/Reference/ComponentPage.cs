@@ -20,6 +20,9 @@ internal static class ComponentPage
             Every component also has the output `errors` (records of failed events), which need not be bound: what fails goes to the system's dead letters then; and the input
             `control` (operations: pause, resume, set_rate, set_config of keys marked *hot*), which need not be bound either.
 
+            The examples are run by the tests: `components` stand in an architecture.yaml as they are; `given` and `expect` are those of a *.test.yaml; `files` and `sql` are there before,
+            `then` afterwards.
+
             """);
         foreach (var group in catalog.All.GroupBy(d => d.Type))
         {
@@ -58,10 +61,16 @@ internal static class ComponentPage
         if (sheet.Keys.Count == 0)
         {
             text.Append("\nIt takes no config.\n");
-            return;
+        }
+        else
+        {
+            Keys(text, sheet.Keys);
         }
 
-        Keys(text, sheet.Keys);
+        if (sheet.Example.Length > 0)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"\n```yaml\n{sheet.Example}```\n");
+        }
     }
 
     private static void Capabilities(StringBuilder text)

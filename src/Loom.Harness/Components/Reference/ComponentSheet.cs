@@ -39,6 +39,9 @@ internal sealed record ComponentSheet
     /// <summary>JSON Schema of its config.</summary>
     public required JsonObject Schema { get; init; }
 
+    /// <summary>An example that is run by the tests, as YAML; empty where there is none.</summary>
+    public string Example { get; init; } = "";
+
     public int Concurrency { get; init; } = 1;
 
     public int BatchItems { get; init; }
@@ -58,6 +61,7 @@ internal sealed record ComponentSheet
             PortsFollowConfig = options is not null && typeof(IPortNames).IsAssignableFrom(options),
             Keys = options is null ? [] : [.. KeysOf(options, "")],
             Schema = options is null ? new JsonObject { ["type"] = "object", ["additionalProperties"] = false } : ConfigSchema.Of(options),
+            Example = ComponentExample.Of(descriptor.Name) ?? "",
             Concurrency = descriptor.Concurrency,
             BatchItems = descriptor.BatchItems,
         };

@@ -2,6 +2,7 @@ using Loom.Fast.Tests.Harness.Architecture;
 using Loom.Harness.Architecture.Planning;
 using Loom.Harness.Components;
 using Loom.Harness.Components.Options;
+using Loom.Harness.Components.Reference;
 using Loom.Testing;
 using Shouldly;
 using Xunit;
@@ -29,6 +30,17 @@ public sealed class SweepTests
         {
             section.ShouldContain($"| `{key.Name}` "); // perhaps followed by a mark that it is hot
             key.Description.ShouldNotBeEmpty();
+        }
+    }
+
+    [Fact]
+    public void Examples_AreThoseOfTheBuiltInsAndOnThePage()
+    {
+        ComponentExample.Names.ShouldBe(ComponentCatalog.BuiltIns.All.Select(c => c.Name));
+        foreach (var name in ComponentExample.Names)
+        {
+            s_page.Split($"\n### `{name}`\n")[1].Split("\n### ")[0].ShouldContain($"\n```yaml\n{ComponentExample.Of(name)}```\n", customMessage: name);
+            ComponentExample.Of(name)!.ShouldContain($"uses: {name}");
         }
     }
 

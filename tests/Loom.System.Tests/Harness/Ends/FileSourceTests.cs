@@ -231,6 +231,31 @@ public class FileSourceTests
     }
 
     [Fact]
+    public async Task DirWatch_FileTooLarge_IsAnErrorOfItsOwnAndStays()
+    {
+        using var folder = new TempFolder();
+        Directory.CreateDirectory(folder["in"]);
+        await File.WriteAllTextAsync(folder["in/a.txt"], "much too long");
+        await File.WriteAllTextAsync(folder["in/b.txt"], "fits");
+        await using var stage = new Stage(folder.Path);
+        var options = new DirWatchOptions { Path = "in", SettleMs = TimeSpan.FromMilliseconds(1), OnDone = DoneFile.Delete, Once = true, MaxBytes = 5 };
+        var reads = await Stage.ReadAsync(await stage.SetUpAsync(Watch(options)));
+        reads.Select(r => r.Error?.Code ?? r.Data.GetProperty("text").GetString()).ShouldBe(["file_too_large", "fits"]);
+        reads[0].Data.GetProperty("size").GetInt64().ShouldBe(13);
+        foreach (var acknowledge in reads.Select(r => r.Acknowledge).OfType<Func<ValueTask>>())
+        {
+            await acknowledge();
+        }
+
+        Directory.GetFiles(folder["in"]).ShouldBe([folder["in/a.txt"]]);
+
+        // The next run tries again what it did not get, and takes nothing away at its start.
+        var again = await stage.SetUpAsync(Watch(options with { MaxBytes = 20 }));
+        await again.SeekAsync(Stage.Offsets(reads), default);
+        (await Stage.ReadAsync(again)).Single().Data.GetProperty("text").GetString().ShouldBe("much too long");
+    }
+
+    [Fact]
     public async Task Sqlite_Rows_ComeInOrderOfTheCursorAndOnce()
     {
         using var folder = new TempFolder();

@@ -89,10 +89,12 @@ internal sealed class RunningSystem : IAsyncDisposable
 
     public Task<string> MetricsAsync() => _http.GetStringAsync(new Uri(Address, "/metrics"));
 
-    public async Task<(HttpStatusCode Status, string Body)> PostAsync(string path, string? body = null, CancellationToken ct = default)
+    public Task<(HttpStatusCode Status, string Body)> PostAsync(string path, string? body = null, CancellationToken ct = default) => SendAsync(HttpMethod.Post, path, body, ct);
+
+    public async Task<(HttpStatusCode Status, string Body)> SendAsync(HttpMethod method, string path, string? body = null, CancellationToken ct = default)
     {
-        using var content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json");
-        using var answer = await _http.PostAsync(new Uri(Address, path), content, ct);
+        using var request = new HttpRequestMessage(method, new Uri(Address, path)) { Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json") };
+        using var answer = await _http.SendAsync(request, ct);
         return (answer.StatusCode, await answer.Content.ReadAsStringAsync(ct));
     }
 

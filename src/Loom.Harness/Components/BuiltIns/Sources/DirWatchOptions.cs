@@ -26,7 +26,7 @@ internal sealed record DirWatchOptions : IValidatableObject
     [Description("How often the whole folder is looked through, for changes nobody told of (network disks, lost notices).")]
     public TimeSpan Rescan { get; init; } = TimeSpan.FromSeconds(30);
 
-    [Description("What becomes of a file once everything made of it is confirmed or dead-lettered: keep, move (to move_to) or delete. A file that changed meanwhile stays and is read again.")]
+    [Description("What becomes of a file once everything made of it is confirmed or dead-lettered: keep, move (to move_to) or delete. A file that changed meanwhile stays and is read again; one that could not be read stays.")]
     public DoneFile OnDone { get; init; }
 
     [Description("Where on_done: move puts files, with their folders below path; an older file of the name is replaced. Relative to the system's folder.")]

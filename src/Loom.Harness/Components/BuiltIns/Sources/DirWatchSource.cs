@@ -154,7 +154,7 @@ internal sealed partial class DirWatchSource(DirWatchOptions options, ILogger<Di
     {
         var name = _files.NameOf(path);
         _read[name] = version;
-        if (await FilePayload.ReadAsync(path, name, options.Content, options.MaxBytes, ct).ConfigureAwait(false) is not { } data)
+        if (await FilePayload.ReadAsync(path, name, options.Content, options.MaxBytes, ct).ConfigureAwait(false) is not { } taken)
         {
             return null;
         }
@@ -166,13 +166,17 @@ internal sealed partial class DirWatchSource(DirWatchOptions options, ILogger<Di
             return null;
         }
 
+        var (data, error) = taken;
+        var stays = options.OnDone == DoneFile.Keep || error is not null;
         return new Read<JsonElement>
         {
             Data = data,
+            Error = error,
             Partition = name,
             Offset = version,
-            Next = version + 1,
-            Acknowledge = options.OnDone == DoneFile.Keep ? null : () =>
+            // What nobody has read is not taken away; where files are, the next run tries it again.
+            Next = error is not null && options.OnDone != DoneFile.Keep ? version : version + 1,
+            Acknowledge = stays ? null : () =>
             {
                 Finish(path, version);
                 return default;

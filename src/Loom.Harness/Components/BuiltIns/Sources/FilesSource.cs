@@ -75,9 +75,9 @@ internal sealed partial class FilesSource(FilesOptions options, ILogger<FilesSou
         {
             _metrics.Set("behind_files", _waiting.Count);
             var name = _files.NameOf(path);
-            if (await FilePayload.ReadAsync(path, name, options.Content, options.MaxBytes, ct).ConfigureAwait(false) is { } data)
+            if (await FilePayload.ReadAsync(path, name, options.Content, options.MaxBytes, ct).ConfigureAwait(false) is { } read)
             {
-                return new Read<JsonElement> { Data = data, Partition = name, Offset = 0, Next = 1 };
+                return new Read<JsonElement> { Data = read.Data, Error = read.Error, Partition = name, Offset = 0, Next = 1 };
             }
 
             LogGone(log, name);
@@ -93,13 +93,12 @@ internal sealed partial class FilesSource(FilesOptions options, ILogger<FilesSou
 /// <summary>A file as a payload.</summary>
 internal static class FilePayload
 {
-    /// <summary>Reads it; null when it is gone.</summary>
-    /// <exception cref="ItemException">It is too large or may not be read.</exception>
-    public static async ValueTask<JsonElement?> ReadAsync(string path, string name, FileContent content, int maxBytes, CancellationToken ct)
+    /// <summary>Reads it; null when it is gone. One that is too large or may not be read is an error of its own, told without its content, and others are read on.</summary>
+    public static async ValueTask<(JsonElement Data, ItemException? Error)?> ReadAsync(string path, string name, FileContent content, int maxBytes, CancellationToken ct)
     {
+        var info = new FileInfo(path);
         try
         {
-            var info = new FileInfo(path);
             if (!info.Exists)
             {
                 return null;
@@ -107,11 +106,11 @@ internal static class FilePayload
 
             if (content != FileContent.None && info.Length > maxBytes)
             {
-                throw new ItemException("file_too_large", $"{name} has {info.Length} bytes, more than max_bytes, {maxBytes}; set content: none or a higher limit");
+                return Refused(info, name, new ItemException("file_too_large", $"{name} has {info.Length} bytes, more than max_bytes, {maxBytes}; set content: none or a higher limit"));
             }
 
             var bytes = content == FileContent.None ? [] : await File.ReadAllBytesAsync(path, ct).ConfigureAwait(false);
-            return Write(info, name, content, bytes);
+            return (Write(info, name, content, bytes), null);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -119,9 +118,11 @@ internal static class FilePayload
         }
         catch (UnauthorizedAccessException e)
         {
-            throw new ItemException("file_refused", $"{name} may not be read: {e.Message}", ErrorClass.Permanent, e);
+            return Refused(info, name, new ItemException("file_refused", $"{name} may not be read: {e.Message}", ErrorClass.Permanent, e));
         }
     }
+
+    private static (JsonElement Data, ItemException? Error) Refused(FileInfo info, string name, ItemException error) => (Write(info, name, FileContent.None, []), error);
 
     private static JsonElement Write(FileInfo info, string name, FileContent content, ReadOnlySpan<byte> bytes)
     {
