@@ -1,4 +1,4 @@
-// node openai-refusals.mjs BASE_URL MODEL KEY: meets a full queue once, then an unknown key. Prints what the SDK made of both.
+// node openai-refusals.mjs BASE_URL MODEL KEY: meets a full queue, once or more, then an unknown key. Prints what the SDK made of both.
 import OpenAI from 'openai';
 
 const [baseURL, model, key] = process.argv.slice(2);
@@ -12,7 +12,7 @@ const recorded = async (url, init) => {
   return response;
 };
 
-const patient = new OpenAI({ baseURL, apiKey: key, maxRetries: 5, fetch: recorded });
+const patient = new OpenAI({ baseURL, apiKey: key, maxRetries: 30, fetch: recorded });
 const answer = await patient.chat.completions.create({ model, messages });
 const [first, second] = seen;
 const result = {

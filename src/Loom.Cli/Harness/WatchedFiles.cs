@@ -14,24 +14,15 @@ internal sealed class WatchedFiles(string directory, string? deployment, TimePro
     // What a save or a checkout touches comes together.
     private static readonly TimeSpan s_quiet = TimeSpan.FromMilliseconds(300);
 
-    private IReadOnlyList<string> _files = [SystemLoader.ArchitectureFile, deployment ?? SystemLoader.DeploymentFile];
-    private IReadOnlyList<string> _projects = [];
-    private Dictionary<string, (DateTime, long)> _seen = [];
+    private readonly string[] _always = [SystemLoader.ArchitectureFile, deployment ?? SystemLoader.DeploymentFile];
+    private NamedFiles _named = new([], []);
+    private Dictionary<string, Stamp> _seen = [];
 
-    /// <summary>What is on disk now counts as known.</summary>
-    public void Look() => _seen = Stamps();
-
-    /// <summary>The files of a system that was loaded; those of one that is wrong stay what they were.</summary>
-    public void Take(SystemPlan plan)
+    /// <summary>What is on disk now counts as known. The files an architecture names are watched however wrong it is otherwise; one whose text cannot be read changes nothing about which they are.</summary>
+    public void Look()
     {
-        _files =
-        [
-            SystemLoader.ArchitectureFile, deployment ?? SystemLoader.DeploymentFile,
-            .. plan.Schemas.Values.Select(s => s.File).OfType<string>(),
-            .. plan.Components.SelectMany(c => c.Uses.Command?.Files ?? []),
-            .. plan.Components.Select(c => c.Uses.Assembly).OfType<string>(),
-        ];
-        _projects = [.. plan.Components.Select(c => c.Uses.Project).OfType<string>().Distinct(StringComparer.Ordinal)];
+        _seen = Stamps();
+        _named = NamedFiles.In(directory) ?? _named;
         foreach (var (file, stamp) in Stamps())
         {
             _seen.TryAdd(file, stamp);
@@ -70,26 +61,26 @@ internal sealed class WatchedFiles(string directory, string? deployment, TimePro
         }
     }
 
-    private static bool Same(Dictionary<string, (DateTime, long)> one, Dictionary<string, (DateTime, long)> other) =>
+    private static bool Same(Dictionary<string, Stamp> one, Dictionary<string, Stamp> other) =>
         one.Count == other.Count && one.All(o => other.TryGetValue(o.Key, out var stamp) && stamp == o.Value);
 
-    private Dictionary<string, (DateTime, long)> Stamps()
+    private Dictionary<string, Stamp> Stamps()
     {
-        var stamps = new Dictionary<string, (DateTime, long)>(StringComparer.Ordinal);
-        var sources = _projects.SelectMany(p =>
-        {
-            var folder = Path.GetDirectoryName(p) ?? "";
-            return ProjectSources.In(DiskSystemFiles.Instance, Path.GetFullPath(folder, directory)).Select(f => Path.Combine(folder, f));
-        });
-        foreach (var file in _files.Concat(sources))
+        var stamps = new Dictionary<string, Stamp>(StringComparer.Ordinal);
+        var sources = _named.Projects.Select(p => Path.GetDirectoryName(p) ?? "").Where(f => Directory.Exists(Path.GetFullPath(f, directory)))
+            .SelectMany(folder => ProjectSources.In(DiskSystemFiles.Instance, Path.GetFullPath(folder, directory)).Select(f => Path.Combine(folder, f)));
+        foreach (var file in _always.Concat(_named.Files).Concat(sources))
         {
             var info = new FileInfo(Path.GetFullPath(file, directory));
             if (info.Exists)
             {
-                stamps[file] = (info.LastWriteTimeUtc, info.Length);
+                // A program that could not be run may be mended by its mode alone.
+                stamps[file] = new Stamp(info.LastWriteTimeUtc, info.Length, info.UnixFileMode);
             }
         }
 
         return stamps;
     }
+
+    private readonly record struct Stamp(DateTime Written, long Length, UnixFileMode Mode);
 }

@@ -86,11 +86,6 @@ internal sealed class WatchedRun(VerbContext context, HarnessSession session, Ha
         try
         {
             var loaded = await session.LoadAsync(stop).ConfigureAwait(false);
-            if (loaded.Plan is { } plan)
-            {
-                _files.Take(plan);
-            }
-
             var findings = loaded.Findings;
             FindingText.Write(context.Terminal, context.Terminal.Err, findings);
             return findings.All(f => f.Severity != Severity.Error);

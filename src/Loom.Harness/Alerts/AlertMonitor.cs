@@ -39,24 +39,44 @@ internal sealed partial class AlertMonitor(IReadOnlyList<AlertRule> rules, Metri
         var now = time.GetUtcNow();
         foreach (var tracker in _trackers)
         {
-            if (tracker.Observe(Holds(tracker.Rule.Name, tracker.Rule.Condition), now) is not { } change)
-            {
-                continue;
-            }
-
-            if (change.Fires)
-            {
-                LogFires(log, change.Rule.Severity == AlertSeverity.Critical ? LogLevel.Error : LogLevel.Warning, change.Rule.Name, change.Rule.Condition.Text);
-            }
-            else
-            {
-                LogOver(log, change.Rule.Name, (change.At - change.Since).TotalSeconds);
-            }
-
-            Changed(change);
+            Tell(tracker.Observe(Holds(tracker.Rule.Name, tracker.Rule.Condition), now));
         }
 
-        _status = [.. _trackers.Select(t => new AlertStatus(t.Rule, t.State, t.Since, t.Fired))];
+        Show();
+    }
+
+    /// <summary>The run has ended in order and nobody looks any more: what fires is over.</summary>
+    /// <param name="reason">How it ended.</param>
+    public void End(string reason)
+    {
+        var now = time.GetUtcNow();
+        foreach (var tracker in _trackers)
+        {
+            Tell(tracker.End(now, reason));
+        }
+
+        Show();
+    }
+
+    private void Show() => _status = [.. _trackers.Select(t => new AlertStatus(t.Rule, t.State, t.Since, t.Fired))];
+
+    private void Tell(AlertChange? change)
+    {
+        if (change is null)
+        {
+            return;
+        }
+
+        if (change.Fires)
+        {
+            LogFires(log, change.Rule.Severity == AlertSeverity.Critical ? LogLevel.Error : LogLevel.Warning, change.Rule.Name, change.Rule.Condition.Text);
+        }
+        else
+        {
+            LogOver(log, change.Rule.Name, (change.At - change.Since).TotalSeconds);
+        }
+
+        Changed(change);
     }
 
     private bool Holds(string alert, MetricExpression condition)

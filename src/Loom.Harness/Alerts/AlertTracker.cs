@@ -11,10 +11,17 @@ internal enum AlertState
     Firing,
 }
 
-/// <summary>Follows one alert: it fires once when its condition has held for long enough, and is over once when it no longer does. Pure over what it is told; one caller.</summary>
+/// <summary>
+/// Follows one alert: it fires once when its condition has held for long enough, and is over once when it has not held for long enough. What swings about its threshold meanwhile is
+/// counted and not told. Pure over what it is told; one caller.
+/// </summary>
 internal sealed class AlertTracker(AlertRule rule)
 {
     private DateTimeOffset _since;
+    private long _times;
+
+    // Since when the condition of an alert that fires has not held; null while it holds.
+    private DateTimeOffset? _quietSince;
 
     public AlertRule Rule => rule;
 
@@ -33,9 +40,21 @@ internal sealed class AlertTracker(AlertRule rule)
     {
         if (!holds)
         {
-            var fired = State == AlertState.Firing;
-            State = AlertState.Inactive;
-            return fired ? new AlertChange(rule, Fires: false, _since, now) : null;
+            if (State != AlertState.Firing)
+            {
+                State = AlertState.Inactive;
+                return null;
+            }
+
+            _quietSince ??= now;
+            return now - _quietSince < rule.KeepFiringFor ? null : Over(now, reason: null);
+        }
+
+        if (State == AlertState.Firing)
+        {
+            _times += _quietSince is null ? 0 : 1;
+            _quietSince = null;
+            return null;
         }
 
         if (State == AlertState.Inactive)
@@ -43,13 +62,33 @@ internal sealed class AlertTracker(AlertRule rule)
             (State, _since) = (AlertState.Pending, now);
         }
 
-        if (State == AlertState.Firing || now - _since < rule.For)
+        if (now - _since < rule.For)
         {
             return null;
         }
 
-        State = AlertState.Firing;
+        (State, _times, _quietSince) = (AlertState.Firing, 1, null);
         Fired++;
         return new AlertChange(rule, Fires: true, _since, now);
+    }
+
+    /// <summary>Nobody looks any more, and for a good reason: an alert that fires is over. Null when it does not fire.</summary>
+    /// <param name="now">When that is.</param>
+    /// <param name="reason">Why.</param>
+    public AlertChange? End(DateTimeOffset now, string reason)
+    {
+        if (State == AlertState.Firing)
+        {
+            return Over(now, reason);
+        }
+
+        State = AlertState.Inactive;
+        return null;
+    }
+
+    private AlertChange Over(DateTimeOffset now, string? reason)
+    {
+        State = AlertState.Inactive;
+        return new AlertChange(rule, Fires: false, _since, now, _times, reason);
     }
 }

@@ -9,6 +9,9 @@ namespace Loom.Harness.Alerts;
 /// <summary>The alerts every system has unasked. An entry of <c>policy.observability.alerts</c> with the same name changes what it mentions and leaves the rest.</summary>
 internal static class BuiltInAlerts
 {
+    /// <summary>What swings about its threshold faster than this is one alert and not many.</summary>
+    public static readonly TimeSpan KeepFiringFor = TimeSpan.FromSeconds(30);
+
     private static readonly FrozenDictionary<string, BuiltIn> s_all = new BuiltIn[]
     {
         new("error_rate", ErrorRate(0.1), TimeSpan.FromSeconds(10), AlertSeverity.Warning),
@@ -39,11 +42,12 @@ internal static class BuiltInAlerts
             b.BuiltIn.Name,
             MetricExpression.Compile(b.Plan?.Expression ?? (policy.MaxMemoryMb is null ? b.BuiltIn.Expression : b.BuiltIn.Limited ?? b.BuiltIn.Expression), SystemMetrics.Names),
             b.Plan?.For ?? b.BuiltIn.For,
+            b.Plan?.KeepFiringFor ?? KeepFiringFor,
             b.Plan?.Severity ?? b.BuiltIn.Severity,
             b.Plan?.Webhook,
             BuiltIn: true));
         var own = policy.Alerts.Where(a => a.Enabled && !Has(a.Name)).Select(a => new AlertRule(
-            a.Name, MetricExpression.Compile(a.Expression!, SystemMetrics.Names), a.For ?? TimeSpan.Zero, a.Severity ?? AlertSeverity.Warning, a.Webhook, BuiltIn: false));
+            a.Name, MetricExpression.Compile(a.Expression!, SystemMetrics.Names), a.For ?? TimeSpan.Zero, a.KeepFiringFor ?? KeepFiringFor, a.Severity ?? AlertSeverity.Warning, a.Webhook, BuiltIn: false));
         return [.. builtIn, .. own];
     }
 

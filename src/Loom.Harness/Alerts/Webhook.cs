@@ -111,6 +111,15 @@ internal sealed partial class Webhook : IAsyncDisposable
         json.WriteString("version", _system.Version);
         json.WriteString("since", change.Since);
         json.WriteString("time", change.At);
+        if (!change.Fires)
+        {
+            json.WriteNumber("times", change.Times);
+            if (change.Reason is { } reason)
+            {
+                json.WriteString("reason", reason);
+            }
+        }
+
         json.WriteEndObject();
         json.Flush();
         return body.WrittenMemory;

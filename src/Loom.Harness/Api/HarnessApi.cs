@@ -87,6 +87,16 @@ internal sealed class HarnessApi : IAsyncDisposable
             await _audit.WriteAsync(call, $"refused: {e.Problem.Message}").ConfigureAwait(false);
             throw;
         }
+        catch (OperationCanceledException) when (call.Gone.IsCancellationRequested)
+        {
+            await _audit.WriteAsync(call, "abandoned: whoever asked did not wait for the answer").ConfigureAwait(false);
+            throw;
+        }
+        catch (Exception e)
+        {
+            await _audit.WriteAsync(call, $"failed: {_harness.Clean(e.Message)}").ConfigureAwait(false);
+            throw;
+        }
 
         await _audit.WriteAsync(call, "done").ConfigureAwait(false);
     }
@@ -271,6 +281,7 @@ internal sealed class HarnessApi : IAsyncDisposable
         {
             var retry = new LetterRetry(_harness.Assembly);
             var report = await _harness.DeadLetters.RetryAsync(asked.Component, asked.Ids is { Count: > 0 } ids ? ids.ToHashSet(StringComparer.Ordinal) : null, retry.SendAsync, call.Gone).ConfigureAwait(false);
+            call.Gone.ThrowIfCancellationRequested(); // some letters were not begun for that reason
             await call.WriteAsync(200, (report.Sent, report.Refused, retry.NotTried), static (w, r) =>
             {
                 w.WriteStartObject();

@@ -100,6 +100,7 @@ internal static class SystemJson
         w.WriteString("severity", SystemMetrics.Word(alert.Rule.Severity));
         w.WriteString("expr", alert.Rule.Condition.Text);
         w.WriteNumber("for_s", alert.Rule.For.TotalSeconds);
+        w.WriteNumber("keep_firing_for_s", alert.Rule.KeepFiringFor.TotalSeconds);
         w.WriteBoolean("built_in", alert.Rule.BuiltIn);
         w.WriteString("webhook", alert.Rule.Webhook);
         if (alert.Since is { } since)

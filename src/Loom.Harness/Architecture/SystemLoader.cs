@@ -45,40 +45,7 @@ internal sealed class SystemLoader(ISystemFiles files, ComponentCatalog catalog,
     }
 
     /// <summary>The projects an architecture names, as it writes them; none where it cannot be read, which loading tells.</summary>
-    public static IReadOnlyList<string> Projects(string directory)
-    {
-        var content = DiskSystemFiles.Instance.Read(Path.Combine(directory, ArchitectureFile), YamlReader.MaxBytes).Content;
-        var root = content is null ? null : YamlReader.Read(ArchitectureFile, content, new FindingList());
-        var found = new List<string>();
-        Collect(root, found);
-        return found;
-    }
-
-    private static void Collect(YamlNode? node, List<string> found)
-    {
-        switch (node)
-        {
-            case YamlSequence list:
-                foreach (var item in list.Items)
-                {
-                    Collect(item, found);
-                }
-
-                break;
-            case YamlMapping map:
-                if (map.Find("class") is YamlScalar && map.Find("project") is YamlScalar project)
-                {
-                    found.Add(project.Text);
-                }
-
-                foreach (var entry in map.Entries)
-                {
-                    Collect(entry.Value, found);
-                }
-
-                break;
-        }
-    }
+    public static IReadOnlyList<string> Projects(string directory) => NamedFiles.In(directory)?.Projects ?? [];
 
     /// <summary>Loads a system from these files, with this catalog and these classes.</summary>
     /// <param name="directory">The system's folder, absolute.</param>

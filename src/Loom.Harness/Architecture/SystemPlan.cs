@@ -86,6 +86,9 @@ internal sealed record ComponentPlan
 
     /// <summary>Runs on a thread of its own instead of the pool.</summary>
     public bool Dedicated { get; init; }
+
+    /// <summary>Whether its events are acknowledged, always or as its config says.</summary>
+    public bool Acknowledges => Descriptor.Acknowledges || Options is IAcknowledges { Acknowledges: true };
 }
 
 /// <summary>What a component is made of: exactly one of a built-in, a class or a command.</summary>
@@ -357,6 +360,9 @@ internal sealed record PolicyPlan
 /// <summary>An alert of one's own, or a change of the built-in one of the same name; null members leave what the built-in one has.</summary>
 internal sealed record AlertPlan(string Name, string? Expression, TimeSpan? For, AlertSeverity? Severity, string? Webhook)
 {
+    /// <summary>How long its condition must not hold until it is over; null: 30 s, or what the built-in one has.</summary>
+    public TimeSpan? KeepFiringFor { get; init; }
+
     /// <summary>False: it never fires.</summary>
     public bool Enabled { get; init; } = true;
 }

@@ -15,6 +15,8 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
 {
     private readonly Dictionary<string, LinkCounters> _counters = plan.Capabilities.ToDictionary(c => c.Name, _ => new LinkCounters(), StringComparer.Ordinal);
 
+    private readonly TokenBudget? _budget = plan.Capabilities.Select(c => c.Options).OfType<LlmProviderSettings>().FirstOrDefault()?.BudgetTokens is { } tokens ? new TokenBudget(tokens) : null;
+
     /// <summary>What each capability has done, by name; kept across restarts.</summary>
     public IReadOnlyDictionary<string, LinkCounters> Counters => _counters;
 
@@ -55,7 +57,7 @@ internal sealed class LinkFactory(ComponentPlan plan, ISchemaChecks check, Func<
             case RateLimiterSettings options:
                 return capability.Declared || Rate.IsWanted ? new RateLimitLink(capability.Declared ? options : null, Rate, time, counters) : null;
             case LlmProviderSettings options:
-                return options.BudgetTokens is not null && Tokens is not null ? new BudgetLink(options, Tokens, counters) : null;
+                return _budget is not null && Tokens is not null ? new BudgetLink(options, _budget, Tokens, counters) : null;
             case RetrySettings options:
                 return new RetryLink(options, time, random, counters);
             case CircuitBreakerSettings options:

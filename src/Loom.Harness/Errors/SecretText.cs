@@ -1,4 +1,6 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
+using Loom.Core.Settings;
 
 namespace Loom.Harness.Errors;
 
@@ -8,20 +10,11 @@ internal static class SecretText
     /// <summary>The text with <c>[redacted:NAME]</c> for each value, also as JSON writes it.</summary>
     /// <param name="text">What shall be seen.</param>
     /// <param name="secrets">Values that shall not, by name.</param>
-    public static string In(string text, IReadOnlyDictionary<string, string> secrets)
-    {
-        // The longest first: a value may hold another one.
-        foreach (var (name, value) in secrets.Count > 1 ? secrets.OrderByDescending(s => s.Value.Length) : (IEnumerable<KeyValuePair<string, string>>)secrets)
-        {
-            if (value.Length > 0)
-            {
-                var mask = $"[redacted:{name}]";
-                text = text.Replace(value, mask, StringComparison.Ordinal)
-                    .Replace(JsonEncodedText.Encode(value).Value, mask, StringComparison.Ordinal)
-                    .Replace(JsonEncodedText.Encode(value, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping).Value, mask, StringComparison.Ordinal);
-            }
-        }
+    public static string In(string text, IReadOnlyDictionary<string, string> secrets) =>
+        secrets.Count == 0 ? text : new SecretMask(secrets.SelectMany(Forms), shortest: 1).Apply(text);
 
-        return text;
-    }
+    private static IEnumerable<KeyValuePair<string, string>> Forms(KeyValuePair<string, string> secret) =>
+        new[] { secret.Value, JsonEncodedText.Encode(secret.Value).Value, JsonEncodedText.Encode(secret.Value, JavaScriptEncoder.UnsafeRelaxedJsonEscaping).Value }
+            .Distinct()
+            .Select(form => KeyValuePair.Create(secret.Key, form));
 }

@@ -50,6 +50,14 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
     protected override Link Chain { get; }
 
+    // Those in work, but for members that are settled; then those of closed batches, then those that were gathering.
+    protected override IEnumerable<(Event<TIn> Event, int Port, int Attempt)> InHand() =>
+        [
+            .. _slots.Where(s => !_free.Contains(s)).SelectMany(s => _results.Unsettled(s.Call).Select(i => (s.Call.All[i], s.Call.All.Port, s.Call.Attempt))),
+            .. _closed.SelectMany(b => b.Select(e => (e, b.Port, 1))),
+            .. _forming.Where(f => f.Count > 0).SelectMany(f => Enumerable.Range(0, f.Count).Select(i => (f[i], f.Port, 1))),
+        ];
+
     protected override async Task ProcessAsync(CancellationToken ct)
     {
         using var timer = Context.Time.CreateTimer(static c => ((LoopContext)c!).Ask(Attention.BatchDue), Context, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -85,20 +93,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
             Close(forming, why);
         }
 
-        await AdvanceAsync(ct).ConfigureAwait(true);
-        var asked = false;
-        while (_busy.Count > 0)
-        {
-            await Context.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
-            asked |= Context.Gate.TakeInterrupt();
-            ct.ThrowIfCancellationRequested();
-            await AdvanceAsync(ct).ConfigureAwait(true);
-        }
-
-        if (asked)
-        {
-            Context.Gate.Interrupt(); // for more, perhaps, than a batch that has finished
-        }
+        await WorkOffAsync(() => _busy.Count > 0, AdvanceAsync, ct).ConfigureAwait(true);
     }
 
     // What handles batches alone gets a batch of one.

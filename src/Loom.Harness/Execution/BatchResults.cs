@@ -21,6 +21,15 @@ internal sealed class BatchResults<TIn, TOut>(
     private readonly Dictionary<int, Exception> _refused = [];
     private int[] _emitted = [];
 
+    // The call whose failures are being handed on, and the first of its members that may be a failure not yet handed on; null: no member of a call is settled.
+    private BatchCall<TIn, TOut>? _settling;
+    private int _next;
+
+    /// <summary>Members of a call that were neither handled nor refused, by index in the whole batch.</summary>
+    public IEnumerable<int> Unsettled(BatchCall<TIn, TOut> call) => ReferenceEquals(call, _settling)
+        ? Enumerable.Range(_next, call.All.Count - _next).Where(i => ErrorOf(call, i) is not null)
+        : Enumerable.Range(0, call.All.Count);
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask SendAsync(BatchCall<TIn, TOut> call, CancellationToken ct)
     {
@@ -102,21 +111,35 @@ internal sealed class BatchResults<TIn, TOut>(
         var batch = call.All;
         for (var i = 0; i < batch.Count; i++)
         {
-            if (!call.Failures.TryGetValue(i, out var error) && !_refused.TryGetValue(i, out error))
+            if (ErrorOf(call, i) is null)
             {
                 context.Counters.CountDone(_emitted[i]);
             }
-            else if (await refuse(batch[i], batch.Port, error, call.Attempt, i, ct).ConfigureAwait(true))
+        }
+
+        (_settling, _next) = (call, 0);
+        for (; _next < batch.Count; _next++)
+        {
+            if (ErrorOf(call, _next) is not { } error)
+            {
+                continue;
+            }
+
+            if (await refuse(batch[_next], batch.Port, error, call.Attempt, _next, ct).ConfigureAwait(true))
             {
                 // One member's setting was wrong: it alone goes through the chain again.
-                await AgainAsync(batch, i, ct).ConfigureAwait(true);
+                await AgainAsync(batch, _next, ct).ConfigureAwait(true);
             }
             else
             {
                 context.Counters.CountFailed();
             }
         }
+
+        _settling = null;
     }
+
+    private Exception? ErrorOf(BatchCall<TIn, TOut> call, int index) => call.Failures.GetValueOrDefault(index) ?? _refused.GetValueOrDefault(index);
 
     /// <summary>One member goes through the chain alone, until it is handled or refused for good; false then.</summary>
     public async ValueTask<bool> AgainAsync(Batch<TIn> batch, int index, CancellationToken ct)

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Loom.Components;
 using Loom.Harness.Checkpoints;
 using Loom.Harness.Streams;
@@ -26,19 +27,28 @@ internal sealed record CheckpointsSnapshot(long Taken, long Failed, CheckpointIn
 /// <summary>
 /// Takes consistent snapshots: asks every source for a barrier, gathers each component's part as the barrier passes it, stores the whole, and only then lets
 /// sources acknowledge and sinks make visible. One at a time; a part that fails or is late abandons that checkpoint, and processing goes on.
+/// Without a home nothing is stored: a barrier that has come through proves that all before it is done, which is what those who acknowledge wait for.
 /// </summary>
-internal sealed partial class CheckpointCoordinator(StateHome home, string graphHash, CheckpointTimes times, TimeProvider time, ILogger log) : ICheckpointParts, IDisposable
+[SuppressMessage("Design", "CA1001", Justification = "The semaphore holds nothing, and who asks for a barrier while the system ends still gets an answer.")]
+internal sealed partial class CheckpointCoordinator(StateHome? home, string graphHash, CheckpointTimes times, TimeProvider time, ILogger log) : ICheckpointParts
 {
+    private static readonly TimeSpan s_restAfterFailure = TimeSpan.FromSeconds(1);
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, CheckpointPart> _ended = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _one = new(1, 1);
+
     private TaskCompletionSource _wanted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private IReadOnlyList<ComponentHost> _hosts = [];
     private IReadOnlyList<IFeedbackStream> _feedbacks = [];
     private Gathering? _gathering;
     private long _number;
     private long _lastAt = time.GetTimestamp();
-    private readonly RepeatBound _bound = new(times.Items);
+    private readonly RepeatBound _bound = new(home is null ? null : times.Items);
+    private long _asked;
+    private long _confirmed;
+    private long _roundEnded = time.GetTimestamp();
+    private TimeSpan _rest;
     private volatile CheckpointsSnapshot _snapshot = new(0, 0, null, null, TimeSpan.Zero);
 
     public CheckpointsSnapshot Snapshot => _snapshot;
@@ -52,6 +62,9 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
     /// <summary>Called before a checkpoint is stored: what it counts as done elsewhere, such as dead letters, becomes durable first.</summary>
     public Func<CancellationToken, ValueTask> BeforeSave { get; init; } = static _ => default;
 
+    /// <summary>Nobody is told before the run has ended: under the deterministic scheduler barriers would come between events by chance.</summary>
+    public bool IsConfirmedAtTheEnd { get; init; }
+
     /// <summary>Name of the part that holds what a feedback binding has under way; no component can have it.</summary>
     public static string FeedbackPart(Architecture.BindingPlan binding) => $"feedback-{binding.FromComponent}-{binding.FromPort}-{binding.ToComponent}-{binding.ToPort}";
 
@@ -62,36 +75,44 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
     /// <summary>Takes checkpoints until it is cancelled.</summary>
     public async Task RunAsync(CancellationToken ct)
     {
-        home.WhenReturned(Want);
+        home?.WhenReturned(Want);
         while (true)
         {
             await PauseAsync(ct).ConfigureAwait(false);
-            await TakeAsync(ct).ConfigureAwait(false);
+            await ConfirmAsync(ct).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Takes one now; null when it had to be abandoned, which <see cref="Snapshot"/> explains.</summary>
-    public async Task<CheckpointInfo?> TakeAsync(CancellationToken ct)
+    /// <summary>Takes one now; null when it had to be abandoned, which <see cref="Snapshot"/> explains, or when nothing is stored.</summary>
+    public async Task<CheckpointInfo?> TakeAsync(CancellationToken ct) => (await RoundAsync(ct).ConfigureAwait(false)).Stored;
+
+    /// <summary>Lets a barrier pass behind everything now; false when it did not come through.</summary>
+    public async Task<bool> ConfirmAsync(CancellationToken ct) => (await RoundAsync(ct).ConfigureAwait(false)).Confirmed;
+
+    private async Task<(bool Confirmed, CheckpointInfo? Stored)> RoundAsync(CancellationToken ct)
     {
         await _one.WaitAsync(ct).ConfigureAwait(false);
         try
         {
             var start = time.GetTimestamp();
+            var asked = Interlocked.Read(ref _asked);
             _bound.Began();
             var gathering = Begin();
             try
             {
                 var parts = await gathering.Parts.Task.WaitAsync(CheckpointTimes.Longest, time, ct).ConfigureAwait(false);
                 await BeforeSave(ct).ConfigureAwait(false);
-                var info = await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false);
+                var info = home is null ? null : await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false);
                 Stored(info, start);
                 _bound.Settled();
+                Interlocked.Exchange(ref _confirmed, asked);
+                _rest = time.GetElapsedTime(start);
                 foreach (var host in _hosts)
                 {
                     host.Loop.Commit(gathering.Barrier);
                 }
 
-                return info;
+                return (true, info);
             }
             catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
             {
@@ -104,10 +125,12 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
                     host.Loop.Ask(Attention.None);
                 }
 
-                return null;
+                _rest = s_restAfterFailure;
+                return default;
             }
             finally
             {
+                _roundEnded = time.GetTimestamp();
                 lock (_lock)
                 {
                     _gathering = null;
@@ -122,7 +145,7 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
 
     /// <summary>The checkpoint at the end of an orderly run: every component has ended.</summary>
     /// <exception cref="IOException">It could not be stored.</exception>
-    public async Task<CheckpointInfo> TakeFinalAsync(CancellationToken ct)
+    public async Task TakeFinalAsync(CancellationToken ct)
     {
         var start = time.GetTimestamp();
         CheckpointPart[] parts;
@@ -132,20 +155,21 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
         }
 
         await BeforeSave(ct).ConfigureAwait(false);
-        var info = await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false);
-        Stored(info, start);
-        return info;
+        Stored(home is null ? null : await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false), start);
     }
 
-    private void Stored(CheckpointInfo info, long start)
+    private void Stored(CheckpointInfo? info, long start)
     {
+        if (info is null)
+        {
+            return;
+        }
+
         var took = time.GetElapsedTime(start);
         _snapshot = _snapshot with { Taken = _snapshot.Taken + 1, Last = info, LastError = null, LastDuration = took };
         Interlocked.Exchange(ref _lastAt, time.GetTimestamp());
         Durations.Add(took);
     }
-
-    public void Dispose() => _one.Dispose();
 
     public void Passed(string component, CheckpointBarrier barrier, IReadOnlyDictionary<string, long> offsets, StateWriter? state)
     {
@@ -176,6 +200,20 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
         }
     }
 
+    public void WantConfirmed(bool now)
+    {
+        if (IsConfirmedAtTheEnd || (home is not null && !now))
+        {
+            return;
+        }
+
+        Interlocked.Increment(ref _asked);
+        if (!Volatile.Read(ref _wanted).Task.IsCompleted)
+        {
+            Want();
+        }
+    }
+
     public bool IsBounded => _bound.IsSet;
 
     public bool MustHold => _bound.MustHold;
@@ -188,6 +226,8 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
         }
     }
 
+    private bool IsAsked => Interlocked.Read(ref _asked) != Interlocked.Read(ref _confirmed);
+
     private void Want()
     {
         lock (_lock)
@@ -199,11 +239,21 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
     // Until the interval is over or somebody wants one earlier.
     private async Task PauseAsync(CancellationToken ct)
     {
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var wanted = _wanted.Task;
-        await Task.WhenAny(wanted, Task.Delay(times.Interval, time, over.Token)).ConfigureAwait(false);
-        await over.CancelAsync().ConfigureAwait(false);
-        ct.ThrowIfCancellationRequested();
+        if (!IsAsked)
+        {
+            using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
+            var wanted = _wanted.Task;
+            await Task.WhenAny(wanted, Task.Delay(home is null ? Timeout.InfiniteTimeSpan : times.Interval, time, over.Token)).ConfigureAwait(false);
+            await over.CancelAsync().ConfigureAwait(false);
+            ct.ThrowIfCancellationRequested();
+        }
+
+        // Those who wait are told together: under load half of the time is without a barrier.
+        if (IsAsked && _rest - time.GetElapsedTime(_roundEnded) is var rest && rest > TimeSpan.Zero)
+        {
+            await Task.Delay(rest, time, ct).ConfigureAwait(false);
+        }
+
         lock (_lock)
         {
             if (_wanted.Task.IsCompleted)
@@ -238,7 +288,7 @@ internal sealed partial class CheckpointCoordinator(StateHome home, string graph
         return new CheckpointPart(component, descriptor.Version, descriptor.StateVersion, offsets, state);
     }
 
-    [LoggerMessage(EventId = 4020, Level = LogLevel.Warning, Message = "checkpoint {Number} was abandoned, processing goes on: {Why}")]
+    [LoggerMessage(EventId = 4020, Level = LogLevel.Warning, Message = "checkpoint {Number} was abandoned, processing goes on, nothing is acknowledged yet: {Why}")]
     private static partial void LogAbandoned(ILogger logger, long number, string why);
 
     private sealed class Gathering

@@ -51,7 +51,6 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
     // Between two instances: what the next one takes over.
     private bool _handingOver;
     private byte[]? _memory;
-    private Func<ValueTask>? _acknowledgeAll;
 
     // A loop of the harness gives its last state itself.
     private bool _tellsItsEnd;
@@ -209,9 +208,6 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         }
     }
 
-    /// <summary>For a source: the outside may let go of everything.</summary>
-    public ValueTask AcknowledgeAllAsync() => _acknowledgeAll?.Invoke() ?? default;
-
     /// <summary>For a sink: what it staged becomes visible, after its loop has ended.</summary>
     public ValueTask CommitAsync(CancellationToken ct) => (_component as ICommits)?.CommitAsync(ct) ?? default;
 
@@ -219,7 +215,6 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
     {
         var sourceLoop = new SourceLoop<T>(loop, loop.Controls.Rate.IsWanted ? new PacedSource<T>(source, loop.Controls.Rate, run.Time) : source);
         _tellsItsEnd = true;
-        _acknowledgeAll = () => sourceLoop.AcknowledgeAsync(null);
         return sourceLoop.RunAsync(ct);
     }
 

@@ -50,7 +50,10 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
         }
     }
 
-    protected override IEnumerable<ItemCall<TIn, TOut>> InHand() => (_parked is null ? _busy : [.. _busy, _parked]).Select(s => s.Call);
+    protected override IEnumerable<(Event<TIn> Event, int Port, int Attempt)> InHand() =>
+        (_parked is null ? _busy : [.. _busy, _parked]).Select(s => (s.Call.Event, s.Call.Port, s.Call.Attempt));
+
+
     protected override Link Chain { get; }
 
     protected override async Task ProcessAsync(CancellationToken ct)
@@ -76,26 +79,14 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
         }
     }
 
-    protected override async ValueTask SettleAsync(BatchReason reason, CancellationToken ct)
-    {
-        var asked = false;
-        while (_busy.Count > 0 || _parked is not null)
+    protected override ValueTask SettleAsync(BatchReason reason, CancellationToken ct) => WorkOffAsync(
+        () => _busy.Count > 0,
+        async stop =>
         {
-            await ReleaseFinishedAsync(ct).ConfigureAwait(true);
-            StartParked(ct);
-            if (_busy.Count > 0)
-            {
-                await Context.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
-                asked |= Context.Gate.TakeInterrupt();
-                ct.ThrowIfCancellationRequested();
-            }
-        }
-
-        if (asked)
-        {
-            Context.Gate.Interrupt(); // for more, perhaps, than an item that has finished
-        }
-    }
+            await ReleaseFinishedAsync(stop).ConfigureAwait(true);
+            StartParked(stop);
+        },
+        ct);
 
     private bool TryStart(CancellationToken ct)
     {

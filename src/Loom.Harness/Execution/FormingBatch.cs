@@ -16,6 +16,9 @@ internal sealed class FormingBatch<T>(int port, Func<Batch<T>> next)
     /// <summary>When its first event came, as a timestamp.</summary>
     public long FirstAt { get; private set; }
 
+    /// <summary>An event that was gathered.</summary>
+    public Event<T> this[int index] => _batch![index];
+
     /// <summary>Where more events are read to, followed by <see cref="Grow"/>.</summary>
     public Span<Event<T>> Room => (_batch ??= next()).Room;
 

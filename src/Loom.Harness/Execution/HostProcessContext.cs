@@ -24,6 +24,12 @@ internal sealed class HostProcessContext(ComponentHost host, RunSurroundings run
 
     public override void Wake() => host.Loop.Ask(Attention.Wake);
 
+    public override void WhenConfirmed(Func<ValueTask> acknowledge)
+    {
+        host.Loop.Acknowledgements.Add(acknowledge);
+        host.Loop.Checkpoints.WantConfirmed(now: true);
+    }
+
     public override IInput<T> In<T>(string port = "in")
     {
         var input = host.Loop.OwnInput<T>(port);

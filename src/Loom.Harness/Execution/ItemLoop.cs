@@ -38,7 +38,7 @@ internal sealed class ItemLoop<TIn, TOut> : LoopBase<TIn, TOut>
     public override void Dispose() => _call.Dispose();
 
     // Only a handler's failure ends the loop with a failure of the component, and then its event is the one in hand.
-    protected override IEnumerable<ItemCall<TIn, TOut>> InHand() => [_call];
+    protected override IEnumerable<(Event<TIn> Event, int Port, int Attempt)> InHand() => HandlesAgain ? [] : [(_call.Event, _call.Port, _call.Attempt)];
 
     protected override Link Chain => _chain;
 

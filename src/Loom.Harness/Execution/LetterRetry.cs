@@ -5,8 +5,8 @@ namespace Loom.Harness.Execution;
 
 /// <summary>
 /// Sends dead letters into the running system again. A letter is crossed out only once its event is done for good: after the component handled it, or failed on it again and wrote
-/// a new letter, and, where checkpoints are taken, after one that began behind it. Killed in between, the system still has the letter. One for each request: what is not begun when its
-/// time is up stays a letter.
+/// a new letter, and after a barrier behind it has come through. Killed in between, the system still has the letter. One for each request: what is not begun when its
+/// time is up, or when nobody waits for its answer any more, stays a letter; what is in work is brought to its end.
 /// </summary>
 internal sealed class LetterRetry(SystemAssembly assembly)
 {
@@ -25,6 +25,7 @@ internal sealed class LetterRetry(SystemAssembly assembly)
     /// <returns>Ids of those that are done for good.</returns>
     public async ValueTask<IReadOnlyCollection<string>> SendAsync(IReadOnlyList<DeadLetter> letters, CancellationToken ct)
     {
+        ct.ThrowIfCancellationRequested();
         if (Left <= TimeSpan.Zero)
         {
             Interlocked.Add(ref _notTried, letters.Count);
@@ -35,13 +36,8 @@ internal sealed class LetterRetry(SystemAssembly assembly)
         var ends = await Task.WhenAll(sent.Select(s => EndOfAsync(s.Injection!, ct))).ConfigureAwait(false);
         var settled = sent.Zip(ends).Where(static s => s.Second != InjectionEnd.Refused).Select(static s => s.First.ErrorId).ToList();
 
-        if (settled.Count == 0 || assembly.Checkpoints is not { } checkpoints)
-        {
-            return settled;
-        }
-
-        // What came of the events may still be in the streams: a checkpoint passes behind it.
-        return await checkpoints.TakeAsync(ct).ConfigureAwait(false) is null ? [] : settled;
+        // What came of the events may still be in the streams: a barrier passes behind it.
+        return settled.Count == 0 || await assembly.Barriers.ConfirmAsync(CancellationToken.None).ConfigureAwait(false) ? settled : [];
     }
 
     private Injection? Inject(DeadLetter letter)
@@ -77,14 +73,13 @@ internal sealed class LetterRetry(SystemAssembly assembly)
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException && injection.TryTake())
         {
-            ct.ThrowIfCancellationRequested();
             Interlocked.Increment(ref _notTried);
             return InjectionEnd.Refused;
         }
-        catch (TimeoutException)
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {
-            // In work: whatever it takes.
-            return await injection.Completion.WaitAsync(ct).ConfigureAwait(false);
+            // In work: whatever it takes. Left alone it would be done and still be a letter.
+            return await injection.Completion.ConfigureAwait(false);
         }
     }
 }

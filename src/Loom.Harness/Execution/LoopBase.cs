@@ -21,6 +21,9 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     /// <summary>The chain that ends in the component.</summary>
     protected abstract Link Chain { get; }
 
+    /// <summary>An event from outside is in hand and nothing else; it stays where it came from until it is done.</summary>
+    protected bool HandlesAgain { get; private set; }
+
     /// <summary>The port whose turn it is.</summary>
     protected int NextPort { get; set; }
 
@@ -37,9 +40,9 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
         catch (Commands.ComponentFailedException error) when (context.Plan.Restart.OnExhausted == OnExhausted.Isolate)
         {
             // The system goes on, and nobody else will handle what is in hand.
-            foreach (var call in InHand())
+            foreach (var (e, port, attempt) in InHand())
             {
-                await context.Errors.TakeAsync(ItemFailure.Of(context.Plan.Name, component.Inputs[call.Port], call.Event, error, call.Attempt), ct).ConfigureAwait(true);
+                await context.Errors.TakeAsync(ItemFailure.Of(context.Plan.Name, component.Inputs[port], e, error, attempt), ct).ConfigureAwait(true);
                 context.Counters.CountFailed();
             }
 
@@ -62,10 +65,32 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     protected abstract Task ProcessAsync(CancellationToken ct);
 
     /// <summary>Events that were taken and neither handled nor refused when <see cref="ProcessAsync"/> threw.</summary>
-    protected virtual IEnumerable<ItemCall<TIn, TOut>> InHand() => [];
+    protected virtual IEnumerable<(Event<TIn> Event, int Port, int Attempt)> InHand() => [];
 
     /// <summary>Everything taken is handled and its outputs are sent.</summary>
     protected virtual ValueTask SettleAsync(BatchReason reason, CancellationToken ct) => default;
+
+    /// <summary>Waits until nothing is being worked on.</summary>
+    /// <param name="busy">Whether something is.</param>
+    /// <param name="advance">Takes what has finished and sets to work what waits.</param>
+    /// <param name="ct">Gives up.</param>
+    protected async ValueTask WorkOffAsync(Func<bool> busy, Func<CancellationToken, ValueTask> advance, CancellationToken ct)
+    {
+        await advance(ct).ConfigureAwait(true);
+        var asked = false;
+        while (busy())
+        {
+            await context.Gate.WaitForInterruptAsync(ct).ConfigureAwait(true);
+            asked |= context.Gate.TakeInterrupt();
+            ct.ThrowIfCancellationRequested();
+            await advance(ct).ConfigureAwait(true);
+        }
+
+        if (asked)
+        {
+            context.Gate.Interrupt(); // for more, perhaps, than work that has finished
+        }
+    }
 
     protected Emitter<TOut> NewEmitter() => new(component.Outputs) { Release = ReleaseEarlyAsync };
 
@@ -149,6 +174,7 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     private async ValueTask InjectAsync(CancellationToken ct)
     {
         await SettleAsync(BatchReason.Barrier, ct).ConfigureAwait(true);
+        HandlesAgain = true;
         while (context.Inject() is { } injection)
         {
             var port = Array.FindIndex([.. component.Inputs], name => name == injection.Port);
@@ -169,6 +195,8 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
                 injection.End(end);
             }
         }
+
+        HandlesAgain = false;
 
         // What was asked for meanwhile is looked at next.
         context.Gate.Interrupt();

@@ -70,6 +70,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     /// <summary>Events from outside the component's streams.</summary>
     public Injections Injections { get; } = new();
 
+    /// <summary>Who waits for word that what the component sent is confirmed.</summary>
+    public Acknowledgements Acknowledgements { get; } = new();
+
     /// <summary>Resumes a component that waits for a person.</summary>
     public PauseSwitch Pause { get; } = new(lane);
 
@@ -334,6 +337,10 @@ internal interface ICheckpointParts
 
     /// <summary>A source has sent another event; whoever counts may ask for a checkpoint.</summary>
     void CountSent();
+
+    /// <summary>Somebody waits to know that what was sent is confirmed: a barrier goes out soon.</summary>
+    /// <param name="now">Also where state is kept, where the next checkpoint would tell it otherwise.</param>
+    void WantConfirmed(bool now);
 
     /// <summary>The component has ended; its last state stands for every later checkpoint.</summary>
     void Ended(string component, IReadOnlyDictionary<string, long> offsets, StateWriter? state);

@@ -152,6 +152,11 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
             await PassAsync(barrier, ct).ConfigureAwait(true);
         }
 
+        if (attention.HasFlag(Attention.Commit) && loop.CommittedBarrier is { } committed)
+        {
+            await loop.Acknowledgements.TellAsync(committed).ConfigureAwait(true);
+        }
+
         if (attention.HasFlag(Attention.Config))
         {
             await loop.Reconfigure(ct).ConfigureAwait(true);
@@ -209,7 +214,12 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
         }
 
         _passed = barrier.Number;
-        await loop.PassAsync(barrier, () => Component!.SnapshotAsync(ct)).ConfigureAwait(true);
+        await loop.PassAsync(barrier, async () =>
+        {
+            var state = await Component!.SnapshotAsync(ct).ConfigureAwait(true);
+            loop.Acknowledgements.Mark(barrier);
+            return state;
+        }).ConfigureAwait(true);
     }
 }
 

@@ -13,8 +13,6 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
     private const int RunLength = 64;
 
     private readonly OutputPort<T> _output = context.DataOutputs<T>(["out"])[0];
-    private readonly List<Func<ValueTask>> _unacknowledged = [];
-    private readonly Queue<(CheckpointBarrier Barrier, List<Func<ValueTask>> Acknowledge)> _acknowledgeAt = [];
     private Task<Read<T>>? _reading;
     private Event<T> _unsent;
     private ItemException? _refused;
@@ -87,29 +85,6 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
                     await RefuseAsync(_unsent, _refused!, ct).ConfigureAwait(true);
                     break;
             }
-        }
-    }
-
-    /// <summary>Everything before the barrier is in a durable checkpoint, or the run has ended well: the outside may let go of it.</summary>
-    public async ValueTask AcknowledgeAsync(CheckpointBarrier? upTo)
-    {
-        while (_acknowledgeAt.TryPeek(out var next) && (upTo is null || next.Barrier.Number <= upTo.Number))
-        {
-            _acknowledgeAt.Dequeue();
-            foreach (var acknowledge in next.Acknowledge)
-            {
-                await acknowledge().ConfigureAwait(true);
-            }
-        }
-
-        if (upTo is null)
-        {
-            foreach (var acknowledge in _unacknowledged)
-            {
-                await acknowledge().ConfigureAwait(true);
-            }
-
-            _unacknowledged.Clear();
         }
     }
 
@@ -269,7 +244,8 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
         _next = read.Next;
         if (read.Acknowledge is { } acknowledge)
         {
-            _unacknowledged.Add(acknowledge);
+            context.Acknowledgements.Add(acknowledge);
+            context.Checkpoints.WantConfirmed(now: false);
         }
 
         var time = read.Time == default ? _now : read.Time;
@@ -360,15 +336,14 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
             await context.PassAsync(barrier, async () =>
             {
                 var state = await source.SnapshotAsync(ct).ConfigureAwait(true);
-                _acknowledgeAt.Enqueue((barrier, [.. _unacknowledged]));
-                _unacknowledged.Clear();
+                context.Acknowledgements.Mark(barrier);
                 return state;
             }).ConfigureAwait(true);
         }
 
         if (attention.HasFlag(Attention.Commit) && context.CommittedBarrier is { } committed)
         {
-            await AcknowledgeAsync(committed).ConfigureAwait(true);
+            await context.Acknowledgements.TellAsync(committed).ConfigureAwait(true);
         }
 
         if (attention.HasFlag(Attention.Config))

@@ -73,11 +73,11 @@ internal sealed class SystemAssembly : IDisposable
         State = materials.State;
         Materials = materials;
         var log = materials.Logs.CreateLogger("Loom.Harness");
-        if (materials.State is { } state)
+        Barriers = new CheckpointCoordinator(materials.State, materials.GraphHash, materials.Checkpoints, materials.Time, log)
         {
-            Checkpoints = new CheckpointCoordinator(state, materials.GraphHash, materials.Checkpoints, materials.Time, log) { BeforeSave = materials.DeadLetters.FlushAsync };
-        }
-
+            BeforeSave = materials.DeadLetters.FlushAsync,
+            IsConfirmedAtTheEnd = materials.Scheduler is not null,
+        };
         var schemas = new SchemaChecks(plan);
         var links = plan.Components.ToDictionary(
             c => c.Name, c => new LinkFactory(c, schemas, materials.CreateCapability, materials.Time, materials.Random), StringComparer.Ordinal);
@@ -114,7 +114,7 @@ internal sealed class SystemAssembly : IDisposable
         }
 
         Run = new SystemRun(
-            surroundings, hosts, wiring.Streams, wiring.Feedbacks, materials.State, Checkpoints, _stopping);
+            surroundings, hosts, wiring.Streams, wiring.Feedbacks, materials.State, Barriers, _stopping);
     }
 
     public SystemPlan Plan { get; }
@@ -123,7 +123,11 @@ internal sealed class SystemAssembly : IDisposable
 
     public StateHome? State { get; }
 
-    public CheckpointCoordinator? Checkpoints { get; }
+    /// <summary>Barriers through the system, for checkpoints and for whoever must know what is confirmed.</summary>
+    public CheckpointCoordinator Barriers { get; }
+
+    /// <summary>Null where nothing can be resumed, so nothing is stored.</summary>
+    public CheckpointCoordinator? Checkpoints => State is null ? null : Barriers;
 
     /// <summary>Counters of capabilities, by component.</summary>
     public IReadOnlyDictionary<string, LinkFactory> Links { get; }
@@ -137,7 +141,6 @@ internal sealed class SystemAssembly : IDisposable
 
     public void Dispose()
     {
-        Checkpoints?.Dispose();
         foreach (var spill in _spills)
         {
             spill.Dispose();
@@ -169,7 +172,7 @@ internal sealed class SystemAssembly : IDisposable
         return new LoopContext(plan, materials.Time, lane)
         {
             Errors = materials.DeadLetters,
-            Checkpoints = (ICheckpointParts?)Checkpoints ?? new NoCheckpoints(),
+            Checkpoints = Barriers,
             Stopping = _stopping.Token,
             Run = materials.Run,
             TraceSample = Plan.Policy.TraceSample,

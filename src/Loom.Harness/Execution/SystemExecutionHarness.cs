@@ -80,11 +80,10 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     {
         var (plan, agreed) = Agreed(request, world, out var warnings);
         var folder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
-        var log = world.Logs.CreateLogger("Loom.Harness");
         var running = Claim(plan, folder);
         try
         {
-            return await PutTogetherAsync(request, world, plan, agreed, warnings, running, ct).ConfigureAwait(false);
+            return await PutTogetherAsync(request, world, plan, agreed, warnings, folder, running, ct).ConfigureAwait(false);
         }
         catch
         {
@@ -108,9 +107,8 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     }
 
     private static async Task<SystemExecutionHarness> PutTogetherAsync(
-        HarnessRequest request, HarnessWorld world, SystemPlan plan, LockContent? agreed, IReadOnlyList<Finding> warnings, FileLock running, CancellationToken ct)
+        HarnessRequest request, HarnessWorld world, SystemPlan plan, LockContent? agreed, IReadOnlyList<Finding> warnings, string folder, FileLock running, CancellationToken ct)
     {
-        var folder = Path.Combine(plan.Directory, ".loom", "harness", plan.Name);
         var log = world.Logs.CreateLogger("Loom.Harness");
         var state = await OpenStateAsync(plan, request, folder, world, log, ct).ConfigureAwait(false);
         var origin = new ErrorOrigin(plan.Name, plan.Version, world.Instance, request.Unlocked) { Secrets = plan.Secrets };
@@ -161,9 +159,16 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
         Task<RunResult> Run() => _assembly.Run.RunAsync(tokens);
         var result = await (_request.Scheduler?.RunAsync(Run) ?? Run()).ConfigureAwait(false);
         result = result with { Reason = Clean(result.Reason) };
-        return result.ExitCode == RunResult.Ended && _request.Strict && _letters.Taken > 0
+        result = result.ExitCode == RunResult.Ended && _request.Strict && _letters.Taken > 0
             ? result with { ExitCode = RunResult.DeadLetters, Reason = _letters.Taken == 1 ? "ended, and one event is a dead letter" : $"ended, and {_letters.Taken} events are dead letters" }
             : result;
+        if (result.ExitCode == RunResult.Ended)
+        {
+            // Whoever was called out for it can go home. After a failure somebody still has to come.
+            _assembly.Monitor.Alerts.End($"the system {result.Reason}");
+        }
+
+        return result;
     }
 
     /// <summary>A text as it may be told: without the system's secrets.</summary>

@@ -16,7 +16,7 @@ internal sealed record RunTokens(CancellationToken Stop, CancellationToken Force
 /// reverse, whatever failed, for everything that was set up.
 /// </summary>
 internal sealed partial class SystemRun(
-    RunSurroundings surroundings, IReadOnlyList<ComponentHost> hosts, IReadOnlyList<IStreamEnd> streams, IReadOnlyList<IFeedbackStream> feedbacks, StateHome? state, CheckpointCoordinator? checkpoints, CancellationTokenSource stopping)
+    RunSurroundings surroundings, IReadOnlyList<ComponentHost> hosts, IReadOnlyList<IStreamEnd> streams, IReadOnlyList<IFeedbackStream> feedbacks, StateHome? state, CheckpointCoordinator checkpoints, CancellationTokenSource stopping)
 {
     private static readonly TimeSpan s_forcedCleanup = TimeSpan.FromSeconds(2);
 
@@ -110,9 +110,9 @@ internal sealed partial class SystemRun(
     private async Task<RunResult> ProcessAsync(RunTokens tokens)
     {
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(tokens.Force);
-        checkpoints?.Watch(hosts, feedbacks);
+        checkpoints.Watch(hosts, feedbacks);
         var running = hosts.ToDictionary(h => h, h => StartHost(h, cancel.Token));
-        var loop = checkpoints is null ? null : BackgroundLoop.Start("checkpoints", checkpoints.RunAsync, surroundings.Log);
+        var loop = BackgroundLoop.Start("checkpoints", checkpoints.RunAsync, surroundings.Log);
         await using var monitor = StartMonitor().ConfigureAwait(true);
         Started?.Invoke();
         RunResult result;
@@ -122,10 +122,7 @@ internal sealed partial class SystemRun(
         }
         finally
         {
-            if (loop is not null)
-            {
-                await loop.DisposeAsync().ConfigureAwait(true);
-            }
+            await loop.DisposeAsync().ConfigureAwait(true);
         }
 
         return result.ExitCode == RunResult.Ended ? await FinishAsync(result, tokens.Force).ConfigureAwait(true) : result;
@@ -224,10 +221,7 @@ internal sealed partial class SystemRun(
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(late.Token, force);
         try
         {
-            if (checkpoints is not null)
-            {
-                await checkpoints.TakeFinalAsync(limit.Token).WaitAsync(limit.Token).ConfigureAwait(true);
-            }
+            await checkpoints.TakeFinalAsync(limit.Token).WaitAsync(limit.Token).ConfigureAwait(true);
 
             foreach (var host in hosts)
             {
@@ -236,7 +230,7 @@ internal sealed partial class SystemRun(
 
             foreach (var host in hosts)
             {
-                await In(host, () => host.AcknowledgeAllAsync().AsTask()).WaitAsync(limit.Token).ConfigureAwait(true);
+                await In(host, () => host.Loop.Acknowledgements.TellAllAsync().AsTask()).WaitAsync(limit.Token).ConfigureAwait(true);
             }
 
             return result;

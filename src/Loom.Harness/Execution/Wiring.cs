@@ -100,7 +100,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             var closes = PlaceOf(binding) is { Place: LoopPlace.Back } place ? place.Loop : null;
             Join(ruled, to, reader, closes is not null);
             Target<TFrom> target = closes is null
-                ? new Target<TFrom, TTo>(ruled, Conversion<TFrom, TTo>(binding))
+                ? new StreamTarget<TFrom, TTo>(ruled, Conversion<TFrom, TTo>(binding))
                 : new FeedbackTarget<TFrom, TTo>(ruled, closes, Conversion<TFrom, TTo>(binding), () => writer.Errors);
             ((OutputPort<TFrom>)end).Add(target, null);
             if (closes is not null)
@@ -122,7 +122,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
 
         var output = (OutputPort<TFrom>)end;
         var plain = from.Distribution == Distribution.Broadcast && binding.Overflow == OverflowRule.Block && binding.Transformation is null && !binding.Copy && writer.Lane is null;
-        output.Add(new Target<TFrom, TTo>(stream, Conversion<TFrom, TTo>(binding)), plain ? stream as EventStream<TFrom> : null);
+        output.Add(new StreamTarget<TFrom, TTo>(stream, Conversion<TFrom, TTo>(binding)), plain ? stream as EventStream<TFrom> : null);
     }
 
     // What a binding is to the loop it leads into or lies in; null: it has nothing to do with one.
@@ -167,7 +167,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
     // Requests go through the stream; answers come back by what the answering component sends.
     private static void BindAsk(AskPort ask, BindingPlan binding, LoopContext reader, EventStream<JsonElement> stream)
     {
-        ask.Bind(binding, new Target<JsonElement, JsonElement>(stream, static e => e), stream);
+        ask.Bind(binding, new StreamTarget<JsonElement, JsonElement>(stream, static e => e), stream);
         var answers = reader.Outputs.OfType<OutputPort<JsonElement>>().First(o => o.Plan.Flow == FlowType.RequestResponse);
         answers.Add(new AnswerTarget(ask, binding), null);
     }

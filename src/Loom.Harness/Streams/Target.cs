@@ -27,8 +27,8 @@ internal abstract class Target<T>
     public abstract bool HasPrepared { get; }
 }
 
-/// <summary>A binding whose stream carries <typeparamref name="TStream"/>; <paramref name="convert"/> is null where both are the same.</summary>
-internal sealed class Target<T, TStream>(IStreamTail<TStream> stream, Func<Event<T>, Event<TStream>> convert) : Target<T>
+/// <summary>A binding whose stream carries <typeparamref name="TStream"/>; <paramref name="convert"/> makes its events.</summary>
+internal abstract class Target<T, TStream>(IStreamTail<TStream> stream, Func<Event<T>, Event<TStream>> convert) : Target<T>
 {
     private readonly Queue<Event<TStream>> _prepared = [];
 
@@ -37,6 +37,8 @@ internal sealed class Target<T, TStream>(IStreamTail<TStream> stream, Func<Event
     public override IStreamEnd End => stream;
 
     public override bool HasPrepared => _prepared.Count > 0;
+
+    protected Event<TStream> Oldest => _prepared.Peek();
 
     public override void Prepare(in Event<T> e) => _prepared.Enqueue(convert(e));
 
@@ -50,30 +52,50 @@ internal sealed class Target<T, TStream>(IStreamTail<TStream> stream, Func<Event
         catch
         {
             // Left in its place, it would fail again for every event behind it.
-            _prepared.Dequeue();
-            stream.CountDropped();
+            Drop();
             throw;
         }
 
         if (written)
         {
             _prepared.Dequeue();
+        }
+
+        return written;
+    }
+
+    public override void Discard() => _prepared.Clear();
+
+    /// <summary>The oldest prepared event does not reach the stream; it is counted.</summary>
+    protected void Drop()
+    {
+        _prepared.Dequeue();
+        stream.CountDropped();
+    }
+}
+
+/// <summary>A binding that makes its writer wait, or drops, as its <c>overflow</c> says.</summary>
+internal sealed class StreamTarget<T, TStream>(IStreamTail<TStream> stream, Func<Event<T>, Event<TStream>> convert) : Target<T, TStream>(stream, convert)
+{
+    private readonly IStreamTail<TStream> _stream = stream;
+
+    public override bool TryWrite()
+    {
+        if (base.TryWrite())
+        {
             return true;
         }
 
-        if (stream.Plan.Overflow is not (OverflowRule.DropNewest or OverflowRule.Fail))
+        if (Plan.Overflow is not (OverflowRule.DropNewest or OverflowRule.Fail))
         {
             return false;
         }
 
         // Never silently: what does not fit is counted and goes to the error destination of the sending component.
-        _prepared.Dequeue();
-        stream.CountDropped();
-        var rule = stream.Plan.Overflow == OverflowRule.DropNewest ? "drop_newest" : "fail";
-        throw new ItemException("overflow", $"stream \"{stream.Plan.Name}\" is full ({stream.Plan.Buffer} events) and its overflow is {rule}");
+        Drop();
+        var rule = Plan.Overflow == OverflowRule.DropNewest ? "drop_newest" : "fail";
+        throw new ItemException("overflow", $"stream \"{Plan.Name}\" is full ({Plan.Buffer} events) and its overflow is {rule}");
     }
 
-    public override ValueTask WaitForRoomAsync(CancellationToken ct) => stream.WaitForRoomAsync(_prepared.Peek(), ct);
-
-    public override void Discard() => _prepared.Clear();
+    public override ValueTask WaitForRoomAsync(CancellationToken ct) => _stream.WaitForRoomAsync(Oldest, ct);
 }

@@ -62,6 +62,13 @@ public abstract class ProcessContext
     {
     }
 
+    /// <summary>
+    /// Has a function called once everything this component has sent so far, and all that came of it, is confirmed by sinks or is a dead letter; where the system keeps state, once a
+    /// checkpoint holds it. Those who wait are told together, while the component waits for input. For the component's own loop.
+    /// </summary>
+    /// <param name="acknowledge">Called once; never when the run fails before.</param>
+    public abstract void WhenConfirmed(Func<ValueTask> acknowledge);
+
     /// <summary>A declared input port.</summary>
     /// <exception cref="InvalidOperationException">There is no such port, or it carries another type.</exception>
     public abstract IInput<T> In<T>(string port = "in");

@@ -93,7 +93,11 @@ public sealed class NodeClientTests(MockProject project) : IClassFixture<MockPro
         (await running).EnsureSuccessStatusCode();
         (await waiting).EnsureSuccessStatusCode();
         result.GetProperty("answered").GetString().ShouldBe("cloth");
-        result.GetProperty("statuses").EnumerateArray().Select(s => s.GetInt32()).ShouldBe([429, 200]);
+        // How often it is refused is the machine's doing: the queue empties while the SDK waits, and a slow machine empties it later than one wait.
+        var statuses = result.GetProperty("statuses").EnumerateArray().Select(s => s.GetInt32()).ToList();
+        statuses.Count.ShouldBeGreaterThanOrEqualTo(2);
+        statuses[..^1].ShouldAllBe(s => s == 429);
+        statuses[^1].ShouldBe(200);
         result.GetProperty("retryAfter").GetDouble().ShouldBeInRange(1, 60);
         result.GetProperty("waitedSeconds").GetDouble().ShouldBeGreaterThanOrEqualTo(result.GetProperty("retryAfter").GetDouble() - 0.05);
         result.GetProperty("unauthorized").GetString().ShouldBe("invalid_api_key");

@@ -41,7 +41,7 @@ internal static class GuaranteeRules
     private static PathGuarantee Judge(string? adapter, ComponentPlan source, ComponentPlan sink, List<ComponentPlan> between, List<BindingPlan> bindings)
     {
         string[] repeats = [.. between.Where(c => c.Descriptor.SideEffects).Select(c => c.Name)];
-        if (!source.Descriptor.Replayable && !source.Descriptor.Acknowledges)
+        if (!source.Descriptor.Replayable && !source.Acknowledges)
         {
             return new PathGuarantee(source.Name, sink.Name, Delivery.AtMostOnce, $"source {source.Name} cannot send again what a crash lost; use a replayable source", repeats);
         }

@@ -97,11 +97,12 @@ internal static class PolicyReader
         var expression = (name is not null && BuiltInAlerts.Has(name) ? keys.Text("expr") : keys.Required("expr", map)) is null
             ? null : ExpressionText.ReadMetrics(keys, "expr", $"alert \"{name}\"", findings);
         var hold = keys.Time("for", 0, 86_400);
+        var keepFiring = keys.Time("keep_firing_for", 0, 86_400);
         var severity = keys.Choice<AlertSeverity>("severity");
         var webhook = keys.Text("webhook");
         var enabled = keys.Bool("enabled", fallback: true);
         keys.Done();
-        return name is null || (expression is null && !BuiltInAlerts.Has(name)) ? null : new AlertPlan(name, expression, hold, severity, webhook) { Enabled = enabled };
+        return name is null || (expression is null && !BuiltInAlerts.Has(name)) ? null : new AlertPlan(name, expression, hold, severity, webhook) { KeepFiringFor = keepFiring, Enabled = enabled };
     }
 
     // It goes into headers, metrics and files.

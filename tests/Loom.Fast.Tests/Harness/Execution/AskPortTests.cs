@@ -27,7 +27,7 @@ public sealed class AskPortTests
     {
         _stream = new EventStream<JsonElement>(s_binding, new Signal(), new Signal(), _time);
         _ask = new AskPort(new OutputPort<JsonElement>(s_port, new BroadcastRoute<JsonElement>()), "a", _time);
-        _ask.Bind(s_binding, new Target<JsonElement, JsonElement>(_stream, static e => e), _stream);
+        _ask.Bind(s_binding, new StreamTarget<JsonElement, JsonElement>(_stream, static e => e), _stream);
         _answers = new OutputPort<JsonElement>(s_port, new BroadcastRoute<JsonElement>());
         _answers.Add(new AnswerTarget(_ask, s_binding), null);
     }

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Architecture.Chains;
+using Loom.Harness.Commands;
 using Loom.Harness.Execution;
 using Shouldly;
 using Xunit;
@@ -124,7 +125,7 @@ public sealed class BatchLoopTests
                 return Task.CompletedTask;
             },
             concurrency: 2,
-            HarnessBuilder.Capability(StandardCapability.Retry, new RetrySettings { Backoff = TimeSpan.Zero }));
+            capabilities: HarnessBuilder.Capability(StandardCapability.Retry, new RetrySettings { Backoff = TimeSpan.Zero }));
         (await kit.RunAsync(builder)).ExitCode.ShouldBe(RunResult.Ended);
         attempts.Select(a => (a.Key, a.Value)).ShouldBe([(0L, 3), (10L, 3), (20L, 1)], ignoreOrder: true);
         kept.Select(e => e.Data).Order().ShouldBe(Enumerable.Range(0, 30).Where(n => n is < 10 or >= 20).Select(n => (long)n));
@@ -156,7 +157,7 @@ public sealed class BatchLoopTests
                 return Task.CompletedTask;
             },
             1,
-            HarnessBuilder.Capability(StandardCapability.Retry, new RetrySettings { Backoff = TimeSpan.Zero }));
+            capabilities: HarnessBuilder.Capability(StandardCapability.Retry, new RetrySettings { Backoff = TimeSpan.Zero }));
         (await kit.RunAsync(builder)).ExitCode.ShouldBe(RunResult.Ended);
         kept.Select(e => e.Data).ShouldBe([0, 1, 3, 5, 6, 8, 9]);
         kit.Failures.Select(f => (f.Index, Loom.Harness.Errors.ErrorClasses.CodeOf(f.Error))).ShouldBe([(2, "odd"), (4, "broken"), (7, "broken")]);
@@ -182,11 +183,45 @@ public sealed class BatchLoopTests
         kit.Failures.Select(f => f.Id.ToString()).ShouldBe(["numbers:0:7"]);
     }
 
+    [Theory]
+    [InlineData(1, false)]
+    [InlineData(3, false)]
+    [InlineData(1, true)]
+    public async Task Isolated_BatchesInWorkClosedAndGathering_EveryEventIsDeliveredOrADeadLetter(int concurrency, bool failFast)
+    {
+        var kept = new List<Event<long>>();
+        var kit = new RunKit();
+        SystemAssembly? seen = null;
+        var builder = Line(
+            95,
+            kept,
+            new BatchingPlan { MaxItems = 10, MaxWait = s_long, Relaxed = concurrency > 1, ErrorMode = failFast ? BatchErrorMode.FailFast : BatchErrorMode.PerItem },
+            async (batch, output) =>
+            {
+                await Task.Yield();
+                if (batch[0].Data >= 20)
+                {
+                    throw new ComponentFailedException("it is broken for good");
+                }
+
+                Copy(batch, output);
+            },
+            concurrency,
+            OnExhausted.Isolate);
+
+        var result = await kit.RunAsync(builder, started: a => seen = a);
+
+        result.ExitCode.ShouldBe(RunResult.Failed);
+        kept.Select(e => e.Data).Concat(kit.Failures.Select(f => long.Parse(f.Id.ToString().Split(':')[^1]))).ShouldBe(Enumerable.Range(0, 95).Select(n => (long)n), ignoreOrder: true);
+        var counters = seen!.Run.Hosts.Single(h => h.Plan.Name == "batches").Loop.Counters;
+        (counters.Taken, counters.Done, counters.Failed).ShouldBe((95, kept.Count, 95 - kept.Count));
+    }
+
     private static HarnessBuilder Line(
-        int count, List<Event<long>> kept, BatchingPlan batching, Func<Batch<long>, BatchEmitter<long>, Task> handle, int concurrency = 1, params CapabilityPlan[] capabilities) =>
+        int count, List<Event<long>> kept, BatchingPlan batching, Func<Batch<long>, BatchEmitter<long>, Task> handle, int concurrency = 1, OnExhausted then = OnExhausted.FailSystem, params CapabilityPlan[] capabilities) =>
         new HarnessBuilder("system")
             .Add("numbers", () => new Numbers(count))
-            .Add("batches", () => new Batches(handle), p => Batched(p, batching) with { Concurrency = concurrency, Capabilities = capabilities })
+            .Add("batches", () => new Batches(handle), p => Batched(p, batching) with { Concurrency = concurrency, Capabilities = capabilities, Restart = new RestartPlan { OnExhausted = then } })
             .Add("keep", () => new Keep(kept))
             .Bind("numbers.out", "batches.in")
             .Bind("batches.out", "keep.in");

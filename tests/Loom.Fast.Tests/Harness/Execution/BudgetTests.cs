@@ -46,15 +46,42 @@ public sealed class BudgetTests
         kit.Failures.ShouldBeEmpty();
     }
 
-    private static HarnessBuilder Line(int count, OnBudget then, List<Event<long>> kept) =>
+    [Fact]
+    public async Task Budget_ComponentIsSetUpAgain_WhatWasGrantedStaysGranted()
+    {
+        // Held after five and let go on; set up again in the middle of the next five; held again after those five, and not before.
+        var failed = 0;
+        var kit = new RunKit { Taking = _ => { if (failed++ == 0) { throw new InvalidOperationException("it fell over"); } } };
+        var kept = new List<Event<long>>();
+        var held = new List<int>();
+        var watching = Task.CompletedTask;
+        var result = await kit.RunAsync(
+            Line(12, OnBudget.Wait, kept, e => e.Data == 6),
+            started: assembly => watching = Task.Run(() =>
+            {
+                var loop = assembly.Run.Hosts.Single(h => h.Plan.Name == "model").Loop;
+                for (var i = 0; i < 2; i++)
+                {
+                    SpinWait.SpinUntil(() => loop.Pause.Reason is not null, TimeSpan.FromSeconds(60)).ShouldBeTrue();
+                    held.Add((int)loop.Counters.Done);
+                    loop.Pause.Release();
+                }
+            }));
+        await watching;
+        result.Reason.ShouldContain("1 event in hand of", Case.Sensitive, "it was set up again");
+        held.ShouldBe([5, 10]);
+        kept.Count.ShouldBe(11);
+    }
+
+    private static HarnessBuilder Line(int count, OnBudget then, List<Event<long>> kept, Func<Event<long>, bool>? crashes = null) =>
         new HarnessBuilder("system")
             .Add("numbers", () => new Numbers(count))
-            .Add("model", () => new Asks(), p => p with { Capabilities = [HarnessBuilder.Capability(StandardCapability.LlmProvider, new LlmProviderSettings { BudgetTokens = 50, OnBudget = then })] })
+            .Add("model", () => new Asks(crashes), p => p with { Restart = p.Restart with { Backoff = TimeSpan.FromMilliseconds(1) }, Capabilities = [HarnessBuilder.Capability(StandardCapability.LlmProvider, new LlmProviderSettings { BudgetTokens = 50, OnBudget = then })] })
             .Add("keep", () => new Keep(kept))
             .Bind("numbers.out", "model.in")
             .Bind("model.out", "keep.in");
 
-    private sealed class Asks : Transformer<long, long>
+    private sealed class Asks(Func<Event<long>, bool>? crashes) : Transformer<long, long>
     {
         private IComponentMetrics _metrics = null!;
 
@@ -66,6 +93,11 @@ public sealed class BudgetTests
 
         protected override ValueTask OnItemAsync(Event<long> e, Emitter<long> output, CancellationToken ct)
         {
+            if (crashes?.Invoke(e) == true)
+            {
+                throw new ItemException("odd", "odd");
+            }
+
             _metrics.Count("prompt_tokens", 7);
             _metrics.Count("completion_tokens", 3);
             return output.SendAsync(e, ct);

@@ -14,8 +14,8 @@ public sealed class AlertTests
 {
     private static readonly DateTimeOffset s_start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    private static AlertRule Rule(string expression, int hold = 0, string? webhook = null) =>
-        new("depth", MetricExpression.Compile(expression), TimeSpan.FromSeconds(hold), AlertSeverity.Warning, webhook, BuiltIn: false);
+    private static AlertRule Rule(string expression, int hold = 0, string? webhook = null, int keep = 0) =>
+        new("depth", MetricExpression.Compile(expression), TimeSpan.FromSeconds(hold), TimeSpan.FromSeconds(keep), AlertSeverity.Warning, webhook, BuiltIn: false);
 
     [Fact]
     public void Observe_HoldsLongEnough_FiresAndResolvesOnce()
@@ -31,6 +31,40 @@ public sealed class AlertTests
     }
 
     [Fact]
+    public void Observe_SwingsAboutItsThreshold_OneFiringAndOneEndWithTheCount()
+    {
+        var tracker = new AlertTracker(Rule("x > 1", keep: 30));
+        var changes = new List<AlertChange>();
+
+        for (var second = 0; second < 600; second++)
+        {
+            if (tracker.Observe(holds: second < 300 && second % 20 < 10, s_start.AddSeconds(second)) is { } change)
+            {
+                changes.Add(change);
+            }
+        }
+
+        changes.Select(c => (c.Fires, (c.At - s_start).TotalSeconds, c.Times)).ShouldBe([(true, 0, 1), (false, 290 + 30, 15)]);
+        tracker.Fired.ShouldBe(1);
+    }
+
+    [Fact]
+    public void End_WhileOneFiresAndOneIsPending_TheFiringOneIsOverWithTheReason()
+    {
+        var time = new ManualTimeProvider();
+        var metrics = new MetricHistory((_, _) => [new MetricPoint(7)], () => null!, time);
+        var changes = new List<AlertChange>();
+        var monitor = new AlertMonitor([Rule("stream_depth > 5", keep: 30), Rule("stream_depth > 5", hold: 60)], metrics, time, NullLogger.Instance) { Changed = changes.Add };
+        monitor.Look();
+
+        monitor.End("the system drained");
+        monitor.End("the system drained");
+
+        changes.Select(c => (c.Fires, c.Reason)).ShouldBe([(true, null), (false, "the system drained")]);
+        monitor.Status.ShouldAllBe(s => s.State == AlertState.Inactive);
+    }
+
+    [Fact]
     public void For_Defaults_EveryConditionIsOverMetricsThereAre()
     {
         var rules = BuiltInAlerts.For(new PolicyPlan());
@@ -41,6 +75,7 @@ public sealed class AlertTests
                 "error_rate", "error_rate_critical", "memory", "memory_critical", "stalled", "state_in_memory",
             ]);
         rules.Single(r => r.Name == "cpu").For.ShouldBe(TimeSpan.FromMinutes(5));
+        rules.ShouldAllBe(r => r.KeepFiringFor == TimeSpan.FromSeconds(30));
         BuiltInAlerts.For(new PolicyPlan { MaxMemoryMb = 4000 }).Single(r => r.Name == "memory").Condition.Text.ShouldBe("memory_limit_ratio > 0.9");
     }
 
@@ -52,7 +87,7 @@ public sealed class AlertTests
             Alerts =
             [
                 new AlertPlan("dead_letters", "dead_letters_total > 5", null, AlertSeverity.Critical, "ops"),
-                new AlertPlan("cpu", null, TimeSpan.FromSeconds(1), null, null),
+                new AlertPlan("cpu", null, TimeSpan.FromSeconds(1), null, null) { KeepFiringFor = TimeSpan.FromSeconds(5) },
                 new AlertPlan("disk", null, null, null, null) { Enabled = false },
                 new AlertPlan("mine", "stream_depth > 10", null, null, null),
             ],
@@ -61,7 +96,7 @@ public sealed class AlertTests
         var letters = rules.Single(r => r.Name == "dead_letters");
         (letters.Condition.Text, letters.Severity, letters.Webhook, letters.BuiltIn).ShouldBe(("dead_letters_total > 5", AlertSeverity.Critical, "ops", true));
         var cpu = rules.Single(r => r.Name == "cpu");
-        (cpu.Condition.Text, cpu.For).ShouldBe(("cpu_ratio > 0.8", TimeSpan.FromSeconds(1)));
+        (cpu.Condition.Text, cpu.For, cpu.KeepFiringFor).ShouldBe(("cpu_ratio > 0.8", TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(5)));
         rules.ShouldNotContain(r => r.Name == "disk");
         rules[^1].Name.ShouldBe("mine");
     }

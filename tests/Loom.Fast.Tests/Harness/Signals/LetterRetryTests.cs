@@ -85,6 +85,35 @@ public sealed class LetterRetryTests
     }
 
     [Fact]
+    public async Task Send_NobodyWaitsAnyMore_WhatIsInWorkIsDoneAndTheRestStaysALetter()
+    {
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var goOn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await RunAsync(
+            () => new Apply(async (e, output, ct) =>
+            {
+                begun.TrySetResult();
+                await goOn.Task;
+                await output.SendAsync(e.Derive(e.Data), ct);
+            }),
+            async a =>
+            {
+                using var gone = new CancellationTokenSource();
+                var retry = new LetterRetry(a);
+                var sending = retry.SendAsync([Letter("1", "middle", "21"), Letter("2", "middle", "22"), Letter("3", "middle", "23")], gone.Token);
+                await begun.Task.WaitAsync(TimeSpan.FromSeconds(60));
+                await gone.CancelAsync();
+                await Deadline.Until(() => retry.NotTried == 2, "those not begun are taken back");
+                goOn.SetResult();
+
+                (await sending).ShouldBe(["1"]);
+                await Should.ThrowAsync<OperationCanceledException>(async () => await retry.SendAsync([Letter("4", "middle", "24")], gone.Token));
+            });
+
+        _kept.Select(e => e.Data).ShouldBe([21]);
+    }
+
+    [Fact]
     public async Task Send_AfterTheEnd_Refused()
     {
         var (_, assembly) = await RunAsync(() => new Apply((e, output, ct) => output.SendAsync(e.Derive(e.Data), ct)), _ => Task.CompletedTask);

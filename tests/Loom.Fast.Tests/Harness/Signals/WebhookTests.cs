@@ -18,7 +18,7 @@ public sealed class WebhookTests
     private readonly ManualTimeProvider _time = new();
 
     private static AlertChange Change(bool fires) => new(
-        new AlertRule("depth", MetricExpression.Compile("stream_depth > 5"), TimeSpan.Zero, AlertSeverity.Critical, null, BuiltIn: false), fires, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddSeconds(3));
+        new AlertRule("depth", MetricExpression.Compile("stream_depth > 5"), TimeSpan.Zero, TimeSpan.Zero, AlertSeverity.Critical, null, BuiltIn: false), fires, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddSeconds(3), Times: fires ? 1 : 4, Reason: fires ? null : "the system drained");
 
     private Webhook To(Receiver receiver, string? secret = "s3cret") => new(
         new WebhookPlan("ops", new Uri("http://receiver/alerts"), secret), new SystemPlan { Name = "orders", Version = "1.2.3", Directory = "/", Components = [], Bindings = [] },
@@ -42,6 +42,8 @@ public sealed class WebhookTests
             JsonElement.Parse(body).GetProperty("id").GetString().ShouldBe(delivery);
         }
 
+        var last = JsonElement.Parse(receiver.Bodies.Last().Body);
+        (last.GetProperty("times").GetInt64(), last.GetProperty("reason").GetString()).ShouldBe((4, "the system drained"));
         var first = JsonElement.Parse(receiver.Bodies.First().Body);
         (first.GetProperty("alert").GetString(), first.GetProperty("severity").GetString(), first.GetProperty("system").GetString()).ShouldBe(("depth", "critical", "orders"));
     }

@@ -189,7 +189,7 @@ public sealed class SpillTests
     public void Target_PayloadWithoutJson_FailsAloneAndTheNextOnesAreWritten()
     {
         var stream = New<double>(1);
-        var target = new Target<double, double>(stream, e => e);
+        var target = new StreamTarget<double, double>(stream, e => e);
         foreach (var n in (double[])[0, 1, double.NaN, 2])
         {
             target.Prepare(new Event<double>(EventId.Root("s:0", 0), n));

@@ -49,6 +49,40 @@ public class HttpInTests
     }
 
     [Fact]
+    public async Task AfterAck_RequestIsAnsweredOnceItsEventIsDone()
+    {
+        using var hold = new SemaphoreSlim(0);
+        await using var served = await Served.StartAsync(new HttpInOptions { Route = "/in", Reply = HttpReply.AfterAck }, loop: false, hold: hold);
+        var answers = Enumerable.Range(0, 20).Select(n => served.PostAsync("/in", $"{n}")).ToArray();
+        await served.Reached.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        answers.ShouldAllBe(a => !a.IsCompleted);
+        hold.Release(20);
+        var ids = new List<string>();
+        foreach (var answer in await Task.WhenAll(answers).WaitAsync(TimeSpan.FromSeconds(60)))
+        {
+            answer.StatusCode.ShouldBe(HttpStatusCode.OK);
+            ids.Add(JsonElement.Parse(await answer.Content.ReadAsStringAsync()).GetProperty("id").GetString() + "/0");
+            answer.Dispose();
+        }
+
+        ids.ShouldBe(served.Seen.Select(e => e.Id.ToString()), ignoreOrder: true);
+        (await served.StopAsync()).ExitCode.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task AfterAck_StopWhileARequestWaits_IsAnsweredFirst()
+    {
+        using var hold = new SemaphoreSlim(0);
+        await using var served = await Served.StartAsync(new HttpInOptions { Route = "/in", Reply = HttpReply.AfterAck }, loop: false, hold: hold);
+        var answer = served.PostAsync("/in", "1");
+        await served.Reached.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        var stopped = served.StopAsync();
+        hold.Release();
+        (await answer).StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await stopped).ExitCode.ShouldBe(0);
+    }
+
+    [Fact]
     public async Task Refusals_HaveTheirStatus()
     {
         await using var served = await Served.StartAsync(new HttpInOptions { Route = "/in", MaxBodyBytes = 10 }, loop: false);
@@ -105,10 +139,11 @@ public class HttpInTests
         (await served.StopAsync()).ExitCode.ShouldBe(0);
     }
 
-    private sealed class Mark(List<Event<JsonElement>> seen, SemaphoreSlim? hold) : Transformer<JsonElement, JsonElement>
+    private sealed class Mark(List<Event<JsonElement>> seen, SemaphoreSlim? hold, TaskCompletionSource? reached = null) : Transformer<JsonElement, JsonElement>
     {
         protected override async ValueTask OnItemAsync(Event<JsonElement> e, Emitter<JsonElement> output, CancellationToken ct)
         {
+            reached?.TrySetResult();
             if (hold is not null)
             {
                 await hold.WaitAsync(ct);
@@ -135,6 +170,9 @@ public class HttpInTests
 
         public List<Event<JsonElement>> Seen { get; } = [];
 
+        /// <summary>Completes with the first event in hand.</summary>
+        public TaskCompletionSource Reached { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public HttpClient Client { get; } = new();
 
         public Uri Address => _server.Address;
@@ -145,7 +183,7 @@ public class HttpInTests
             var routes = new EndpointRoutes();
             var builder = new HarnessBuilder("served")
                 .Add("api", () => new HttpIn(options, routes, new Random(1)))
-                .Add("mark", () => new Mark(served.Seen, hold))
+                .Add("mark", () => new Mark(served.Seen, hold, served.Reached))
                 .Add("end", () => new Forget())
                 .Bind("api.out", "mark.in", b => b with { Buffer = buffer })
                 .Bind("mark.out", loop ? "api.in" : "end.in");

@@ -29,7 +29,7 @@ public sealed class AlertTests
               observability:
                 webhooks: [ { name: ops, url: "{{receiver.Address}}/alerts", secret: "${HOOK_SECRET}" } ]
                 alerts:
-                  - { name: backlog, expr: "stream_depth > 5", severity: critical, webhook: ops }
+                  - { name: backlog, expr: "stream_depth > 5", keep_firing_for: 0s, severity: critical, webhook: ops }
                   - { name: component_paused, enabled: false }
             """,
             environment: ("HOOK_SECRET", "a long secret of the hook"));
@@ -64,6 +64,44 @@ public sealed class AlertTests
         {
             (await File.ReadAllTextAsync(file)).ShouldNotContain("a long secret", Case.Sensitive, file);
         }
+    }
+
+    [Theory]
+    [InlineData(false, 0, "firing", "resolved")]
+    [InlineData(true, 5, "firing")]
+    public async Task Alert_FiresWhenTheSystemEnds_IsOverOnlyAfterAnOrderlyEnd(bool stuck, int exit, params string[] told)
+    {
+        await using var receiver = await Receiver.StartAsync();
+        await using var system = await RunningSystem.StartAsync(
+            $$"""
+            schema_version: "1.0.0"
+            system: { name: watched, version: 1.0.0 }
+            components:
+              - { name: web, type: APIEndpoint, uses: http_in, config: { route: /in } }
+              - { name: store, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
+            bindings: [ { from: web.out, to: store.in } ]
+            policy:
+              lifecycle: { drain_timeout_s: 1 }
+              security: { allow_hosts: [127.0.0.1] }
+              observability:
+                webhooks: [ { name: ops, url: "{{receiver.Address}}/alerts" } ]
+                alerts:
+                  - { name: always, expr: "memory_bytes > 0", webhook: ops }
+                  - { name: component_paused, enabled: false }
+            """);
+        if (stuck)
+        {
+            (await system.AskAsync("/components/store/pause")).Status.ShouldBe(System.Net.HttpStatusCode.OK);
+            (await system.PostAsync("/in", "{}")).Status.ShouldBe(System.Net.HttpStatusCode.Accepted);
+        }
+
+        await Deadline.Until(() => !receiver.Taken.IsEmpty, "the alert is sent", RunningLoom.Deadline);
+
+        (await system.DrainAsync()).ShouldBe(exit, system.Err);
+
+        var sent = receiver.Taken.Select(t => JsonElement.Parse(t.Body)).Where(m => m.GetProperty("alert").GetString() == "always").ToList();
+        sent.Select(m => m.GetProperty("status").GetString()).ShouldBe(told);
+        sent.Where(m => m.GetProperty("status").GetString() == "resolved").ShouldAllBe(m => m.GetProperty("reason").GetString() == "the system drained");
     }
 
     [Fact]

@@ -103,6 +103,46 @@ public sealed class RetryTests
     }
 
     [Fact]
+    public async Task Retry_WhoeverAskedIsGone_AuditedAndWhatWasNotBegunIsStillALetter()
+    {
+        await using var receiver = await Receiver.StartAsync();
+        receiver.Status = 422;
+        await using var system = await RunningSystem.StartAsync(Post(receiver), Orders);
+        await AllFailAsync(system);
+        receiver.Status = 200;
+        receiver.Taken.Clear();
+        receiver.Hold = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        using var gone = new CancellationTokenSource();
+        var retry = system.AskAsync("/dead-letters/retry", "{}", gone.Token);
+        await Deadline.Until(() => receiver.Taken.Count == 1, "the first is on its way", RunningLoom.Deadline);
+        await gone.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(retry);
+
+        // The server learns of it a moment later; until then it goes on, one letter at a time.
+        var audit = system.Folder[".loom/harness/post/audit.jsonl"];
+        for (var let = 1; !File.Exists(audit); let++)
+        {
+            await system.GetAsync("/health");
+            var held = receiver.Hold;
+            receiver.Hold = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            held.SetResult();
+            await Deadline.Until(() => receiver.Taken.Count > let || File.Exists(audit), "the next is on its way, or it has ended", RunningLoom.Deadline);
+        }
+
+        await Deadline.Until(() => File.ReadAllText(audit).Contains("abandoned: ", StringComparison.Ordinal), "it is audited", RunningLoom.Deadline);
+        var left = await LettersAsync(system);
+        left.Count.ShouldBe(20 - receiver.Taken.Count, "what was begun is crossed out, the rest is untouched");
+
+        receiver.Hold = null;
+        var (exit, _, error) = await system.TypeAsync("dead-letters", "retry");
+        exit.ShouldBe(0, error);
+        (await LettersAsync(system)).ShouldBeEmpty();
+        receiver.Taken.Select(t => JsonElement.Parse(t.Body).GetProperty("n").GetInt32()).Order().ShouldBe(Enumerable.Range(0, 20), "each once");
+        (await system.DrainAsync()).ShouldBe(0, system.Err);
+    }
+
+    [Fact]
     public async Task Retry_NoSystemRuns_SaysSo()
     {
         using var folder = new TempFolder();

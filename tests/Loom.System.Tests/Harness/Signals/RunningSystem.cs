@@ -89,17 +89,17 @@ internal sealed class RunningSystem : IAsyncDisposable
 
     public Task<string> MetricsAsync() => _http.GetStringAsync(new Uri(Address, "/metrics"));
 
-    public Task<(HttpStatusCode Status, string Body)> PostAsync(string path, string? body = null) => SendAsync(HttpMethod.Post, path, body);
+    public Task<(HttpStatusCode Status, string Body)> PostAsync(string path, string? body = null, CancellationToken ct = default) => SendAsync(HttpMethod.Post, path, body, ct);
 
-    public async Task<(HttpStatusCode Status, string Body)> SendAsync(HttpMethod method, string path, string? body = null)
+    public async Task<(HttpStatusCode Status, string Body)> SendAsync(HttpMethod method, string path, string? body = null, CancellationToken ct = default)
     {
         using var request = new HttpRequestMessage(method, new Uri(Address, path)) { Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json") };
-        using var answer = await _http.SendAsync(request);
-        return (answer.StatusCode, await answer.Content.ReadAsStringAsync());
+        using var answer = await _http.SendAsync(request, ct);
+        return (answer.StatusCode, await answer.Content.ReadAsStringAsync(ct));
     }
 
     /// <summary>Asks for a change of the system.</summary>
-    public Task<(HttpStatusCode Status, string Body)> AskAsync(string route, string? body = null) => PostAsync($"/v2/harness/systems/{Name}{route}", body);
+    public Task<(HttpStatusCode Status, string Body)> AskAsync(string route, string? body = null, CancellationToken ct = default) => PostAsync($"/v2/harness/systems/{Name}{route}", body, ct);
 
     /// <summary>Types <c>loom harness VERB ...</c> in its folder.</summary>
     public Task<(int Exit, string Out, string Err)> TypeAsync(params string[] arguments) => RunningLoom.RunAsync(Folder.Path, ["harness", .. arguments]);

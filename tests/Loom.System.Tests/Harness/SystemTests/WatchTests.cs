@@ -69,6 +69,20 @@ public sealed class WatchTests : IDisposable
         (await run.Exited.WaitAsync(RunningLoom.Deadline)).ShouldBe((0, null), run.Output);
     }
 
+    [Fact]
+    public async Task SchemaThatIsWrongOrMissingFromTheStart_ItsMendingIsSeen()
+    {
+        File.Delete(_folder["schemas/n.json"]);
+        await using var run = Child.Start(_folder.Path, [RunningLoom.Program, "harness", "run", "--watch", "--port", "0"]);
+        await SeenAsync(run, "waiting for a change", 1);
+        File.WriteAllText(_folder["schemas/n.json"], "{");
+        await SeenAsync(run, "changed: schemas/n.json; not started", 1);
+        File.WriteAllText(_folder["schemas/n.json"], """{"type":"object","required":["n"]}""");
+        await SeenAsync(run, "health and metrics", 1);
+        (await LoomAsync("drain")).Exit.ShouldBe(0);
+        (await run.Exited.WaitAsync(RunningLoom.Deadline)).ShouldBe((0, null), run.Output);
+    }
+
     private static Task SeenAsync(Child run, string text, int times) => Deadline.Until(
         () => run.Output.Split(text).Length > times || (run.Exited.IsCompleted ? throw new InvalidOperationException(run.Output) : false), $"{times} times: {text}", RunningLoom.Deadline);
 

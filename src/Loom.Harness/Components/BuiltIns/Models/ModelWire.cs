@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Components.BuiltIns.Web;
+using Loom.Harness.Errors;
 
 namespace Loom.Harness.Components.BuiltIns.Models;
 
@@ -88,7 +89,7 @@ internal sealed class ModelWire(HttpClient http, ModelEndpoint endpoint, TimePro
         var (code, said) = Said(answer);
         if (endpoint.Token() is { Length: > 0 } token)
         {
-            said = said?.Replace(token, "[redacted:api_key]", StringComparison.Ordinal); // some show what they refuse
+            said = said is null ? null : SecretText.In(said, new Dictionary<string, string> { ["api_key"] = token }); // some show what they refuse
         }
 
         return new ItemException(code ?? CodeOf(response.StatusCode), $"{Shown} refused with {status}: {said ?? response.ReasonPhrase}", HttpClasses.Of(status))

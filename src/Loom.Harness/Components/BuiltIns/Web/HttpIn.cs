@@ -19,7 +19,7 @@ internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Rand
     /// <summary>Header of the event by which its answer is known; whatever is derived from it inherits it.</summary>
     internal const string RequestHeader = "loom-request";
 
-    private readonly ConcurrentDictionary<long, TaskCompletionSource<Event<JsonElement>>> _open = new();
+    private readonly ConcurrentDictionary<long, Incoming> _open = new();
     private readonly Channel<Incoming> _requests = Channel.CreateUnbounded<Incoming>(new UnboundedChannelOptions { SingleReader = true });
     private string _origin = "";
     private volatile ProcessContext? _running;
@@ -64,6 +64,14 @@ internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Rand
                     await sending.ConfigureAwait(true);
                     _full = false;
                     request.Entered.TrySetResult();
+                    if (options.Reply == HttpReply.AfterAck)
+                    {
+                        ctx.WhenConfirmed(() =>
+                        {
+                            request.Answer.TrySetResult(request.Event);
+                            return default;
+                        });
+                    }
                 }
 
                 while (input.TryRead(out var answer))
@@ -121,16 +129,15 @@ internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Rand
         var number = Interlocked.Increment(ref _last);
         var id = EventId.Root(_origin, number);
         var e = new Event<JsonElement>(id, payload, time: _time.GetUtcNow());
-        var answer = new TaskCompletionSource<Event<JsonElement>>(TaskCreationOptions.RunContinuationsAsynchronously);
         if (options.Reply == HttpReply.Response)
         {
-            _open[number] = answer;
             e = e.WithHeader(RequestHeader, number.ToString(CultureInfo.InvariantCulture));
         }
 
+        var incoming = new Incoming(e);
+        _open[number] = incoming;
         try
         {
-            var incoming = new Incoming(e, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
             if (_full)
             {
                 throw Busy("the streams behind this route are full");
@@ -139,19 +146,21 @@ internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Rand
             _requests.Writer.TryWrite(incoming);
             running.Wake();
             await WithinAsync(incoming.Entered.Task, call).ConfigureAwait(false);
-            if (options.Reply == HttpReply.Accepted)
+            switch (options.Reply)
             {
-                _metrics.Count("accepted");
-                await call.WriteAsync(202, id, static (json, made) =>
-                {
-                    json.WriteStartObject();
-                    json.WriteString("id"u8, made.ToString());
-                    json.WriteEndObject();
-                }).ConfigureAwait(false);
-                return;
+                case HttpReply.Accepted:
+                    _metrics.Count("accepted");
+                    await WriteIdAsync(call, 202, id).ConfigureAwait(false);
+                    break;
+                case HttpReply.AfterAck:
+                    await WithinAsync(incoming.Answer.Task, call).ConfigureAwait(false);
+                    _metrics.Count("acknowledged");
+                    await WriteIdAsync(call, 200, id).ConfigureAwait(false);
+                    break;
+                default:
+                    await WriteAsync(call, await WithinAsync(incoming.Answer.Task, call).ConfigureAwait(false)).ConfigureAwait(false);
+                    break;
             }
-
-            await WriteAsync(call, await WithinAsync(answer.Task, call).ConfigureAwait(false)).ConfigureAwait(false);
         }
         finally
         {
@@ -191,6 +200,13 @@ internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Rand
         }
     }
 
+    private static Task WriteIdAsync(ApiCall call, int status, EventId id) => call.WriteAsync(status, id, static (json, made) =>
+    {
+        json.WriteStartObject();
+        json.WriteString("id"u8, made.ToString());
+        json.WriteEndObject();
+    });
+
     private async Task WriteAsync(ApiCall call, Event<JsonElement> answer)
     {
         try
@@ -220,7 +236,7 @@ internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Rand
         if (e.Headers.TryGetValue(RequestHeader, out var text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             && _open.TryRemove(number, out var request))
         {
-            request.TrySetResult(e);
+            request.Answer.TrySetResult(e);
         }
         else
         {
@@ -270,7 +286,7 @@ internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Rand
 
         foreach (var (_, request) in _open)
         {
-            request.TrySetCanceled(CancellationToken.None);
+            request.Answer.TrySetCanceled(CancellationToken.None);
         }
     }
 
@@ -286,5 +302,10 @@ internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Rand
         return new ProblemException(new Problem(ProblemCode.PoolUnavailable, why, Backoff: backoff, Status: 503));
     }
 
-    private sealed record Incoming(Event<JsonElement> Event, TaskCompletionSource Entered);
+    private sealed record Incoming(Event<JsonElement> Event)
+    {
+        public TaskCompletionSource Entered { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource<Event<JsonElement>> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
 }
