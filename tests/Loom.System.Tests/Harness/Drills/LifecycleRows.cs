@@ -7,11 +7,12 @@ using Shouldly;
 
 namespace Loom.SystemTests.Harness.Drills;
 
-/// <summary>The rows of section 5's table about the process phase, each as one run; the setup and cleanup rows are those of the lifecycle drill.</summary>
+/// <summary>The rows of section 5's table about the process phase, each as one run; <see cref="LifecycleEdges"/> are those of setup, cleanup and a second signal.</summary>
 /// <param name="dedicated">Whether the component in the middle has a thread of its own.</param>
 internal sealed class LifecycleRows(bool dedicated)
 {
-    private static readonly LifecycleTimes s_short = new() { Drain = TimeSpan.FromMilliseconds(200), Cancel = TimeSpan.FromMilliseconds(500) };
+    internal static readonly LifecycleTimes s_short = new() { Drain = TimeSpan.FromMilliseconds(200), Cancel = TimeSpan.FromMilliseconds(500) };
+
     private int _read;
 
     /// <summary><c>ProcessAsync</c> returns: outputs complete, downstream drains, cleanup, 0.</summary>
