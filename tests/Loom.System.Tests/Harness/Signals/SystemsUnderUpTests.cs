@@ -170,4 +170,32 @@ public sealed class SystemsUnderUpTests
         (await RunningLoom.RunAsync(folder, ["harness", "ps", "later"])).Out.ShouldContain("0/7");
         (await RunningLoom.RunAsync(folder, ["down"])).Exit.ShouldBe(0);
     }
+
+    [Fact]
+    public async Task System_EndsUnderUp_ItsLastMetricsAreSent()
+    {
+        await using var collector = await Loom.Testing.Telemetry.CollectorDouble.StartAsync(grpc: true);
+        var folder = RunningLoom.NewFolder(Small.Replace("metrics_port = 0", $"metrics_port = 0\notlp_endpoint = \"{collector.Endpoint}\"", StringComparison.Ordinal) + """
+
+            [[harness.systems]]
+            path = "short"
+            """);
+        Directory.CreateDirectory(Path.Combine(folder, "short"));
+        await File.WriteAllTextAsync(Path.Combine(folder, "short", "architecture.yaml"), """
+            schema_version: "1.0.0"
+            system: { name: short, version: 1.0.0 }
+            components:
+              - { name: make, type: Source, uses: generate, config: { count: 3 } }
+              - { name: store, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
+            bindings: [ { from: make.out, to: store.in } ]
+            """);
+        (await RunningLoom.RunAsync(folder, ["harness", "lock", "short"])).Exit.ShouldBe(0);
+        await using var loom = RunningLoom.Launch(folder);
+        await loom.WaitReadyAsync();
+
+        (await RunningLoom.RunAsync(folder, ["wait", "short", "--for", "ended", "--timeout", "120s"])).Exit.ShouldBe(0);
+
+        collector.Metrics.Keys.ShouldContain("loom_harness_items_total", "sent before it is said to have ended; the export looks by itself only every ten seconds");
+        (await RunningLoom.RunAsync(folder, ["down"])).Exit.ShouldBe(0);
+    }
 }
