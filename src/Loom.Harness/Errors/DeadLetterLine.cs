@@ -112,8 +112,7 @@ internal static class DeadLetterLine
         try
         {
             var record = JsonSerializer.Deserialize(line, ErrorJson.Default.ErrorRecord)!;
-            var reader = new Utf8JsonReader(line);
-            var root = JsonElement.ParseValue(ref reader);
+            var root = JsonElement.Parse(line, PayloadJson.Around);
             var headers = root.GetProperty("headers").Deserialize(ErrorJson.Default.DictionaryStringString) ?? [];
             return new Content(new DeadLetter(record, headers, root.GetProperty("payload")), null, null);
         }
