@@ -172,12 +172,12 @@ internal sealed class SystemsRuntime : IProjectSystems, IAsyncDisposable
             return;
         }
 
-        await _sending.WaitAsync().ConfigureAwait(false);
+        await _sending.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         try
         {
             if (_unsentAt is not { } at || _time.GetElapsedTime(at) > s_askAgain)
             {
-                _unsentAt = await Task.Run(export.SendMetrics).ConfigureAwait(false) ? null : _time.GetTimestamp();
+                _unsentAt = await Task.Run(export.SendMetrics, CancellationToken.None).ConfigureAwait(false) ? null : _time.GetTimestamp();
             }
         }
         finally
