@@ -30,7 +30,7 @@ internal static class DeadLetterLine
         {
             // A failure that is no letter would be an event that is lost.
             var said = $"this payload could not be written: {e.Message}";
-            return Written(letter with { Headers = new Dictionary<string, string>(), Payload = JsonSerializer.SerializeToElement(said, ErrorJson.Default.String) });
+            return Written(letter with { Headers = new Dictionary<string, string>(), Payload = JsonSerializer.SerializeToElement(said, ErrorJson.Default.String), Secrets = [] });
         }
     }
 
@@ -59,6 +59,17 @@ internal static class DeadLetterLine
 
             json.WritePropertyName("headers");
             JsonSerializer.Serialize(json, new Dictionary<string, string>(letter.Headers), ErrorJson.Default.DictionaryStringString);
+            if (letter.Secrets.Count > 0)
+            {
+                json.WriteStartArray("secrets");
+                foreach (var place in letter.Secrets)
+                {
+                    json.WriteStringValue(place);
+                }
+
+                json.WriteEndArray();
+            }
+
             json.WritePropertyName("payload");
             RawJson.Write(json, letter.Payload);
             json.WriteEndObject();
@@ -114,7 +125,8 @@ internal static class DeadLetterLine
             var record = JsonSerializer.Deserialize(line, ErrorJson.Default.ErrorRecord)!;
             var root = JsonElement.Parse(line, PayloadJson.Around);
             var headers = root.GetProperty("headers").Deserialize(ErrorJson.Default.DictionaryStringString) ?? [];
-            return new Content(new DeadLetter(record, headers, root.GetProperty("payload")), null, null);
+            var secrets = root.TryGetProperty("secrets", out var places) ? places.EnumerateArray().Select(p => p.GetString()!).ToArray() : [];
+            return new Content(new DeadLetter(record, headers, root.GetProperty("payload")) { Secrets = secrets }, null, null);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
         {

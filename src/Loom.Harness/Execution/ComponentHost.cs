@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Control;
@@ -69,6 +70,9 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
 
     public int Restarts { get; private set; }
 
+    /// <summary>What went wrong when the resources of a setup that failed were disposed.</summary>
+    public IReadOnlyList<Exception> DisposalErrors { get; private set; } = [];
+
     /// <summary>Whether the run waits for it: controllers end when nothing else runs.</summary>
     public bool IsData => plan.Type != ComponentType.Controller;
 
@@ -98,7 +102,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         {
             LastFailure = e;
             _state = ComponentState.Failed;
-            await DisposeOwnedAsync().ConfigureAwait(true);
+            DisposalErrors = await DisposeOwnedAsync(run.Times.Cleanup).ConfigureAwait(true);
             throw;
         }
     }
@@ -175,21 +179,33 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         }
     }
 
-    /// <summary>Closes what the component holds.</summary>
+    /// <summary>Closes what the component holds: its cleanup, then what it registered, each within the time given.</summary>
+    /// <exception cref="AggregateException">More than one of them failed.</exception>
     public async Task CleanupAsync(TimeSpan most)
     {
-        try
+        var errors = new List<Exception>();
+        if (Interlocked.Exchange(ref _component, null) is { } component)
         {
-            if (Interlocked.Exchange(ref _component, null) is { } component)
+            try
             {
                 await WithinAsync(
                     token => component.CleanupAsync(new CleanupContext(LastFailure), token).AsTask(), most, $"cleanup of \"{plan.Name}\"", CancellationToken.None).ConfigureAwait(true);
             }
+            catch (Exception e)
+            {
+                errors.Add(e);
+            }
         }
-        finally
+
+        errors.AddRange(await DisposeOwnedAsync(most).ConfigureAwait(true));
+        _state = _state == ComponentState.Failed ? ComponentState.Failed : ComponentState.Stopped;
+        switch (errors)
         {
-            await DisposeOwnedAsync().ConfigureAwait(true);
-            _state = _state == ComponentState.Failed ? ComponentState.Failed : ComponentState.Stopped;
+            case [var one]:
+                ExceptionDispatchInfo.Throw(one);
+                break;
+            case [_, _, ..]:
+                throw new AggregateException($"cleanup of \"{plan.Name}\" failed", errors);
         }
     }
 
@@ -336,7 +352,20 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         }
     }
 
-    private Task DisposeOwnedAsync() => _owned.DisposeAsync(e => LogCleanup(run.Log, plan.Name, e));
+    // What was opened is a part of cleanup: one that never closes holds nobody up either.
+    private async Task<IReadOnlyList<Exception>> DisposeOwnedAsync(TimeSpan most)
+    {
+        var errors = new List<Exception>();
+        try
+        {
+            await WithinAsync(_ => _owned.DisposeAsync(errors.Add), most, $"disposal of what \"{plan.Name}\" had opened", CancellationToken.None).ConfigureAwait(true);
+            return errors;
+        }
+        catch (TimeoutException e)
+        {
+            return [e];
+        }
+    }
 
     [LoggerMessage(EventId = 4000, Level = LogLevel.Error, Message = "component {Component} threw")]
     private static partial void LogThrew(ILogger logger, string component, Exception error);

@@ -19,8 +19,21 @@ internal sealed class OwnedResources
             }
         }
 
-        (resource as IDisposable)?.Dispose();
+        Dispose(resource);
         throw new ObjectDisposedException(resource.GetType().Name, "the setup that registered it took too long and was given up");
+    }
+
+    // The thread is that of a setup nobody waits for any more, so it may wait for what can only be disposed asynchronously.
+    private static void Dispose(object resource)
+    {
+        if (resource is IDisposable now)
+        {
+            now.Dispose();
+        }
+        else if (resource is IAsyncDisposable later)
+        {
+            later.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        }
     }
 
     /// <summary>Disposes all of them, whatever fails.</summary>

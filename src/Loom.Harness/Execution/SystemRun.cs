@@ -61,7 +61,9 @@ internal sealed partial class SystemRun(
             }
             catch (Exception e)
             {
-                return Fail($"setup of \"{host.Plan.Name}\" failed: {e.Message}", e);
+                var failed = Fail($"setup of \"{host.Plan.Name}\" failed: {e.Message}", e);
+                _errors.AddRange(host.DisposalErrors);
+                return failed;
             }
         }
 

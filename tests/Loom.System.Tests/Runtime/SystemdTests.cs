@@ -12,7 +12,7 @@ namespace Loom.SystemTests.Runtime;
 /// <summary>The service unit, and what the program tells a service manager, against a real datagram socket.</summary>
 public sealed class SystemdTests
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
 
     [Theory]
     [InlineData(false)]

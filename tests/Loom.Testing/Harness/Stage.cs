@@ -84,7 +84,7 @@ public sealed class Stage : SetupContext, IComponentMetrics, IAsyncDisposable
         var all = new List<Read<JsonElement>>();
         while (all.Count < most)
         {
-            var read = await source.ReadAsync(stopping, CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+            var read = await source.ReadAsync(stopping, CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(120));
             if (read.IsEnd)
             {
                 break;

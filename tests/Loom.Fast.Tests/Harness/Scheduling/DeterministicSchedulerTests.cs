@@ -173,8 +173,8 @@ public sealed class DeterministicSchedulerTests
             }))
             .Bind("numbers.out", "hung.in");
         var running = new RunKit { Scheduler = scheduler }.RunAsync(builder);
-        await entered.Task.WaitAsync(TimeSpan.FromSeconds(60));
-        SpinWait.SpinUntil(() => scheduler.Busy.SequenceEqual(["hung"]), TimeSpan.FromSeconds(60)).ShouldBeTrue();
+        await entered.Task.WaitAsync(TimeSpan.FromSeconds(180));
+        SpinWait.SpinUntil(() => scheduler.Busy.SequenceEqual(["hung"]), TimeSpan.FromSeconds(180)).ShouldBeTrue();
         scheduler.Abandon();
         await Should.ThrowAsync<OperationCanceledException>(running);
     }

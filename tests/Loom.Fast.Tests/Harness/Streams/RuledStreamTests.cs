@@ -12,7 +12,7 @@ namespace Loom.Fast.Tests.Harness.Streams;
 
 public sealed class RuledStreamTests
 {
-    private static readonly TimeSpan s_long = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_long = TimeSpan.FromSeconds(180);
 
     private readonly ManualTimeProvider _time = new();
     private readonly RunKit _kit = new();

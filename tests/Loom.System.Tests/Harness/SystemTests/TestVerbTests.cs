@@ -314,7 +314,7 @@ public sealed class TestVerbTests : IDisposable
         Write("never.test.yaml", """
             cases:
               - name: hangs
-                timeout: 3s
+                timeout: 6s
                 expect: { keep.in: [] }
               - name: goes on
                 mocks: { silent: { replies: [ [] ] } }
@@ -322,7 +322,7 @@ public sealed class TestVerbTests : IDisposable
             """);
         var (exit, output, error) = await LoomAsync("test");
         exit.ShouldBe(1, output + error);
-        output.ShouldContain("never.test.yaml:2:5: the case is not over after 3 s of real time; it waits for something outside: silent");
+        output.ShouldContain("never.test.yaml:2:5: the case is not over after 6 s of real time; it waits for something outside: silent");
         output.ShouldContain("ok   goes on");
     }
 
