@@ -8,8 +8,8 @@ using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
 using Loom.Core.Settings;
 using Loom.Harness.Architecture.Planning;
-using Loom.Harness.Components;
 using Loom.Harness.Errors;
+using Loom.Harness.Secrets;
 
 namespace Loom.Cli.Harness;
 
@@ -34,7 +34,7 @@ internal static class DeadLettersVerb
             "retry", "Send letters again to the component that failed on them, in the running system",
             ["loom harness dead-letters retry", "loom harness dead-letters retry 19ac3f2b1c0-7f3a11-1", "loom harness dead-letters retry --component store --dir samples/pipeline/enrich"],
             [s_ids, s_component, RunningVerbs.DirectoryOption], RetryAsync));
-        command.Subcommands.Add(Make("export", "Write the letters as JSON lines", ["loom harness dead-letters export --to letters.jsonl"], [s_directory, s_component, s_to], Export));
+        command.Subcommands.Add(Make("export", "Write the letters as JSON lines, secrets masked", ["loom harness dead-letters export --to letters.jsonl"], [s_directory, s_component, s_to], Export));
         command.Subcommands.Add(Make("purge", "Remove the letters for good", ["loom harness dead-letters purge --component store"], [s_directory, s_component], PurgeAsync));
         Examples.Set(command, ["loom harness dead-letters list", "loom harness dead-letters purge"]);
         return command;
@@ -266,7 +266,7 @@ internal static class DeadLettersVerb
 
             json.WriteEndObject();
             json.WritePropertyName("payload");
-            RawJson.Write(json, letter.Payload);
+            SecretFields.Write(json, letter.Payload, letter.Secrets);
             json.WriteEndObject();
         }
 

@@ -189,7 +189,7 @@ internal static class RunningVerbs
 
     private static string Text(string json)
     {
-        using var document = JsonDocument.Parse(json);
+        using var document = JsonDocument.Parse(json, Loom.Harness.Errors.PayloadJson.Around);
         return $"{document.RootElement.GetProperty("id").GetString()}  {document.RootElement.GetProperty("data").GetRawText()}";
     }
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Loom.Core.Web;
 using Loom.Harness.Execution;
 using Loom.Harness.Expressions;
+using Loom.Harness.Secrets;
 using Loom.Wire;
 
 namespace Loom.Harness.Api;

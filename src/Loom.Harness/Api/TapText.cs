@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using Loom.Components;
-using Loom.Harness.Components;
+using Loom.Harness.Secrets;
 
 namespace Loom.Harness.Api;
 
@@ -14,11 +14,12 @@ internal static class TapText
         var buffer = new ArrayBufferWriter<byte>(256);
         using (var w = new Utf8JsonWriter(buffer))
         {
+            var places = secrets.In(e.Data);
             w.WriteStartObject();
             w.WriteString("id", e.Id.ToString());
             if (e.Key is { } key)
             {
-                w.WriteString("key", key);
+                w.WriteString("key", SecretFields.TextsAt(e.Data, places).Any(t => key.Contains(t, StringComparison.Ordinal)) ? SecretFields.Mask : key);
             }
 
             w.WriteString("time", e.Time);
@@ -28,50 +29,10 @@ internal static class TapText
             }
 
             w.WritePropertyName("data");
-            Write(w, e.Data, "", secrets.Paths);
+            SecretFields.Write(w, e.Data, places);
             w.WriteEndObject();
         }
 
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
-    }
-
-    private static void Write(Utf8JsonWriter w, JsonElement value, string path, IReadOnlySet<string> secrets)
-    {
-        if (secrets.Count == 0 || value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array))
-        {
-            if (secrets.Contains(path))
-            {
-                w.WriteStringValue(SecretFields.Mask);
-            }
-            else
-            {
-                RawJson.Write(w, value);
-            }
-        }
-        else if (secrets.Contains(path))
-        {
-            w.WriteStringValue(SecretFields.Mask);
-        }
-        else if (value.ValueKind == JsonValueKind.Array)
-        {
-            w.WriteStartArray();
-            foreach (var item in value.EnumerateArray())
-            {
-                Write(w, item, path, secrets);
-            }
-
-            w.WriteEndArray();
-        }
-        else
-        {
-            w.WriteStartObject();
-            foreach (var property in value.EnumerateObject())
-            {
-                w.WritePropertyName(property.Name);
-                Write(w, property.Value, $"{path}/{property.Name}", secrets);
-            }
-
-            w.WriteEndObject();
-        }
     }
 }

@@ -8,7 +8,8 @@ namespace Loom.Harness.Components;
 
 /// <summary>Makes components: the options come from the plan, everything else from the services, by type.</summary>
 /// <param name="services">What constructors may ask for besides their options; loggers come from its <see cref="ILoggerFactory"/>.</param>
-internal sealed class ComponentFactory(IServiceProvider services)
+/// <param name="logs">Loggers instead of the services' own; null = those.</param>
+internal sealed class ComponentFactory(IServiceProvider services, ILoggerFactory? logs = null)
 {
     // What a constructor of a user's class may ask for.
     private static readonly HashSet<Type> s_offered =
@@ -60,11 +61,11 @@ internal sealed class ComponentFactory(IServiceProvider services)
 
         if (IsLogger(type))
         {
-            var loggers = (ILoggerFactory?)services.GetService(typeof(ILoggerFactory)) ?? Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance;
+            var loggers = logs ?? (ILoggerFactory?)services.GetService(typeof(ILoggerFactory)) ?? Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance;
             return type == typeof(ILogger) ? loggers.CreateLogger("Loom.Harness." + name) : Activator.CreateInstance(typeof(Logger<>).MakeGenericType(type.GetGenericArguments()), loggers);
         }
 
-        return services.GetService(type) ?? (parameter.HasDefaultValue
+        return (type == typeof(ILoggerFactory) ? logs : null) ?? services.GetService(type) ?? (parameter.HasDefaultValue
             ? parameter.DefaultValue
             : throw new InvalidOperationException($"\"{name}\" asks for {type.Name}, which is not there; known are {Offered}"));
     }

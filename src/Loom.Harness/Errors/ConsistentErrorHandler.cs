@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Loom.Components;
+using Loom.Harness.Secrets;
 using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Errors;
@@ -13,6 +15,9 @@ internal sealed record ErrorOrigin(string System, string Version, string Instanc
 {
     /// <summary>Values that never appear in a record, by name; they become <c>[redacted:NAME]</c>.</summary>
     public IReadOnlyDictionary<string, string> Secrets { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>What of the payloads of a component's port is secret; what stands there never appears in a record either.</summary>
+    public Func<string, string, SecretFields> FieldsOf { get; init; } = static (_, _) => SecretFields.None;
 }
 
 /// <summary>
@@ -34,6 +39,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
     private readonly ILogger _log;
     private readonly string _run;
     private readonly ErrorTally _tally = new();
+    private readonly ConcurrentDictionary<(string Component, string Port), SecretFields> _fields = [];
     private readonly ErrorRecord?[] _recent = new ErrorRecord?[MostRecent];
     private readonly ITimer _timer;
     private long _count;
@@ -78,9 +84,15 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
     /// <summary>What the machine is like, at most a second old.</summary>
     public ResourceSample Resources => _resources.Current();
 
+    /// <summary>JSON Pointers of what is secret in the payload of a failed event.</summary>
+    public IReadOnlyList<string> SecretsIn(ItemFailure failure) =>
+        _fields.GetOrAdd((failure.Component, failure.Port), static (at, of) => of(at.Component, at.Port), _origin.FieldsOf).In(failure.Payload);
+
     /// <summary>Makes the record of a failed item and tells the log.</summary>
     public ErrorRecord Describe(ItemFailure failure)
     {
+        var secrets = SecretsOf(failure);
+        string Clean(string message) => Cut(SecretText.In(message, secrets));
         var verdict = ErrorVerdict.Of(failure.Error);
         var now = _time.GetUtcNow();
         var number = Interlocked.Increment(ref _count);
@@ -94,12 +106,12 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
             Instance = _origin.Instance,
             Capability = failure.Capability,
             Port = failure.Port,
-            Event = new ErrorEvent(failure.Id.ToString(), failure.Key, failure.Time),
+            Event = new ErrorEvent(failure.Id.ToString(), failure.Key is { } key ? SecretText.In(key, secrets) : null, failure.Time),
             Attempt = failure.Attempt,
             Index = failure.Index,
             Code = verdict.Code,
             Message = Clean(failure.Error.Message),
-            Exceptions = Chain(failure.Error),
+            Exceptions = Chain(failure.Error, Clean),
             Retryable = verdict.Class == ErrorClass.Transient,
             TraceId = Telemetry.Tracing.Failure(failure, verdict.Code),
             Mock = failure.Mock,
@@ -107,7 +119,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
             Resources = _resources.Current(),
         };
         Volatile.Write(ref _recent[number % MostRecent], record);
-        Say(record, verdict.Class, failure.Error, now);
+        Say(record, verdict.Class, failure.Error, secrets, now);
         return record;
     }
 
@@ -117,7 +129,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
         SayRepeated(last: true);
     }
 
-    private void Say(ErrorRecord record, ErrorClass errorClass, Exception error, DateTimeOffset now)
+    private void Say(ErrorRecord record, ErrorClass errorClass, Exception error, IReadOnlyDictionary<string, string> secrets, DateTimeOffset now)
     {
         var kind = new ErrorKind(record.Component, record.Capability, record.Code);
         lock (_gate)
@@ -135,7 +147,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
         }
 
         // An item's own refusal needs no stack; what nobody expected does.
-        var unexpected = error is ItemException ? null : error;
+        var unexpected = error is ItemException ? null : secrets.Count == 0 ? error : new MaskedException(SecretText.In(error.ToString(), secrets));
         LogError(
             _log, errorClass == ErrorClass.Configuration ? LogLevel.Error : LogLevel.Warning, unexpected, record.Component, record.Code, record.Message, record.ErrorId,
             record.Event.Id, record.Attempt);
@@ -159,22 +171,35 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
         }
     }
 
-    private List<ErrorCause> Chain(Exception error)
+    // The configured ones, and what the event itself holds that nobody is to see: messages quote it.
+    private IReadOnlyDictionary<string, string> SecretsOf(ItemFailure failure)
+    {
+        if (SecretsIn(failure) is not { Count: > 0 } places)
+        {
+            return _origin.Secrets;
+        }
+
+        var all = _origin.Secrets.ToDictionary(StringComparer.Ordinal);
+        foreach (var text in SecretFields.TextsAt(failure.Payload, places))
+        {
+            all[$"field {all.Count + 1 - _origin.Secrets.Count}"] = text;
+        }
+
+        return all;
+    }
+
+    private static List<ErrorCause> Chain(Exception error, Func<string, string> clean)
     {
         var chain = new List<ErrorCause>(2);
         for (var at = error; at is not null && chain.Count < DeepestChain; at = at.InnerException)
         {
-            chain.Add(new ErrorCause(at.GetType().FullName ?? at.GetType().Name, Clean(at.Message)));
+            chain.Add(new ErrorCause(at.GetType().FullName ?? at.GetType().Name, clean(at.Message)));
         }
 
         return chain;
     }
 
-    private string Clean(string message)
-    {
-        message = SecretText.In(message, _origin.Secrets);
-        return message.Length <= LongestMessage ? message : string.Concat(message.AsSpan(0, LongestMessage), " …");
-    }
+    private static string Cut(string message) => message.Length <= LongestMessage ? message : string.Concat(message.AsSpan(0, LongestMessage), " …");
 
     [LoggerMessage(EventId = 4200, Message = "{Component}: {Code}: {Error} (error {ErrorId}, event {Event}, attempt {Attempt})")]
     private static partial void LogError(

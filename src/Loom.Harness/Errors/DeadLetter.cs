@@ -6,7 +6,11 @@ namespace Loom.Harness.Errors;
 /// <param name="Record">What went wrong.</param>
 /// <param name="Headers">The event's headers.</param>
 /// <param name="Payload">The event's payload as JSON.</param>
-internal sealed record DeadLetter(ErrorRecord Record, IReadOnlyDictionary<string, string> Headers, JsonElement Payload);
+internal sealed record DeadLetter(ErrorRecord Record, IReadOnlyDictionary<string, string> Headers, JsonElement Payload)
+{
+    /// <summary>JSON Pointers of what in the payload is shown to nobody; it is kept, since it is needed to send the event again.</summary>
+    public IReadOnlyList<string> Secrets { get; init; } = [];
+}
 
 /// <summary>A line that is no whole dead letter.</summary>
 /// <param name="File">Name of the file.</param>

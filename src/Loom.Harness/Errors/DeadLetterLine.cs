@@ -30,7 +30,7 @@ internal static class DeadLetterLine
         {
             // A failure that is no letter would be an event that is lost.
             var said = $"this payload could not be written: {e.Message}";
-            return Written(letter with { Headers = new Dictionary<string, string>(), Payload = JsonSerializer.SerializeToElement(said, ErrorJson.Default.String) });
+            return Written(letter with { Headers = new Dictionary<string, string>(), Payload = JsonSerializer.SerializeToElement(said, ErrorJson.Default.String), Secrets = [] });
         }
     }
 
@@ -59,6 +59,17 @@ internal static class DeadLetterLine
 
             json.WritePropertyName("headers");
             JsonSerializer.Serialize(json, new Dictionary<string, string>(letter.Headers), ErrorJson.Default.DictionaryStringString);
+            if (letter.Secrets.Count > 0)
+            {
+                json.WriteStartArray("secrets");
+                foreach (var place in letter.Secrets)
+                {
+                    json.WriteStringValue(place);
+                }
+
+                json.WriteEndArray();
+            }
+
             json.WritePropertyName("payload");
             RawJson.Write(json, letter.Payload);
             json.WriteEndObject();
@@ -112,10 +123,10 @@ internal static class DeadLetterLine
         try
         {
             var record = JsonSerializer.Deserialize(line, ErrorJson.Default.ErrorRecord)!;
-            var reader = new Utf8JsonReader(line);
-            var root = JsonElement.ParseValue(ref reader);
+            var root = JsonElement.Parse(line, PayloadJson.Around);
             var headers = root.GetProperty("headers").Deserialize(ErrorJson.Default.DictionaryStringString) ?? [];
-            return new Content(new DeadLetter(record, headers, root.GetProperty("payload")), null, null);
+            var secrets = root.TryGetProperty("secrets", out var places) ? places.EnumerateArray().Select(p => p.GetString()!).ToArray() : [];
+            return new Content(new DeadLetter(record, headers, root.GetProperty("payload")) { Secrets = secrets }, null, null);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
         {

@@ -11,6 +11,7 @@ using Loom.Harness.Checkpoints;
 using Loom.Harness.Commands;
 using Loom.Harness.Components;
 using Loom.Harness.Errors;
+using Loom.Harness.Secrets;
 using Loom.Harness.Telemetry;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
@@ -109,12 +110,13 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     private static async Task<SystemExecutionHarness> PutTogetherAsync(
         HarnessRequest request, HarnessWorld world, SystemPlan plan, LockContent? agreed, IReadOnlyList<Finding> warnings, string folder, FileLock running, CancellationToken ct)
     {
+        world = world with { Logs = SecretLogs.Of(world.Logs, plan.Secrets) };
         var log = world.Logs.CreateLogger("Loom.Harness");
         var state = await OpenStateAsync(plan, request, folder, world, log, ct).ConfigureAwait(false);
-        var origin = new ErrorOrigin(plan.Name, plan.Version, world.Instance, request.Unlocked) { Secrets = plan.Secrets };
+        var origin = new ErrorOrigin(plan.Name, plan.Version, world.Instance, request.Unlocked) { Secrets = plan.Secrets, FieldsOf = (component, port) => SecretFields.Of(plan, component, port) };
         var errors = new ConsistentErrorHandler(origin, new ProcessResources(plan.Directory, world.Gpus, world.Time), world.Time, world.Random, log);
         var letters = new DeadLetters(new DeadLetterFiles(Path.Combine(folder, "dead"), world.Time), world.Time, log);
-        var factory = new ComponentFactory(world.Services);
+        var factory = new ComponentFactory(world.Services, world.Logs);
         var commands = new CommandSurroundings
         {
             Supervisor = world.Supervisor,

@@ -247,6 +247,15 @@ public sealed class TransferTests : IAsyncLifetime
         (await second).Dispose();
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task Lock_CannotBeOpened_IsNotTakenForHeld()
+    {
+        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
+        socket.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(_folder["b.lock"])); // a file that is there and is none
+
+        await Should.ThrowAsync<IOException>(ArtifactLock.TakeAsync(_folder["b.lock"], who => throw new InvalidOperationException($"it waits for {who}"), TimeProvider.System, default));
+    }
+
     private static Func<HttpContext, Task> Status(int status) => context =>
     {
         context.Response.StatusCode = status;

@@ -32,6 +32,20 @@ public sealed class SpawnerTests : IDisposable
         Children.PeekExit((int)child.Exit.DangerousGetHandle()).ShouldBe((null, null));
     }
 
+    [Theory(Timeout = 60_000)]
+    [InlineData(null)]
+    [InlineData(100)]
+    public async Task Spawn_ScriptWhoseInterpreterIsMissing_IsRefusedForGood(int? openFiles)
+    {
+        await File.WriteAllTextAsync(_folder["script"], "#! /nowhere/python9 -u\nprint(1)\n");
+        File.SetUnixFileMode(_folder["script"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+
+        var refused = Should.Throw<SpawnException>(() => Spawner.Spawn(Request(_folder["script"]) with { OpenFiles = openFiles }));
+
+        refused.Permanent.ShouldBeTrue();
+        refused.Message.ShouldContain("the interpreter in its first line");
+    }
+
     private SpawnRequest Request(string command) => new()
     {
         Command = [command],

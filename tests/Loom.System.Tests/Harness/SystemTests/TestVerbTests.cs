@@ -57,6 +57,18 @@ public sealed class TestVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Filter_Completion_OffersNamesOfCases()
+    {
+        Write("a.test.yaml", "cases: [ { name: large orders pass }, { name: small ones do not } ]\n");
+        Write("b.test.yaml", "cases: [ { name: not right in any other way, given: 7 }, 5 ]\n");
+        Write("c.test.yaml", "no: [ yaml\n");
+        const string typed = "loom harness test --filter ";
+        var (exit, output, error) = await RunningLoom.RunAsync(_folder.Path, [$"[suggest:{typed.Length}]", typed]);
+        exit.ShouldBe(0, error);
+        output.Split('\n', StringSplitOptions.RemoveEmptyEntries).ShouldBe(["large orders pass", "not right in any other way", "small ones do not"], ignoreOrder: true);
+    }
+
+    [Fact]
     public async Task Failure_PrintsADifferenceWithFileAndLine()
     {
         Write("out/large.jsonl", "what the user has\n");

@@ -1,0 +1,90 @@
+using System.Text;
+using System.Text.Json;
+using Loom.Harness.Errors;
+using Loom.Harness.Secrets;
+using Microsoft.Extensions.Logging;
+using Shouldly;
+using Xunit;
+
+namespace Loom.Fast.Tests.Harness.Errors;
+
+public sealed class SecretFieldsTests
+{
+    [Theory]
+    [InlineData("""{"properties":{"a":{"x-secret":true}}}""", """{"a":1,"b":1}""", "/a")]
+    [InlineData("""{"properties":{"a":{"x-secret":false}}}""", """{"a":1}""", "")]
+    [InlineData("""{"properties":{"a/b":{"properties":{"c~":{"x-secret":true}}}}}""", """{"a/b":{"c~":1}}""", "/a~1b/c~0")]
+    [InlineData("""{"items":{"properties":{"a":{"x-secret":true}}}}""", """[{"a":1},{"b":1},{"a":2}]""", "/0/a /2/a")]
+    [InlineData("""{"additionalProperties":{"x-secret":true},"properties":{"a":{}}}""", """{"b":1}""", "/b")]
+    [InlineData("""{"patternProperties":{"^s_":{"items":{"x-secret":true}}}}""", """{"s_x":[1,2]}""", "/s_x/0 /s_x/1")]
+    [InlineData("""{"anyOf":[{"properties":{"a":{"x-secret":true}}},{"oneOf":[{"properties":{"b":{"x-secret":true}}}]}]}""", """{"a":1,"b":2,"c":3}""", "/a /b")]
+    [InlineData("""{"properties":{"pin":{"x-secret":true},"next":{"$ref":"#"}}}""", """{"pin":1,"next":{"pin":2,"next":{"pin":3}}}""", "/next/next/pin /next/pin /pin")]
+    [InlineData("""{"$ref":"#/definitions/a~1b","definitions":{"a/b":{"properties":{"a":{"x-secret":true}}}}}""", """{"a":{"b":1}}""", "/a")]
+    public void Find_SchemaThatMarksAField_GivesItsPlaces(string schema, string payload, string places)
+    {
+        var found = new SortedSet<string>(StringComparer.Ordinal);
+        if (SecretSchema.Of(JsonElement.Parse(schema)) is { } secret)
+        {
+            SecretSchema.Find([secret], JsonElement.Parse(payload), "", found);
+        }
+
+        string.Join(' ', found).ShouldBe(places);
+    }
+
+    [Fact]
+    public void Letter_WithSecrets_KeepsThemForRetryAndSaysWhereTheyAre()
+    {
+        var record = new ErrorRecord
+        {
+            ErrorId = "1", Time = default, System = "s", Version = "1", Component = "c", Instance = "i", Port = "in", Event = new ErrorEvent("e", null, default),
+            Attempt = 1, Code = "bad", Message = "m", Exceptions = [], Resources = new ResourceSample { SampledAt = default }, Mock = false, Retryable = false,
+        };
+        var line = DeadLetterLine.Of(new DeadLetter(record, new Dictionary<string, string>(), JsonElement.Parse("""{"a":"x","b":[1,{"c":2}]}""")) { Secrets = ["/a", "/b/1/c"] });
+        var letter = DeadLetterLine.Read(line.WrittenSpan[..^1]).Letter!;
+        letter.Payload.GetRawText().ShouldBe("""{"a":"x","b":[1,{"c":2}]}""");
+        using var shown = new MemoryStream();
+        using (var json = new Utf8JsonWriter(shown))
+        {
+            SecretFields.Write(json, letter.Payload, letter.Secrets);
+        }
+
+        Encoding.UTF8.GetString(shown.ToArray()).ShouldBe("""{"a":"[redacted]","b":[1,{"c":"[redacted]"}]}""");
+        SecretFields.TextsAt(JsonElement.Parse("""{"a":"long one","b":[1,{"c":12345}],"d":"seen"}"""), ["/a", "/b"]).ShouldBe(["long one", "12345"], ignoreOrder: true);
+    }
+
+    [Fact]
+    public void Logs_OfASystemWithSecrets_ShowNoneAlsoNotInAStack()
+    {
+        var lines = new Lines();
+        using var factory = SecretLogs.Of(lines, new Dictionary<string, string> { ["KEY"] = "hush-hush" });
+        var log = factory.CreateLogger("c");
+        log.Log(LogLevel.Error, default, "said hush-hush", new InvalidOperationException("thrown hush-hush"), static (s, _) => s);
+        log.Log(LogLevel.Error, default, "nothing", new InvalidOperationException("here"), static (s, _) => s);
+        lines.Written[0].ShouldStartWith("said [redacted:KEY]|");
+        lines.Written[0].ShouldContain("thrown [redacted:KEY]");
+        lines.Written[1].ShouldStartWith("nothing|System.InvalidOperationException: here");
+        SecretLogs.Of(lines, new Dictionary<string, string>()).ShouldBeSameAs(lines);
+    }
+
+    private sealed class Lines : ILoggerFactory, ILogger
+    {
+        public List<string> Written { get; } = [];
+
+        public void AddProvider(ILoggerProvider provider)
+        {
+        }
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Written.Add($"{formatter(state, exception)}|{exception}");
+
+        public void Dispose()
+        {
+        }
+    }
+}
