@@ -35,8 +35,6 @@ public sealed class ManualTimeProvider : TimeProvider
         {
             timer.Fire();
         }
-
-        _now = end;
     }
 
     private ManualTimer? Next(TimeSpan end)
@@ -48,6 +46,11 @@ public sealed class ManualTimeProvider : TimeProvider
             {
                 _now = next.Due > _now ? next.Due : _now;
                 next.Move();
+            }
+            else
+            {
+                // Under the lock: a timer that is made meanwhile is either found above or due after the end.
+                _now = end > _now ? end : _now;
             }
 
             return next;

@@ -209,11 +209,7 @@ public sealed class ControlTests
                     return true;
                 }
 
-                if (most is null || time.GetElapsedTime(begun) < most)
-                {
-                    time.Advance(TimeSpan.FromMilliseconds(5));
-                }
-
+                time.Advance(most is null || time.GetElapsedTime(begun) < most ? TimeSpan.FromMilliseconds(5) : TimeSpan.Zero);
                 return false;
             },
             s_long).ShouldBeTrue();
