@@ -4,6 +4,7 @@ using Loom.Processes.Probes;
 using Loom.Processes.Spawning;
 using Loom.Processes.Watching;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Win32.SafeHandles;
 
 namespace Loom.Testing;
 
@@ -19,15 +20,17 @@ public sealed class Child : IAsyncDisposable
     private Child(SpawnedChild child)
     {
         _child = child;
-        s_descriptors.Add(child.Output!, new Collector(_text));
-        s_descriptors.Add(child.Error!, new Collector(_text));
+        Collector[] streams = [new(child.Output!, _text), new(child.Error!, _text)];
+        s_descriptors.Add(child.Output!, streams[0]);
+        s_descriptors.Add(child.Error!, streams[1]);
         s_descriptors.Add(child.Exit, _exit);
+        Exited = EndedAsync(streams);
     }
 
     public int Pid => _child.Pid;
 
-    /// <summary>Completes with code or signal when it has ended.</summary>
-    public Task<(int? Code, int? Signal)> Exited => _exit.Ended;
+    /// <summary>Completes with code or signal when it has ended and all it had written is in <see cref="Output"/>.</summary>
+    public Task<(int? Code, int? Signal)> Exited { get; }
 
     /// <summary>All it has written so far, to either stream.</summary>
     public string Output
@@ -71,8 +74,38 @@ public sealed class Child : IAsyncDisposable
         Children.Reap(Pid);
     }
 
-    private sealed class Collector(StringBuilder text) : IReadable
+    // The news of its end may overtake its last words, which lie in the pipes by then. To their end the pipes are not read: a child of its own may hold them open for long.
+    private async Task<(int? Code, int? Signal)> EndedAsync(Collector[] streams)
     {
+        var end = await _exit.Ended.ConfigureAwait(false);
+        var read = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        s_descriptors.Post(() =>
+        {
+            foreach (var stream in streams)
+            {
+                stream.ReadWhatIsThere();
+            }
+
+            read.SetResult();
+        });
+        await read.Task.ConfigureAwait(false);
+        return end;
+    }
+
+    private sealed class Collector(SafeFileHandle pipe, StringBuilder text) : IReadable
+    {
+        private bool _closed;
+
+        /// <summary>On the loop's thread: all that is in the pipe now.</summary>
+        public void ReadWhatIsThere()
+        {
+            // A pipe holds 64 KiB; one who goes on writing is not followed.
+            Span<byte> buffer = stackalloc byte[4096];
+            for (var i = 0; i < 16 && !_closed && OnReadable((int)pipe.DangerousGetHandle(), buffer); i++)
+            {
+            }
+        }
+
         public unsafe bool OnReadable(int descriptor, Span<byte> buffer)
         {
             nint count;
@@ -94,8 +127,6 @@ public sealed class Child : IAsyncDisposable
             return true;
         }
 
-        public void OnClosed()
-        {
-        }
+        public void OnClosed() => _closed = true;
     }
 }

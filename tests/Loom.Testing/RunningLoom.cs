@@ -10,7 +10,7 @@ namespace Loom.Testing;
 public sealed class RunningLoom : IAsyncDisposable
 {
     /// <summary>Deadline of every wait of the kit; generous, because the machine is shared.</summary>
-    public static TimeSpan Deadline { get; } = TimeSpan.FromSeconds(120);
+    public static TimeSpan Deadline { get; } = TimeSpan.FromSeconds(240);
 
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _err = new();

@@ -9,9 +9,10 @@ namespace Loom.Agents.Project;
 /// <param name="supervisor">Who runs the processes.</param>
 /// <param name="state">The state of the run as of now.</param>
 /// <param name="agents">The agents; null until they are known.</param>
+/// <param name="systems">The dataflow systems; null until they are known, or where there are none.</param>
 /// <param name="applied">Told of a configuration put in force.</param>
 /// <param name="time">Clock of the waits.</param>
-internal sealed class ControlDesk(ISupervisor supervisor, Func<RunState> state, Func<ProjectAgents?> agents, Action<PlanReading> applied, TimeProvider time)
+internal sealed class ControlDesk(ISupervisor supervisor, Func<RunState> state, Func<ProjectAgents?> agents, Func<IProjectSystems?> systems, Action<PlanReading> applied, TimeProvider time)
 {
     /// <summary>Whether a caller that leaves ends the request.</summary>
     internal static bool Waits(ControlRequest request) => request.Op == ControlOps.Wait || request.Wait;
@@ -68,13 +69,14 @@ internal sealed class ControlDesk(ISupervisor supervisor, Func<RunState> state, 
     private async Task<ControlReply> SteerAsync(ControlRequest request, CancellationToken cancellationToken)
     {
         var host = agents()?.Host;
-        var (mine, others) = Sort(request.Names, host);
+        var (mine, flows, others) = Sort(request, host);
         var work = others.Select(n => request.Op switch
         {
             ControlOps.Start => supervisor.StartAsync(n, cancellationToken),
             ControlOps.Stop => supervisor.StopAsync(n, cancellationToken),
             _ => supervisor.RestartAsync(n, cancellationToken),
         }).ToList();
+        work.AddRange(flows.Select(n => SteerAsync(request.Op, systems()!, n, cancellationToken)));
         if (mine is not { Count: 0 })
         {
             var owner = host ?? throw new InvalidOperationException("the agents are not known yet: the project is just starting");
@@ -90,6 +92,19 @@ internal sealed class ControlDesk(ISupervisor supervisor, Func<RunState> state, 
         return request is { Wait: true, Op: not ControlOps.Stop } && host is not null
             ? await UntilAsync(host, mine, ControlWaits.Ready, request.TimeoutMs, cancellationToken).ConfigureAwait(false)
             : new ControlReply { State = state() };
+    }
+
+    private static async Task SteerAsync(string op, IProjectSystems systems, string name, CancellationToken cancellationToken)
+    {
+        if (op is not ControlOps.Start)
+        {
+            await systems.StopAsync(name, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (op is not ControlOps.Stop)
+        {
+            await systems.StartAsync(name, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private async Task<ControlReply> WaitAsync(ControlRequest request, CancellationToken cancellationToken)
@@ -126,7 +141,7 @@ internal sealed class ControlDesk(ISupervisor supervisor, Func<RunState> state, 
     {
         var (host, read) = Known();
         var reading = await read(cancellationToken).ConfigureAwait(false);
-        return new ControlReply { State = state(), Changes = ControlChange.From(host.Drift(reading.Plan)) };
+        return new ControlReply { State = state(), Changes = [.. ControlChange.From(host.Drift(reading.Plan)), .. systems()?.Drift(reading.Systems) ?? []] };
     }
 
     private async Task<ControlReply> ApplyAsync(CancellationToken cancellationToken)
@@ -134,29 +149,32 @@ internal sealed class ControlDesk(ISupervisor supervisor, Func<RunState> state, 
         var (host, read) = Known();
         var reading = await read(cancellationToken).ConfigureAwait(false);
         var result = await host.ApplyAsync(reading.Plan, cancellationToken).ConfigureAwait(false);
+        var flows = systems() is { } owner ? await owner.ApplyAsync(reading.Systems, cancellationToken).ConfigureAwait(false) : [];
         applied(reading);
-        return new ControlReply { State = state(), Changes = ControlChange.From(result.Changes) };
+        return new ControlReply { State = state(), Changes = [.. ControlChange.From(result.Changes), .. flows] };
     }
 
     private ProjectAgents Known() => agents() ?? throw new InvalidOperationException("the agents are not known yet: the project is just starting");
 
-    /// <summary>Agents, and processes that are nobody's agent. Null = all agents.</summary>
-    private (IReadOnlyCollection<string>? Mine, IReadOnlyCollection<string> Others) Sort(ImmutableArray<string>? names, AgentHost? host)
+    /// <summary>Agents, dataflow systems, and processes that are nobody's agent. Null = all agents.</summary>
+    private (IReadOnlyCollection<string>? Mine, IReadOnlyCollection<string> Flows, IReadOnlyCollection<string> Others) Sort(ControlRequest request, AgentHost? host)
     {
-        if (names is not { } asked)
+        var records = systems()?.Records ?? [];
+        if (request.Names is not { } asked)
         {
-            return (null, []);
+            return (null, request.Op == ControlOps.Start ? [.. records.Where(r => r.State == "failed").Select(r => r.Name)] : [], []);
         }
 
         var mine = asked.Where(n => host?.Knows(n) == true).ToList();
-        var others = asked.Except(mine, StringComparer.Ordinal).ToList();
+        var flows = asked.Except(mine, StringComparer.Ordinal).Where(n => records.Any(r => r.Name == n)).ToList();
+        var others = asked.Except(mine, StringComparer.Ordinal).Except(flows, StringComparer.Ordinal).ToList();
         if (others.Find(n => !supervisor.Processes.Any(p => p.Name == n)) is { } unknown)
         {
-            var known = supervisor.Processes.Select(p => p.Name).Union(host?.Plan.Agents.Select(a => a.Name) ?? [], StringComparer.Ordinal).Order(StringComparer.Ordinal).ToList();
+            var known = supervisor.Processes.Select(p => p.Name).Union(host?.Plan.Agents.Select(a => a.Name) ?? [], StringComparer.Ordinal).Union(records.Select(r => r.Name), StringComparer.Ordinal).Order(StringComparer.Ordinal).ToList();
             throw new UnknownAgentException(unknown, Nearest.Of(unknown, known), known);
         }
 
-        return (mine, others);
+        return (mine, flows, others);
     }
 }
 

@@ -8,7 +8,7 @@ namespace Loom.Agents.Project;
 /// <param name="Op">One of <see cref="ControlOps"/>.</param>
 public sealed record ControlRequest(string Op)
 {
-    /// <summary>The agents, replicas or processes meant; null = all.</summary>
+    /// <summary>The agents, replicas, dataflow systems or processes meant; null = all agents, and for <c>start</c> all systems that start by themselves and have failed.</summary>
     public ImmutableArray<string>? Names { get; init; }
 
     /// <summary><c>start</c>, <c>stop</c>, <c>restart</c>: only the named ones, not what they depend on or what depends on them.</summary>
@@ -123,7 +123,7 @@ public sealed record ControlReply
     public ControlLine? Line { get; init; }
 }
 
-/// <summary>What becomes of one agent: <c>unchanged</c>, <c>added</c>, <c>removed</c>, <c>changed</c> or <c>rewired</c>.</summary>
+/// <summary>What becomes of one agent or dataflow system: <c>unchanged</c>, <c>added</c>, <c>removed</c>, <c>changed</c> or <c>rewired</c>.</summary>
 public sealed record ControlChange(string Agent, string Change)
 {
     internal static ImmutableArray<ControlChange> From(IEnumerable<AgentChange> changes) =>

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Loom.Agents.Orchestration;
 using Loom.Agents.Plans;
 
@@ -9,7 +10,11 @@ public sealed class PlanRefusedException(string message) : Exception(message);
 /// <summary>A plan and the fingerprint of the configuration it was read from.</summary>
 /// <param name="Plan">What the project asks for.</param>
 /// <param name="ConfigSha256">For <c>state.json</c>.</param>
-public sealed record PlanReading(ProjectPlan Plan, string? ConfigSha256);
+public sealed record PlanReading(ProjectPlan Plan, string? ConfigSha256)
+{
+    /// <summary>The dataflow systems it lists.</summary>
+    public ImmutableArray<SystemListing> Systems { get; init; } = [];
+}
 
 /// <summary>The agents of a run, and how to read their plan anew.</summary>
 /// <param name="Host">Who owns them.</param>

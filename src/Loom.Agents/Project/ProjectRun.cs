@@ -58,7 +58,7 @@ public sealed class ProjectRun : IAsyncDisposable
     private ImmutableSortedDictionary<string, string> _addresses = ImmutableSortedDictionary<string, string>.Empty;
     private volatile bool _ready;
     private volatile Func<ImmutableArray<ReplicaStatus>> _pools = static () => [];
-    private volatile Func<ImmutableArray<SystemRecord>> _systems = static () => [];
+    private volatile IProjectSystems? _systems;
     private volatile ProjectAgents? _agents;
     private volatile string? _configSha256;
     private int _disposed;
@@ -97,7 +97,7 @@ public sealed class ProjectRun : IAsyncDisposable
         _changes = _supervisor.Subscribe(_file.Changed);
         _ = _supervisor.Completion.ContinueWith(_ => _broken.Cancel(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         _configSha256 = options.ConfigSha256;
-        var desk = new ControlDesk(_supervisor, () => State, () => _agents, Applied, options.Time);
+        var desk = new ControlDesk(_supervisor, () => State, () => _agents, () => _systems, Applied, options.Time);
         _socket = new ControlSocket(directory.Socket, _supervisor, desk, RequestDown, options.Logger);
     }
 
@@ -130,7 +130,7 @@ public sealed class ProjectRun : IAsyncDisposable
         Ready = _ready,
         Guardian = _supervisor.Guardian is { } guardian ? new ProcessRef(guardian.Pid, guardian.StartTicks) : null,
         Pools = [.. _pools().Select(PoolRecord.From)],
-        Systems = _systems(),
+        Systems = _systems?.Records ?? [],
         Generation = _agents?.Host.Generation ?? 1,
         ConfigSha256 = _configSha256,
         Processes = Processes(),
@@ -230,8 +230,8 @@ public sealed class ProjectRun : IAsyncDisposable
         PoolsChanged();
     }
 
-    /// <summary>Names who knows the dataflow systems; asked anew for each state.</summary>
-    public void ShowSystems(Func<ImmutableArray<SystemRecord>> systems)
+    /// <summary>Names who owns the dataflow systems: from now on they can be steered over the control socket, and show in the state.</summary>
+    public void ShowSystems(IProjectSystems systems)
     {
         _systems = systems;
         SystemsChanged();

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Loom.Agents.Binaries;
 using Loom.Agents.Discovery;
 using Loom.Agents.Plans;
+using Loom.Agents.Project;
 using Loom.Agents.Settings;
 using Loom.Cli.Config;
 using Loom.Cli.Verbs;
@@ -49,7 +50,7 @@ internal sealed record AgentWish
 internal sealed record HomePlan(SettingsSnapshot Settings, RuntimeOptions Runtime, ServingPlan? Serving, AgentWish Wish, Func<string, int> FreePort)
 {
     /// <summary>The dataflow systems it lists; none where the run is for an agent alone.</summary>
-    public ImmutableArray<ListedSystem> Systems => Wish.EndsByItself ? [] : [.. ListedSystem.From(Settings)];
+    public ImmutableArray<SystemListing> Systems => Wish.EndsByItself ? [] : [.. ListedSystem.From(Settings).Select(s => new SystemListing(s.Folder, s.Deployment, s.Autostart))];
 
     /// <summary>Folders that children are pointed to.</summary>
     public DataFolders Folders => DataFolders.From(Settings);

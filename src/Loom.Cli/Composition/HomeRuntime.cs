@@ -4,6 +4,7 @@ using Loom.Agents.Reload;
 using Loom.Cli.Harness;
 using Loom.Cli.Verbs;
 using Loom.Core.Loops;
+using Loom.Core.Telemetry;
 using Loom.Core.Web;
 using Loom.Node.Provisioning;
 using Loom.Wire;
@@ -32,7 +33,7 @@ internal sealed class HomeRuntime : IAsyncDisposable
     /// <summary>Engines, pools and the API; null where the project needs none.</summary>
     public ServingRuntime? Serving { get; }
 
-    /// <summary>The dataflow systems; null where the project lists none.</summary>
+    /// <summary>The dataflow systems; null where the run is for an agent alone.</summary>
     public SystemsRuntime? Systems { get; }
 
     /// <summary>The owner of the agents; nothing is started before it is asked to.</summary>
@@ -41,11 +42,11 @@ internal sealed class HomeRuntime : IAsyncDisposable
     /// <summary>Opens the listeners, then begins to start the pools; returns while those still load. Agents are known, none is started.</summary>
     /// <exception cref="PortTakenException">A port is in use; nothing was started.</exception>
     public static async Task<HomeRuntime> StartAsync(
-        HomePlan plan, ProjectRun run, IProgress<ProvisionProgress> progress, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+        HomePlan plan, ProjectRun run, IProgress<ProvisionProgress> progress, OtlpExport? export, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         AgentHost? agents = null;
         HotReload? reload = null;
-        var systems = plan.Systems.IsEmpty ? null : new SystemsRuntime(plan.Systems, plan.Settings, run, time, loggers);
+        var systems = plan.Wish.EndsByItself ? null : new SystemsRuntime(plan.Systems, plan.Settings, run, time, loggers) { Export = export };
         var serving = plan.Serving is { } parts
             ? await ServingRuntime.StartAsync(parts, run, progress, () => [.. agents?.Faults ?? [], .. reload?.Faults ?? []], systems?.Guests, time, loggers, cancellationToken).ConfigureAwait(false)
             : null;

@@ -118,12 +118,19 @@ internal sealed class HarnessRunner(VerbContext context, HarnessSession session,
         {
             context.Terminal.Note(string.Create(CultureInfo.InvariantCulture, $"  left in {stream}: {left}"));
         }
+
+        foreach (var component in snapshot.Components.Where(c => c.InHand > 0))
+        {
+            context.Terminal.Note(string.Create(CultureInfo.InvariantCulture, $"  left in hand of {component.Name}: {component.InHand}"));
+        }
     }
 
     private static string Sum(RunSnapshot snapshot, SystemExecutionHarness harness)
     {
         var failed = snapshot.Components.Sum(c => c.Failed);
+        var dropped = snapshot.Streams.Sum(s => s.Dropped);
         var text = string.Create(CultureInfo.InvariantCulture, $"{snapshot.Read(harness.Assembly)} read, {failed} dead-lettered");
+        text += dropped > 0 ? string.Create(CultureInfo.InvariantCulture, $", {dropped} dropped by streams") : "";
         return snapshot.Checkpoints is { Last: { } last } ? $"{text}, checkpoint {last.Id}" : text;
     }
 

@@ -1,4 +1,5 @@
 using Loom.Agents.Project;
+using Loom.Core.Loops;
 using Loom.Harness.Api;
 using Loom.Harness.Architecture;
 using Loom.Harness.Checkpoints;
@@ -11,14 +12,21 @@ namespace Loom.Cli.Harness;
 /// <param name="listed">What loom.toml says.</param>
 /// <param name="owner">Who runs it.</param>
 /// <param name="log">Where it speaks.</param>
-internal sealed partial class HostedSystem(ListedSystem listed, SystemsRuntime owner, ILogger log) : IDisposable
+internal sealed partial class HostedSystem(SystemListing listed, SystemsRuntime owner, ILogger log) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile SystemRecord _record = new(
-        Path.GetFileName(listed.Folder.TrimEnd('/')), listed.Folder, listed.Autostart ? "starting" : "stopped", listed.Autostart ? null : "autostart is off");
+        NameOf(listed), listed.Folder, listed.Autostart ? "starting" : "stopped", listed.Autostart ? null : "autostart is off");
 
+    private BackgroundLoop? _loop;
     private volatile HarnessApi? _api;
+
+    /// <summary>How it was called when its files were last read.</summary>
+    public string Name { init => _record = _record with { Name = value }; }
+
+    /// <summary>What loom.toml says.</summary>
+    public SystemListing Listed { get; set; } = listed;
 
     /// <summary>How it stands.</summary>
     public SystemRecord Record
@@ -35,8 +43,21 @@ internal sealed partial class HostedSystem(ListedSystem listed, SystemsRuntime o
     /// <summary>Its API while it runs.</summary>
     public HarnessApi? Api => _api;
 
-    /// <summary>Completes once it runs, has failed, or is not to be started.</summary>
-    public Task Settled => _settled.Task;
+    /// <summary>Whether it was started and has not come to its end.</summary>
+    public bool IsUnderWay => _loop is { Completion.IsCompleted: false };
+
+    /// <summary>How it is called until its files have been read.</summary>
+    public static string NameOf(SystemListing listed) => Path.GetFileName(listed.Folder.TrimEnd('/'));
+
+    /// <summary>Starts it, once.</summary>
+    /// <param name="kill">Ends all patience.</param>
+    /// <returns>Completes when it runs or has failed.</returns>
+    public Task StartAsync(CancellationToken kill)
+    {
+        Become("starting", null);
+        _loop = BackgroundLoop.Start($"system {_record.Name}", _ => RunAsync(kill), log);
+        return _settled.Task;
+    }
 
     /// <summary>Asks it to drain.</summary>
     public void Drain()
@@ -49,22 +70,32 @@ internal sealed partial class HostedSystem(ListedSystem listed, SystemsRuntime o
         _stop.Cancel();
     }
 
-    public void Dispose() => _stop.Dispose();
-
-    /// <summary>Runs it to its end.</summary>
-    /// <param name="kill">Ends all patience.</param>
-    public async Task RunAsync(CancellationToken kill)
+    /// <summary>Drains it and waits for its end.</summary>
+    public async Task DrainAsync()
     {
-        if (!listed.Autostart)
+        if (_loop is { } loop)
         {
-            _settled.TrySetResult();
-            return;
+            Drain();
+            await loop.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_loop is not null)
+        {
+            await _loop.DisposeAsync().ConfigureAwait(false);
         }
 
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync(CancellationToken kill)
+    {
         try
         {
             using var services = owner.Services();
-            var request = new HarnessRequest { Directory = listed.Folder, Deployment = listed.Deployment is { } file ? Path.GetRelativePath(listed.Folder, file) : null };
+            var request = new HarnessRequest { Directory = Listed.Folder, Deployment = Listed.Deployment is { } file ? Path.GetRelativePath(Listed.Folder, file) : null };
             await using var harness = await SystemExecutionHarness.LoadAsync(request, owner.World(services), _stop.Token).ConfigureAwait(false);
             await RunAsync(harness, kill).ConfigureAwait(false);
         }
@@ -102,7 +133,7 @@ internal sealed partial class HostedSystem(ListedSystem listed, SystemsRuntime o
             return;
         }
 
-        var file = new RunningSystem(owner.Address, owner.Token, Environment.ProcessId).Write(listed.Folder, plan.Name);
+        var file = new RunningSystem(owner.Address, owner.Token, Environment.ProcessId).Write(Listed.Folder, plan.Name);
         try
         {
             using var shown = owner.Metrics.Show(harness.Assembly);
@@ -124,10 +155,11 @@ internal sealed partial class HostedSystem(ListedSystem listed, SystemsRuntime o
                 LogError(log, plan.Name, harness.Clean(error.Message));
             }
 
+            await owner.SendMetricsAsync().ConfigureAwait(false); // after the end nobody can ask its instruments
             if (result.ExitCode == RunResult.Ended)
             {
                 LogEnded(log, plan.Name, result.Reason);
-                Become("ended", result.Reason);
+                Become(_stop.IsCancellationRequested ? "stopped" : "ended", result.Reason);
             }
             else
             {

@@ -107,10 +107,10 @@ internal static class RunningVerbs
                 context.Terminal.Out.WriteLine(context.Terminal.Paint(Tone.Bad, $"  alert {alert.GetProperty("name").GetString()} {alert.GetProperty("state").GetString()} since {Time(alert)}: {alert.GetProperty("expr").GetString()}"));
             }
 
-            List<string[]> rows = [["COMPONENT", "STATE", "TAKEN", "DONE", "FILTERED", "DEAD", "IN HAND", "SENT"]];
+            List<string[]> rows = [["COMPONENT", "STATE", "TAKEN", "DONE", "FILTERED", "DEAD", "LOST", "IN HAND", "SENT"]];
             rows.AddRange(components.GetProperty("components").EnumerateArray().Select(c => new[]
             {
-                c.GetProperty("name").GetString()!, c.GetProperty("state").GetString()!, Number(c, "taken"), Number(c, "done"), Number(c, "filtered"), Number(c, "dead_lettered"), Number(c, "in_hand"), Number(c, "emitted"),
+                c.GetProperty("name").GetString()!, c.GetProperty("state").GetString()!, Number(c, "taken"), Number(c, "done"), Number(c, "filtered"), Number(c, "dead_lettered"), Number(c, "lost"), Number(c, "in_hand"), Number(c, "emitted"),
             }));
             context.Terminal.Out.WriteLine();
             context.Terminal.Table(rows);
@@ -189,7 +189,7 @@ internal static class RunningVerbs
 
     private static string Text(string json)
     {
-        using var document = JsonDocument.Parse(json);
+        using var document = JsonDocument.Parse(json, Loom.Harness.Errors.PayloadJson.Around);
         return $"{document.RootElement.GetProperty("id").GetString()}  {document.RootElement.GetProperty("data").GetRawText()}";
     }
 }

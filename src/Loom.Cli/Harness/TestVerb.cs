@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 using Loom.Cli.Composition;
 using Loom.Cli.Terminal;
 using Loom.Cli.Verbs;
@@ -26,6 +27,7 @@ internal static class TestVerb
     {
         var command = Verb.Create("test", "Run the tests of systems: exit code 0 when all pass, 1 when one fails, 2 when a test file or system is wrong",
             ["loom harness test", "loom harness test samples/pipeline/enrich", "loom harness test --filter dropped --json", "loom harness test --update", "loom harness test --junit results.xml"], RunAsync);
+        s_filter.CompletionSources.Add(Names);
         command.Arguments.Add(s_path);
         foreach (var option in new Option[] { s_filter, s_update, s_junit })
         {
@@ -33,6 +35,20 @@ internal static class TestVerb
         }
 
         return command;
+    }
+
+    // What goes wrong offers nothing.
+    private static IEnumerable<CompletionItem> Names(CompletionContext context)
+    {
+        try
+        {
+            var surroundings = VerbContext.FromProcess(context.ParseResult);
+            return [.. Files(surroundings, context.ParseResult.GetValue(s_path)!).SelectMany(f => TestFileReader.Names(DiskSystemFiles.Instance, f)).Distinct(StringComparer.Ordinal).Select(n => new CompletionItem(n))];
+        }
+        catch (Exception e) when (e is CliError or IOException or UnauthorizedAccessException or InvalidOperationException)
+        {
+            return [];
+        }
     }
 
     private static async Task<int> RunAsync(VerbContext context, ParseResult parse, CancellationToken stop)

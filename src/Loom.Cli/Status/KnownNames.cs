@@ -13,12 +13,26 @@ namespace Loom.Cli.Status;
 /// </summary>
 internal static class KnownNames
 {
-    /// <summary>Processes of the run, agents of the project, and with <paramref name="pools"/> the pools.</summary>
+    /// <summary>Processes and dataflow systems of the run, agents of the project, and with <paramref name="pools"/> the pools.</summary>
     public static Func<CompletionContext, IEnumerable<CompletionItem>> Processes(bool pools = false) => context => Offer(context, folder =>
         [.. OfState(RunDirectory.Of(folder).State, pools), .. OfScripts(Path.Combine(folder, "agents"))]);
 
     /// <summary>Everything that has a log.</summary>
     public static Func<CompletionContext, IEnumerable<CompletionItem>> Logs() => context => Offer(context, folder => MergedLogs.NamesIn(LogsOf(folder)));
+
+    /// <summary>Whether the last known run of a project has a dataflow system of this name.</summary>
+    internal static bool IsSystem(string folder, string name)
+    {
+        try
+        {
+            using var state = JsonDocument.Parse(File.ReadAllBytes(RunDirectory.Of(folder).State));
+            return RunView.Parse(state.RootElement).Systems.Any(s => s.Name == name);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidDataException)
+        {
+            return false;
+        }
+    }
 
     internal static IEnumerable<string> OfScripts(string agents)
     {
@@ -41,7 +55,7 @@ internal static class KnownNames
 
         using var state = JsonDocument.Parse(File.ReadAllBytes(path));
         var run = RunView.Parse(state.RootElement);
-        return [.. run.Processes.Select(p => p.Name), .. pools ? run.Pools.Select(p => p.Pool) : []];
+        return [.. run.Processes.Select(p => p.Name), .. run.Systems.Select(s => s.Name), .. pools ? run.Pools.Select(p => p.Pool) : []];
     }
 
     private static string LogsOf(string folder)

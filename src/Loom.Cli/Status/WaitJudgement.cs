@@ -31,6 +31,7 @@ internal static class WaitJudgement
     [
         .. view.Processes.Select(p => new WaitItem(p.Name, p.Kind, p.State, p.Reason, OfProcess(p.State, goal))),
         .. view.Pools.Select(p => new WaitItem(p.Name, "pool", p.State, p.LastError, OfPool(p.State, goal))),
+        .. view.Systems.Select(s => new WaitItem(s.Name, "system", s.State, s.Note, OfSystem(s.State, goal))),
     ];
 
     /// <summary>Hopeless when one item is, met when all are.</summary>
@@ -43,6 +44,13 @@ internal static class WaitJudgement
     {
         ("failed" or "skipped" or "blocked", _) => WaitVerdict.Hopeless,
         ("ready", WaitGoal.Ready) or ("completed", _) or ("stopped", WaitGoal.Ended) => WaitVerdict.Met,
+        _ => WaitVerdict.Pending,
+    };
+
+    private static WaitVerdict OfSystem(string state, WaitGoal goal) => (state, goal) switch
+    {
+        ("failed", _) => WaitVerdict.Hopeless,
+        ("running", WaitGoal.Ready) or ("ended", _) or ("stopped", WaitGoal.Ended) => WaitVerdict.Met,
         _ => WaitVerdict.Pending,
     };
 

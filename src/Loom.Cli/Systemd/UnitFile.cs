@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text;
 
 namespace Loom.Cli.Systemd;
@@ -84,6 +85,14 @@ internal static class UnitFile
         Line($"WantedBy={(plan.User is null ? "default.target" : "multi-user.target")}");
         return text.ToString();
     }
+
+    /// <summary>Whether a unit was written for a project in another folder.</summary>
+    public static bool IsOfAnother(string unit, string folder) =>
+        unit.StartsWith(Mark, StringComparison.Ordinal) && !unit.Split('\n').Contains($"WorkingDirectory={Plain(folder)}", StringComparer.Ordinal);
+
+    /// <summary>Name of the unit of a project whose own name another project of the same name has: <c>loom-NAME-HASH.service</c>, by its folder.</summary>
+    public static string NameOf(string project, string folder) =>
+        NameOf($"{project}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(folder)).AsSpan(0, 4))}");
 
     /// <summary>Name of the unit of a project: <c>loom-NAME.service</c>, with what a unit may not be called replaced.</summary>
     public static string NameOf(string project)

@@ -30,6 +30,7 @@ public static class CompletionVerb
             _loom() {
                 local IFS=$'\n'
                 COMPREPLY=($(compgen -W "$(loom "[suggest:${COMP_POINT}]" "${COMP_LINE}" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}"))
+                COMPREPLY=("${COMPREPLY[@]// /\\ }")
             }
             complete -o default -F _loom loom
 

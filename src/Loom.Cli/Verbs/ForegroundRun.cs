@@ -7,6 +7,7 @@ using Loom.Cli.Composition;
 using Loom.Cli.Logs;
 using Loom.Cli.Systemd;
 using Loom.Cli.Terminal;
+using Loom.Core.Telemetry;
 using Loom.Core.Web;
 using Loom.Node.Inventory;
 using Loom.Processes;
@@ -38,6 +39,9 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
 
     /// <summary>Time after which one line says that the start goes on; null = none.</summary>
     public TimeSpan? StartupWait { get; init; }
+
+    /// <summary>Where metrics are sent; null = nowhere.</summary>
+    public OtlpExport? Export { get; init; }
 
     /// <summary>Reads the plan of the agents anew, given the API's address.</summary>
     public required Func<Uri?, PlanReading> ReadPlan { get; init; }
@@ -103,7 +107,7 @@ internal sealed class ForegroundRun(VerbContext context, HomePlan plan, ProjectR
         using var starting = CancellationTokenSource.CreateLinkedTokenSource(stop, patience.Token);
         try
         {
-            return await HomeRuntime.StartAsync(plan, run, new ProgressOnBoard(board), context.Time, loggers, starting.Token).ConfigureAwait(false);
+            return await HomeRuntime.StartAsync(plan, run, new ProgressOnBoard(board), Export, context.Time, loggers, starting.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (patience.IsCancellationRequested && !stop.IsCancellationRequested)
         {

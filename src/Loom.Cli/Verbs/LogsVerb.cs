@@ -62,6 +62,11 @@ public static class LogsVerb
         var tail = logs.Tail(parse.GetValue(s_lines) ?? (view.IsFilter ? int.MaxValue : DefaultLines), view.IsFilter ? view.Shows : null);
         if (names.FirstOrDefault(n => !logs.Names.Any(l => ReplicaName.Answers(l, n))) is { } unknown)
         {
+            if (KnownNames.IsSystem(context.ProjectFolder(), unknown))
+            {
+                throw new CliError(ExitCode.NotRunning, "UNKNOWN_NAME", $"the system '{unknown}' has no log of its own: it runs inside loom, and its programs have logs named after their components", $"loom logs loom --grep {unknown}");
+            }
+
             var known = MergedLogs.NamesIn(folder);
             throw new CliError(ExitCode.NotRunning, "UNKNOWN_NAME", $"there is no log of '{unknown}' in {folder}", $"one of: {string.Join(", ", known)}");
         }

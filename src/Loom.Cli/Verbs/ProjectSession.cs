@@ -130,6 +130,7 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
                     Quiet = Quiet,
                     WaitWithin = WaitWithin,
                     StartupWait = StartupWait,
+                    Export = export,
                     ReadPlan = api => ReadPlan(plan, run.RunId, api),
                 }.RunAsync(started).ConfigureAwait(false);
             }
@@ -176,7 +177,7 @@ internal sealed class ProjectSession(VerbContext context, ParseResult parse, Pro
         }
 
         var config = RunningConfig.Content(plan.Settings, LoomRegistry.Instance);
-        return new PlanReading((plan with { Serving = running.Serving }).Agents(runId, api).Plan, Convert.ToHexStringLower(SHA256.HashData(config)));
+        return new PlanReading((plan with { Serving = running.Serving }).Agents(runId, api).Plan, Convert.ToHexStringLower(SHA256.HashData(config))) { Systems = plan.Systems };
     }
 
     /// <summary>What a load asks for; no plan, and the load with what is wrong, when that cannot be run.</summary>

@@ -82,7 +82,7 @@ internal sealed class SecondUp(VerbContext context, HomePlan plan, bool apply, T
             context.Terminal.Note("loom up --apply puts it in force");
         }
 
-        foreach (var key in RunningConfig.Changed(plan.Settings, LoomRegistry.Instance).Where(k => !k.StartsWith("agents.", StringComparison.Ordinal)))
+        foreach (var key in RunningConfig.Changed(plan.Settings, LoomRegistry.Instance).Where(k => !k.StartsWith("agents.", StringComparison.Ordinal) && !k.StartsWith("harness.systems", StringComparison.Ordinal)))
         {
             context.Terminal.Note($"{key}: changed, takes effect after loom down");
         }

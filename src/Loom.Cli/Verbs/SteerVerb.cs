@@ -12,25 +12,25 @@ internal static class SteerVerb
 
     public static Command Start() => Create(
         "start",
-        "Start stopped, failed or finished agents, and what they depend on",
-        ["loom start researcher", "loom start --all --wait", "loom start researcher --no-deps --wait --wait-timeout 2m"],
+        "Start stopped, failed or finished agents and what they depend on, or dataflow systems",
+        ["loom start researcher", "loom start orders --wait", "loom start --all --wait", "loom start researcher --no-deps --wait --wait-timeout 2m"],
         "Only the named ones, not what they depend on");
 
     public static Command Stop() => Create(
         "stop",
-        "Stop agents, and what depends on them; returns when no process of theirs is left",
+        "Stop agents and what depends on them, or drain dataflow systems; returns when no process of theirs is left",
         ["loom stop researcher", "loom stop --all", "loom stop researcher --no-deps"],
         "Only the named ones, not what depends on them");
 
     public static Command Restart() => Create(
         "restart",
-        "Stop and start agents; not counted as a restart, clears the counters",
+        "Stop and start agents or dataflow systems; not counted as a restart, clears the counters",
         ["loom restart researcher", "loom restart researcher analyst --wait"],
         "Only the named ones, also where another asks to be restarted with them");
 
     private static Command Create(string op, string description, string[] examples, string noDeps)
     {
-        var names = new Argument<string[]>("NAME") { Description = "Agents (all their replicas) or processes", Arity = ArgumentArity.ZeroOrMore };
+        var names = new Argument<string[]>("NAME") { Description = "Agents (all their replicas), dataflow systems or processes", Arity = ArgumentArity.ZeroOrMore };
         var all = new Option<bool>("--all") { Description = "Every agent" };
         var alone = new Option<bool>("--no-deps") { Description = noDeps };
         var wait = new Option<bool>("--wait") { Description = "Return only when they are ready; exit 4 when one fails, 5 when time is over" };
@@ -86,6 +86,7 @@ internal static class SteerVerb
         foreach (var name in names)
         {
             var found = StatusView.Meant(run, name).Select(p => p.Name).ToList();
+            found.AddRange(run.Systems.Where(s => found.Count == 0 && s.Name == name).Select(s => s.Name));
             chosen.AddRange(found.Count > 0 ? found.Except(chosen) : throw UnknownName.Error(name, run));
         }
 

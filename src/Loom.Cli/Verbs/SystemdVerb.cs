@@ -116,7 +116,15 @@ internal static class SystemdVerb
             DotnetRoot = environment.GetValueOrDefault("DOTNET_ROOT"),
             ShutdownTimeout = RuntimeOptions.From(settings).ShutdownTimeout,
         };
-        return (Path.Combine(FolderOf(user, environment), UnitFile.NameOf(plan.Project)), UnitFile.Write(plan));
+        return (PathOf(FolderOf(user, environment), plan), UnitFile.Write(plan));
+    }
+
+    // Two projects may have the same name: the second one gets a unit of its own, and keeps it.
+    private static string PathOf(string units, UnitPlan plan)
+    {
+        var usual = Path.Combine(units, UnitFile.NameOf(plan.Project));
+        var own = Path.Combine(units, UnitFile.NameOf(plan.Project, plan.Folder));
+        return File.Exists(own) || (File.Exists(usual) && UnitFile.IsOfAnother(File.ReadAllText(usual), plan.Folder)) ? own : usual;
     }
 
     private static string FolderOf(bool user, IReadOnlyDictionary<string, string> environment)

@@ -9,7 +9,7 @@ internal static class WaitVerb
 {
     public static Command Create()
     {
-        var names = new Argument<string[]>("NAME") { Description = "Processes, agents (all their replicas) or pools", Arity = ArgumentArity.OneOrMore };
+        var names = new Argument<string[]>("NAME") { Description = "Processes, agents (all their replicas), dataflow systems or pools", Arity = ArgumentArity.OneOrMore };
         var goal = new Option<string>("--for") { Description = "ready (default) or ended", HelpName = "WHAT", DefaultValueFactory = _ => "ready" };
         goal.AcceptOnlyFromAmong("ready", "ended");
         var timeout = DurationOption.Create("--timeout", "Longest wait (default: for ever)");

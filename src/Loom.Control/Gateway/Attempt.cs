@@ -215,6 +215,7 @@ internal sealed partial class Attempt
 
     private void BeginStream()
     {
+        _plan.Turn?.AnswersAt(Replica.Status.Id);
         if (_waiting.HeadersSent)
         {
             return;
@@ -229,6 +230,7 @@ internal sealed partial class Attempt
 
     private void BeginWhole(long? length)
     {
+        _plan.Turn?.AnswersAt(Replica.Status.Id);
         var response = _http.Response;
         var content = _answer!.Content.Headers;
         response.StatusCode = (int)_answer.StatusCode;

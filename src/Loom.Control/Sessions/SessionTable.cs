@@ -116,6 +116,14 @@ internal sealed class SessionTable(PriceList prices, TimeProvider time)
         }
     }
 
+    internal void AnswersAt(Session session, ReplicaId replica)
+    {
+        lock (_gate)
+        {
+            session.Last = replica;
+        }
+    }
+
     internal void Settle(Session session, Spending reserved, Spending used, ReplicaId? replica, double? warmth)
     {
         lock (_gate)

@@ -39,6 +39,9 @@ internal sealed class SessionTurn : IDisposable
         Set(headers, "X-Budget-Cost-Remaining", view.CostBudgetRemaining?.ToString("0.######", CultureInfo.InvariantCulture));
     }
 
+    /// <summary>Says where the request is answered, before the client has its answer: it may begin the next turn the moment it has it.</summary>
+    public void AnswersAt(ReplicaId replica) => _table.AnswersAt(_session, replica);
+
     /// <summary>Books what the request used.</summary>
     /// <param name="replica">Where it ran; null = nowhere.</param>
     /// <param name="prompt">Tokens of the prompt.</param>

@@ -11,6 +11,9 @@ namespace Loom.Core.Binaries;
 /// </summary>
 public sealed partial class ArtifactLock : IDisposable
 {
+    // EWOULDBLOCK: somebody holds it. Anything else, such as a disk for reading only, does not pass by waiting.
+    private const int WouldBlock = 11;
+
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(100);
     private readonly FileStream _file;
 
@@ -33,7 +36,7 @@ public sealed partial class ArtifactLock : IDisposable
                 file.Write(Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
                 return new ArtifactLock(file);
             }
-            catch (IOException e) when (e is not (DirectoryNotFoundException or FileNotFoundException) && File.Exists(path) && !TransferDisk.IsFull(e))
+            catch (IOException e) when (e.HResult == WouldBlock)
             {
                 if (first)
                 {

@@ -14,7 +14,7 @@ public sealed partial class FileLock : IDisposable
     private FileLock(SafeFileHandle file) => _file = file;
 
     /// <summary>Takes the lock, or returns null when somebody holds it. The file is created with mode 0600 where it is missing.</summary>
-    /// <exception cref="IOException">The file cannot be opened, or is a symbolic link.</exception>
+    /// <exception cref="IOException">The file cannot be opened or locked, or is a symbolic link.</exception>
     public static FileLock? TryAcquire(string path)
     {
         const int ReadWriteCreateCloexecNoFollow = 2 | 0x40 | 0x80000 | 0x20000;
@@ -30,8 +30,10 @@ public sealed partial class FileLock : IDisposable
             return new FileLock(file);
         }
 
+        const int WouldBlock = 11;
+        var (error, why) = (Marshal.GetLastPInvokeError(), Marshal.GetLastPInvokeErrorMessage());
         file.Dispose();
-        return null;
+        return error == WouldBlock ? null : throw new IOException($"cannot lock '{path}': {why}");
     }
 
     /// <summary>Takes the lock, waiting for its holder.</summary>

@@ -73,14 +73,8 @@ public sealed class OtlpExport : IDisposable
         _logs.CreateLogger(category).Log(level, id, fields, null, (_, _) => message);
 
     /// <summary>Sends the metrics as they are now, for two seconds at most and, failing that, two more: for an end after which nobody can ask their instruments any more.</summary>
-    public void SendMetrics()
-    {
-        // On a busy machine one attempt can run out of time.
-        if (!_metrics.ForceFlush(TimeoutMs))
-        {
-            _metrics.ForceFlush(TimeoutMs);
-        }
-    }
+    /// <returns>Whether the collector took them.</returns>
+    public bool SendMetrics() => _metrics.ForceFlush(TimeoutMs) || _metrics.ForceFlush(TimeoutMs); // on a busy machine one attempt can run out of time
 
     /// <summary>Sends what is left, for two seconds at most, and stops.</summary>
     public void Dispose()

@@ -21,6 +21,7 @@ internal sealed class HarnessMetrics : IMetricsPage, IDisposable
     private readonly HashSet<string> _own = new(StringComparer.Ordinal);
     private readonly Lock _lock = new();
     private volatile IReadOnlyList<Watched> _systems = [];
+    private volatile bool _isEmpty = true;
 
     public HarnessMetrics()
     {
@@ -55,6 +56,7 @@ internal sealed class HarnessMetrics : IMetricsPage, IDisposable
         lock (_lock)
         {
             _systems = [.. _systems, system];
+            _isEmpty = false;
         }
 
         return system;
@@ -62,6 +64,12 @@ internal sealed class HarnessMetrics : IMetricsPage, IDisposable
 
     public Task WriteAsync(IBufferWriter<byte> output, CancellationToken cancellationToken)
     {
+        if (_isEmpty)
+        {
+            // No system has run: the page of whoever serves it has no use for a hundred families without a value.
+            return Task.CompletedTask;
+        }
+
         FindOwn();
         return _exporter.WriteAsync(output, cancellationToken);
     }

@@ -40,6 +40,7 @@ internal static class SystemJson
         w.WriteNumber("filtered", c.Filtered);
         w.WriteNumber("dead_lettered", c.Failed);
         w.WriteNumber("in_hand", c.InHand);
+        w.WriteNumber("lost", c.Lost);
         w.WriteNumber("emitted", c.Emitted);
         w.WriteNumber("unbound", c.Unbound);
         w.WriteNumber("superseded", c.Superseded);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Unicode;
 using Loom.Components;
+using Loom.Harness.Errors;
 
 namespace Loom.Harness.Commands;
 
@@ -57,20 +58,38 @@ internal abstract record ChildLine
             return new Output();
         }
 
-        JsonElement root;
+        if (!TryParse(line, PayloadJson.MostLevels + 1, out var root))
+        {
+            // Whatever it is, it is not output: what an emit said would be gone.
+            return TryParse(line, PayloadJson.Around.MaxDepth, out root) && root.TryGetProperty("type"u8, out var kind) && kind.ValueEquals("emit"u8)
+                ? new Malformed($"what it emits nests more than {PayloadJson.MostLevels} levels deep, which is the most a payload may")
+                : root.ValueKind == JsonValueKind.Undefined ? new Output() : Of(root);
+        }
+
+        return Of(root);
+    }
+
+    private static bool TryParse(ReadOnlySpan<byte> line, int depth, out JsonElement root)
+    {
         try
         {
-            var reader = new Utf8JsonReader(line);
+            var reader = new Utf8JsonReader(line, new JsonReaderOptions { MaxDepth = depth });
             root = JsonElement.ParseValue(ref reader);
-            if (line[(int)reader.BytesConsumed..].ContainsAnyExcept(" \t\r"u8))
+            if (!line[(int)reader.BytesConsumed..].ContainsAnyExcept(" \t\r"u8))
             {
-                return new Output();
+                return true;
             }
         }
         catch (JsonException)
         {
-            return new Output();
         }
+
+        root = default;
+        return false;
+    }
+
+    private static ChildLine Of(JsonElement root)
+    {
 
         if (!root.TryGetProperty("type"u8, out var type) || type.ValueKind != JsonValueKind.String)
         {

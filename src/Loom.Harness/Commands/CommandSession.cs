@@ -54,15 +54,13 @@ internal sealed partial class CommandSession : IAsyncDisposable
     private readonly Queue<TaskCompletionSource> _pongs = new();
     private readonly CancellationTokenSource _end = new();
     private readonly ProcessPipes _pipes;
+    private readonly LinePump _pump;
     private readonly ISessionEvents _events;
     private readonly HashSet<string> _outputs;
     private readonly CommandLimits _limits;
     private readonly TimeProvider _time;
     private readonly BackgroundLoop _reading;
     private readonly ITimer _watch;
-    private ArrayBufferWriter<byte> _toSend = new(4096);
-    private ArrayBufferWriter<byte> _sending = new(4096);
-    private bool _writing;
     private bool _over;
     private bool _pinged;
     private int _disposed;
@@ -74,6 +72,7 @@ internal sealed partial class CommandSession : IAsyncDisposable
         (_pipes, _events, _limits, _time) = (pipes, events, limits, time);
         _outputs = new HashSet<string>(outputs, StringComparer.Ordinal);
         _heardAt = time.GetTimestamp();
+        _pump = new LinePump(_gate, pipes, Fail, _end.Token);
         _reading = BackgroundLoop.Start("command output", ReadAsync, log);
         _watch = time.CreateTimer(static s => ((CommandSession)s!).Watch(), this, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
     }
@@ -111,10 +110,10 @@ internal sealed partial class CommandSession : IAsyncDisposable
             }
 
             _unanswered.Add(item.Number, item);
-            HostLines.Item(_toSend, item);
+            HostLines.Item(_pump.Waiting, item);
         }
 
-        Pump();
+        _pump.Write();
         return true;
     }
 
@@ -130,10 +129,10 @@ internal sealed partial class CommandSession : IAsyncDisposable
 
             item.Cancelled = true;
             item.CancelledAt = _time.GetTimestamp();
-            HostLines.Cancel(_toSend, item.Number);
+            HostLines.Cancel(_pump.Waiting, item.Number);
         }
 
-        Pump();
+        _pump.Write();
     }
 
     /// <summary>Asks for the state, as of all items answered so far.</summary>
@@ -146,10 +145,10 @@ internal sealed partial class CommandSession : IAsyncDisposable
         {
             id = ++_lastSnapshot;
             _snapshots[id] = answer;
-            HostLines.Snapshot(_toSend, id);
+            HostLines.Snapshot(_pump.Waiting, id);
         }
 
-        Pump();
+        _pump.Write();
         var first = await Task.WhenAny(answer.Task, Ended).WaitAsync(ct).ConfigureAwait(false);
         return first == answer.Task ? await answer.Task.ConfigureAwait(false) : throw new IOException(await Ended.ConfigureAwait(false));
     }
@@ -160,12 +159,12 @@ internal sealed partial class CommandSession : IAsyncDisposable
         var pong = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_gate)
         {
-            HostLines.Word(_toSend, "drain");
-            HostLines.Word(_toSend, "ping");
+            HostLines.Word(_pump.Waiting, "drain");
+            HostLines.Word(_pump.Waiting, "ping");
             _pongs.Enqueue(pong);
         }
 
-        Pump();
+        _pump.Write();
         await Task.WhenAny(pong.Task, Ended).WaitAsync(ct).ConfigureAwait(false);
     }
 
@@ -229,66 +228,10 @@ internal sealed partial class CommandSession : IAsyncDisposable
                 return;
             }
 
-            write(_toSend);
+            write(_pump.Waiting);
         }
 
-        Pump();
-    }
-
-    // Whoever has something to say writes what has gathered; while the pipe is full the rest gathers, at most max_in_flight items.
-    private void Pump()
-    {
-        lock (_gate)
-        {
-            if (_writing || _toSend.WrittenCount == 0)
-            {
-                return;
-            }
-
-            _writing = true;
-        }
-
-        var writing = PumpAsync();
-        if (!writing.IsCompletedSuccessfully)
-        {
-            _ = writing.AsTask().ContinueWith(
-                static (failed, s) => ((CommandSession)s!).Fail(failed.Exception!.InnerException!.Message), this, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-        }
-    }
-
-    private async ValueTask PumpAsync()
-    {
-        while (true)
-        {
-            lock (_gate)
-            {
-                if (_toSend.WrittenCount == 0)
-                {
-                    _writing = false;
-                    return;
-                }
-
-                (_toSend, _sending) = (_sending, _toSend);
-            }
-
-            try
-            {
-                await _pipes.WriteAsync(_sending.WrittenMemory, _end.Token).ConfigureAwait(false);
-            }
-            catch (Exception e) when (e is IOException or OperationCanceledException)
-            {
-                // Its last words are still read: the end of its output tells more than a broken pipe.
-                lock (_gate)
-                {
-                    _sending.ResetWrittenCount();
-                    _writing = false;
-                }
-
-                return;
-            }
-
-            _sending.ResetWrittenCount();
-        }
+        _pump.Write();
     }
 
     private async Task ReadAsync(CancellationToken stop)

@@ -112,7 +112,7 @@ internal sealed class CommandSource : Source<JsonElement>, IAsyncDisposable
 
     protected internal override async ValueTask RestoreAsync(RestoredState state, CancellationToken ct)
     {
-        using var json = await JsonDocument.ParseAsync(state.Content, cancellationToken: ct).ConfigureAwait(false);
+        using var json = await JsonDocument.ParseAsync(state.Content, Errors.PayloadJson.Around, ct).ConfigureAwait(false);
         var pending = json.RootElement.GetProperty("pending").EnumerateArray()
             .Select(e => new ChildEmit("out", e.GetProperty("data").Clone(), e.GetProperty("key").GetString(), null, null));
         _queue.Restore(json.RootElement.GetProperty("first").GetInt64(), pending);

@@ -123,8 +123,7 @@ internal static class DeadLetterLine
         try
         {
             var record = JsonSerializer.Deserialize(line, ErrorJson.Default.ErrorRecord)!;
-            var reader = new Utf8JsonReader(line);
-            var root = JsonElement.ParseValue(ref reader);
+            var root = JsonElement.Parse(line, PayloadJson.Around);
             var headers = root.GetProperty("headers").Deserialize(ErrorJson.Default.DictionaryStringString) ?? [];
             var secrets = root.TryGetProperty("secrets", out var places) ? places.EnumerateArray().Select(p => p.GetString()!).ToArray() : [];
             return new Content(new DeadLetter(record, headers, root.GetProperty("payload")) { Secrets = secrets }, null, null);

@@ -105,7 +105,7 @@ internal sealed record ThreadPoolSample(int Threads, long Queue);
 /// <param name="MemUsedMb">Memory in use.</param>
 internal sealed record GpuSample(int Index, double? Util, double? MemUsedMb);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, MaxDepth = 1000)] // a letter holds a payload
 [JsonSerializable(typeof(ErrorRecord))]
 [JsonSerializable(typeof(Dictionary<string, string>))]
 [JsonSerializable(typeof(string))]

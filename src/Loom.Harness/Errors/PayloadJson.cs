@@ -5,6 +5,12 @@ namespace Loom.Harness.Errors;
 /// <summary>A payload as JSON, for records of errors and for people.</summary>
 internal static class PayloadJson
 {
+    /// <summary>Levels a payload may nest where it comes in: as deep as what reads JSON goes unless it is told otherwise.</summary>
+    public const int MostLevels = 64;
+
+    /// <summary>For reading what lies around payloads, which adds levels to theirs.</summary>
+    public static JsonDocumentOptions Around { get; } = new() { MaxDepth = 1000 };
+
     public static JsonElement Of<T>(T data)
     {
         if (data is JsonElement element)

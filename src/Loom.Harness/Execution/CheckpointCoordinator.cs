@@ -116,7 +116,7 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
             }
             catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
             {
-                var why = e is TimeoutException ? $"no part within {CheckpointTimes.Longest.TotalSeconds:0} s from {string.Join(", ", gathering.Missing)}" : e.Message;
+                var why = e is TimeoutException ? $"no part within {CheckpointTimes.Longest.TotalSeconds:0} s from {MissingOf(gathering)}" : e.Message;
                 _snapshot = _snapshot with { Failed = _snapshot.Failed + 1, LastError = why };
                 LogAbandoned(log, gathering.Barrier.Number, why);
                 _bound.Settled();
@@ -278,6 +278,14 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
         }
     }
 
+    private string MissingOf(Gathering gathering)
+    {
+        lock (_lock)
+        {
+            return string.Join(", ", gathering.Missing);
+        }
+    }
+
     private CheckpointPart PartOf(string component, IReadOnlyDictionary<string, long> offsets, StateWriter? state)
     {
         if (_hosts.FirstOrDefault(h => h.Plan.Name == component)?.Plan.Descriptor is not { } descriptor)
@@ -290,46 +298,4 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
 
     [LoggerMessage(EventId = 4020, Level = LogLevel.Warning, Message = "checkpoint {Number} was abandoned, processing goes on, nothing is acknowledged yet: {Why}")]
     private static partial void LogAbandoned(ILogger logger, long number, string why);
-
-    private sealed class Gathering
-    {
-        private readonly Dictionary<string, CheckpointPart> _parts = new(StringComparer.Ordinal);
-        private readonly HashSet<string> _missing;
-
-        public Gathering(CheckpointBarrier barrier, IEnumerable<string> components, IEnumerable<CheckpointPart> ended)
-        {
-            Barrier = barrier;
-            _missing = [.. components];
-            foreach (var part in ended)
-            {
-                Add(barrier, part);
-            }
-        }
-
-        public CheckpointBarrier Barrier { get; }
-
-        public IReadOnlyCollection<string> Missing => _missing;
-
-        public TaskCompletionSource<IReadOnlyList<CheckpointPart>> Parts { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public void Add(CheckpointBarrier barrier, CheckpointPart part)
-        {
-            if (barrier.Number == Barrier.Number && _missing.Remove(part.Component))
-            {
-                _parts[part.Component] = part;
-                if (_missing.Count == 0)
-                {
-                    Parts.TrySetResult([.. _parts.Values]);
-                }
-            }
-        }
-
-        public void Fail(CheckpointBarrier barrier, Exception error)
-        {
-            if (barrier.Number == Barrier.Number)
-            {
-                Parts.TrySetException(error);
-            }
-        }
-    }
 }

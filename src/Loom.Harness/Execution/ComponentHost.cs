@@ -149,6 +149,7 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
                 }
 
                 _state = ComponentState.Stopping;
+                loop.FinishOwn();
                 loop.Injections.Close();
                 loop.CompleteOutputs();
                 return HostEnd.Finished;

@@ -17,7 +17,7 @@ internal enum ComponentState
     Failed,
 }
 
-/// <summary>What has become of the events a component took, counted by its loop and read from anywhere: taken = done + failed + in hand.</summary>
+/// <summary>What has become of the events a component took, counted by its loop and read from anywhere: taken = done + failed + lost + in hand.</summary>
 internal sealed class ComponentCounters
 {
     private long _taken;

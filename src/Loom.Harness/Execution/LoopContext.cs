@@ -168,6 +168,15 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
         injection.End(InjectionEnd.Refused);
     }
 
+    /// <summary>After an orderly end: what a class with a loop of its own was given last is done, although it asked for no more.</summary>
+    public void FinishOwn()
+    {
+        foreach (var own in _own.Values)
+        {
+            own.Finish();
+        }
+    }
+
     /// <summary>After a failure: events in hand of a class with a loop of its own come again.</summary>
     public async ValueTask RedeliverAsync(Exception error, CancellationToken ct)
     {

@@ -16,6 +16,9 @@ internal interface IRedelivers
 
     /// <summary>The component failed for good with an event in hand: it goes to the error destination.</summary>
     ValueTask RefuseAsync(Exception error, CancellationToken ct);
+
+    /// <summary>The component has ended in order: what it had been given is done.</summary>
+    void Finish();
 }
 
 /// <summary>An input port of a class with a loop of its own. Barriers and requests are dealt with inside its waits.</summary>
@@ -142,6 +145,15 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
             loop.Counters.CountFailed();
             (_hasInHand, _again, _inHand) = (false, false, default);
             Settle(InjectionEnd.Failed);
+        }
+    }
+
+    // A letter that was sent again stays one unless more was asked for after it.
+    public void Finish()
+    {
+        if (_injected is null)
+        {
+            Done();
         }
     }
 

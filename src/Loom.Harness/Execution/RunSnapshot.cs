@@ -18,8 +18,31 @@ namespace Loom.Harness.Execution;
 internal sealed record ComponentSnapshot(
     string Name, ComponentState State, string? Reason, long Taken, long Done, long Filtered, long Failed, long Emitted, long Unbound, long Superseded, int Restarts)
 {
+    /// <summary>Events that were in hand when it failed and was set up anew, and do not come again.</summary>
+    public long Lost { get; init; }
+
     /// <summary>Events in work.</summary>
-    public long InHand => Math.Max(0, Taken - Done - Failed);
+    public long InHand => Taken - Done - Failed - Lost;
+
+    // Its loop goes on meanwhile. What was taken is looked at first, so a row shows the work in hand as it was or less, and always adds up.
+    public static ComponentSnapshot Of(ComponentHost host, string? reason)
+    {
+        var counters = host.Loop.Counters;
+        var (taken, emitted, filtered) = (counters.Taken, counters.Emitted, counters.Filtered);
+        var (done, failed, lost) = (counters.Done, counters.Failed, counters.Lost);
+        return new ComponentSnapshot(
+            host.Plan.Name,
+            host.State,
+            reason,
+            Math.Max(taken, done + failed + lost),
+            done,
+            filtered,
+            failed,
+            emitted,
+            host.Loop.Outputs.Sum(o => o.Unbound),
+            host.Loop.Inputs.Values.Cast<IDiverted>().Sum(i => i.Superseded),
+            host.Restarts) { Lost = lost };
+    }
 }
 
 /// <summary>A run at one moment: everything that is shown of it is made from this. Immutable.</summary>
@@ -32,21 +55,7 @@ internal sealed record RunSnapshot(
 {
     public static RunSnapshot Of(SystemAssembly assembly)
     {
-        ComponentSnapshot[] components =
-        [
-            .. assembly.Run.Hosts.Select(h => new ComponentSnapshot(
-                h.Plan.Name,
-                h.State,
-                ReasonOf(assembly, h),
-                h.Loop.Counters.Taken,
-                h.Loop.Counters.Done,
-                h.Loop.Counters.Filtered,
-                h.Loop.Counters.Failed,
-                h.Loop.Counters.Emitted,
-                h.Loop.Outputs.Sum(o => o.Unbound),
-                h.Loop.Inputs.Values.Cast<IDiverted>().Sum(i => i.Superseded),
-                h.Restarts)),
-        ];
+        ComponentSnapshot[] components = [.. assembly.Run.Hosts.Select(h => ComponentSnapshot.Of(h, ReasonOf(assembly, h)))];
         StreamSnapshot[] streams = [.. assembly.Run.Streams.Select(s => s.Snapshot())];
         return new RunSnapshot(components, streams, assembly.Checkpoints?.Snapshot, BottleneckOf(components, streams));
     }

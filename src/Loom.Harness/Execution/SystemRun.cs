@@ -173,8 +173,8 @@ internal sealed partial class SystemRun(
                 {
                     var why = $"\"{host.Plan.Name}\" failed: {host.LastFailure?.Message}";
                     _errors.Add(host.LastFailure!);
-                    await AbandonAsync(running, cancel, why).ConfigureAwait(true);
-                    return Fail(why, null);
+                    var abandoned = await AbandonAsync(running, cancel, why).ConfigureAwait(true);
+                    return Fail(why, null) with { Left = abandoned.Left };
                 }
             }
         }

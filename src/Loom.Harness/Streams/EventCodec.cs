@@ -9,9 +9,6 @@ namespace Loom.Harness.Streams;
 /// <summary>A whole event as one JSON object, for events that leave memory: spilled ones, and those a checkpoint finds under way.</summary>
 internal static class EventCodec<T>
 {
-    // As deep as a writer goes: a payload at the usual bound of 64 lies one level deeper here.
-    private static readonly JsonDocumentOptions s_deep = new() { MaxDepth = 1000 };
-
     /// <summary>Writes an event.</summary>
     /// <exception cref="ItemException">The payload has no JSON form: <c>conversion_failed</c>.</exception>
     public static byte[] Write(in Event<T> e)
@@ -65,7 +62,7 @@ internal static class EventCodec<T>
     /// <exception cref="Exception">It is something else, or the payload cannot be made of it: whatever its type throws, in its constructor too.</exception>
     public static Event<T> Read(ReadOnlyMemory<byte> json)
     {
-        var root = JsonElement.Parse(json.Span, s_deep);
+        var root = JsonElement.Parse(json.Span, Errors.PayloadJson.Around);
         var data = root.GetProperty("data"u8);
         var payload = typeof(T) == typeof(JsonElement) ? (T)(object)data : JsonConversion.TypeInfo(typeof(T)) is { } info ? (T)data.Deserialize(info)! : data.Deserialize<T>()!;
         var e = new Event<T>(

@@ -263,10 +263,12 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask WaitForRoomAsync(Event<T> e, CancellationToken ct)
     {
-        // Full: the reader gets what there is, however much it waits for.
-        Wake();
         var size = _sized ? PayloadSize<T>.Of(e.Data) : 0;
         Volatile.Write(ref _w.BlockedSince, _time.GetTimestamp());
+        Volatile.Write(ref _w.BlockedWith, size + 1);
+
+        // Full: the reader gets what there is, however much it waits for.
+        Wake();
         try
         {
             while (true)
@@ -289,6 +291,7 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
         }
         finally
         {
+            Volatile.Write(ref _w.BlockedWith, 0);
             Interlocked.Add(ref _w.BlockedTicks, _time.GetTimestamp() - _w.BlockedSince);
             Volatile.Write(ref _w.BlockedSince, 0);
         }
@@ -365,8 +368,11 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
     public bool CanRead(int wanted)
     {
         FindReadable();
-        return _r.Readable - _r.Read >= Math.Min(wanted, _capacity) || (_r.Readable > _r.Read && (_completed || _r.Readable == Volatile.Read(ref _markAt)));
+        return _r.Readable - _r.Read >= Math.Min(wanted, _capacity) || (_r.Readable > _r.Read && (_completed || _r.Readable == Volatile.Read(ref _markAt) || IsFullByBytes()));
     }
+
+    // A writer that stands still brings no more, far from the events that were asked for.
+    private bool IsFullByBytes() => _sized && Volatile.Read(ref _w.BlockedWith) is > 0 and var with && !HasRoomFor(with - 1);
 
     /// <summary>The reader is about to wait: gives back what it no longer needs and lets a waiting writer know of the room. The reader's signal is armed by now.</summary>
     public void BeforeWait(int wanted)
@@ -517,7 +523,7 @@ internal sealed class EventStream<T> : IStreamTail<T>, IStreamHead<T>
     // An event larger than the whole allowance passes alone.
     private bool HasRoomFor(long size)
     {
-        var held = _w.BytesIn - Volatile.Read(ref _r.BytesOut);
+        var held = Volatile.Read(ref _w.BytesIn) - Volatile.Read(ref _r.BytesOut);
         return held <= 0 || held + size <= Plan.BufferBytes;
     }
 

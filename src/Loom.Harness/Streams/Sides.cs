@@ -9,6 +9,7 @@ internal struct WriterSide<T>
     public long ConsumedSeen;
     public long BytesIn;
     public long BlockedSince;
+    public long BlockedWith; // bytes of the event it waits with and one more; 0 = it does not wait
     public long BlockedTicks;
     public long Dropped;
 #pragma warning disable CS0169 // room is all it is for

@@ -49,7 +49,7 @@ internal static class SystemMetrics
         Counter("unbound_total", "Events a component sent to outputs nothing is bound to.", v => v.Snapshot.Components.Select(c => Of(c.Unbound, c.Name))),
         Counter("restarts_total", "Times a component was set up again.", v => v.Snapshot.Components.Select(c => Of(c.Restarts, c.Name))),
         Gauge("component_state", "1 for the state a component is in.", v => v.Snapshot.Components.Select(c => new MetricPoint(1, Label("component", c.Name), Label("state", Word(c.State))))),
-        Gauge("source_lag", "What a source has still to read, in the unit it can tell: bytes or files.", v => v.Hosts.SelectMany(Lag)),
+        Gauge("source_lag", "What a source has still to read, in the unit it can tell: bytes, files, rows or events.", v => v.Hosts.SelectMany(Lag)),
         Gauge("dead_letters_unwritable", "1 while dead letters cannot be written.", v => [new MetricPoint(v.Assembly.Materials.Facts.DeadLetterTrouble() is null ? 0 : 1)]),
         Counter("dead_letters_total", "Events that went to the dead letter, by code of the error.", v => v.DeadLetters.Select(d => new MetricPoint(d.Value, Label("code", d.Key)))),
     ];
@@ -110,7 +110,7 @@ internal static class SystemMetrics
     private static MetricPoint Item(long value, string component, string outcome) => new(value, Label("component", component), Label("outcome", outcome));
 
     private static IEnumerable<MetricPoint> Lag(ComponentHost host) => host.Plan.Type == ComponentType.Source
-        ? host.Loop.Metrics.Gauges.Where(g => g.Key is "behind_bytes" or "behind_files").Select(g => Of(g.Value, host.Plan.Name))
+        ? host.Loop.Metrics.Gauges.Where(g => g.Key.StartsWith("behind_", StringComparison.Ordinal)).Select(g => Of(g.Value, host.Plan.Name))
         : [];
 
     private static IEnumerable<(string Component, CapabilityCounts Counts)> Links(MetricView view) =>

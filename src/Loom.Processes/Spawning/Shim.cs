@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text;
 
 namespace Loom.Processes.Spawning;
 
@@ -8,10 +9,39 @@ namespace Loom.Processes.Spawning;
 /// </summary>
 internal static class Shim
 {
+    private const int LongestFirstLine = 256; // the kernel reads no more
     private const string Shell = "/bin/sh";
 
     /// <summary>"0" means whoever writes it. Refused, it says so in the child's log and goes on: the other marks still find what it starts.</summary>
     private const string EnterGroup = "echo 0 > \"$0\"; exec \"$@\"";
+
+    /// <summary>Looks at what the kernel would tell of a script if it were begun directly: that its interpreter does not exist. Behind a shim it shows only as an exit code like any other.</summary>
+    /// <exception cref="SpawnException">It does not exist.</exception>
+    internal static void CheckBegin(string program)
+    {
+        try
+        {
+            using var file = File.OpenHandle(program);
+            Span<byte> first = stackalloc byte[LongestFirstLine];
+            first = first[..RandomAccess.Read(file, first, 0)];
+            if (!first.StartsWith("#!"u8))
+            {
+                return;
+            }
+
+            var line = first[2..];
+            line = line[..(line.IndexOf((byte)'\n') is >= 0 and var end ? end : line.Length)].Trim(" \t"u8);
+            var interpreter = Encoding.UTF8.GetString(line[..(line.IndexOfAny(" \t"u8) is >= 0 and var space ? space : line.Length)]);
+            if (interpreter.StartsWith('/') && !File.Exists(interpreter))
+            {
+                throw new SpawnException($"cannot start '{program}': the interpreter in its first line, {interpreter}, does not exist", permanent: true);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A program may be run and not read.
+        }
+    }
 
     /// <summary>A command that limits its descriptors, soft and hard, and becomes <paramref name="command"/>.</summary>
     /// <exception cref="SpawnException">The system has no <c>prlimit</c>.</exception>

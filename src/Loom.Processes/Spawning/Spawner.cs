@@ -34,6 +34,7 @@ internal static unsafe class Spawner
         var program = CommandPath.Resolve(request.Command[0], request.WorkingDirectory, request.Environment.GetValueOrDefault("PATH"));
         if (request.OpenFiles is not null || request.Cgroup is not null)
         {
+            Shim.CheckBegin(program);
             var command = request.Command.SetItem(0, program);
             command = request.OpenFiles is { } most ? Shim.LimitFiles(command, most) : command;
             command = request.Cgroup is { } group ? Shim.Enter(command, group) : command;

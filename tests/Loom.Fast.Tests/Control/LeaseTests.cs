@@ -23,7 +23,7 @@ public sealed class LeaseTests
         other.Loss.ShouldBe(LeaseLoss.None);
         world.Desk.Release(retired, measured: false);
 
-        (await quiet.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken)).ShouldBeTrue();
+        (await quiet.WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken)).ShouldBeTrue();
     }
 
     private const string Url = "http://127.0.0.1:1/v1";

@@ -43,7 +43,7 @@ public sealed class RelayTests
         time.Advance(TimeSpan.FromSeconds(1));
         await pipe.Writer.WriteAsync("-alive\n\n: with\ndata: {}\n\n: later\n\n"u8.ToArray(), TestContext.Current.CancellationToken);
         await pipe.Writer.CompleteAsync();
-        await running.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await running.WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken);
 
         begun.ShouldBe(1);
         record.FirstByteAt.ShouldBe(time.GetTimestamp());

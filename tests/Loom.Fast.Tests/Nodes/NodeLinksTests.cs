@@ -33,12 +33,12 @@ public sealed class NodeLinksTests : IAsyncDisposable, INodeTraffic
     public async Task Operation_NodeIsRemoved_Fails()
     {
         var running = RunAsync();
-        await _agent.Followed.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await _agent.Followed.WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken);
 
         _nodes.Remove("a").ShouldBeTrue();
         _time.Advance(TimeSpan.FromSeconds(2));
 
-        var ended = await running.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        var ended = await running.WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken);
         ended.Status.ShouldBe(OperationState.Failed);
         ended.Error!.ShouldContain("removed");
     }
@@ -47,7 +47,7 @@ public sealed class NodeLinksTests : IAsyncDisposable, INodeTraffic
     public async Task Operation_AgentSaysNothingMore_Fails()
     {
         var running = RunAsync();
-        await _agent.Followed.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await _agent.Followed.WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken);
 
         await Deadline.Until(
             () =>
@@ -64,7 +64,7 @@ public sealed class NodeLinksTests : IAsyncDisposable, INodeTraffic
     public async Task Operation_AgentSaysThatItIsStillAtIt_GoesOn()
     {
         var running = RunAsync();
-        await _agent.Followed.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await _agent.Followed.WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken);
 
         for (var i = 0; i < 20; i++)
         {
@@ -76,7 +76,7 @@ public sealed class NodeLinksTests : IAsyncDisposable, INodeTraffic
 
         running.IsCompleted.ShouldBeFalse();
         await _agent.SayAsync("data: {\"id\":\"x\",\"kind\":\"preload\",\"pool_id\":\"chat\",\"status\":\"succeeded\"}\n\n");
-        (await running.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken)).Status.ShouldBe(OperationState.Succeeded);
+        (await running.WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken)).Status.ShouldBe(OperationState.Succeeded);
     }
 
     public async ValueTask DisposeAsync()

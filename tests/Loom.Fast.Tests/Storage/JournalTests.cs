@@ -67,7 +67,7 @@ public sealed class JournalTests
         await journal.AppendAsync(Bytes("one"));
 
         await Should.ThrowAsync<InvalidOperationException>(journal.CompactAsync(static () => throw new InvalidOperationException("no snapshot")));
-        await journal.AppendAsync(Bytes("two")).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await journal.AppendAsync(Bytes("two")).WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken);
 
         Read(disk).Records.ShouldBe(["one", "two"]);
     }

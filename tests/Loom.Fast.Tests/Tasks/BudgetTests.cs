@@ -172,6 +172,19 @@ public sealed class BudgetTests
     }
 
     [Fact]
+    public void Session_NextTurnBeforeTheLastIsBooked_KnowsItsReplica()
+    {
+        var table = Table();
+        using var first = table.Begin("a", "s", Need(1, 1));
+
+        first.AnswersAt(new ReplicaId("n", "p", "r1"));
+
+        using var next = table.Begin("a", "s", Need(1, 1));
+        next.LastReplica.ShouldBe(new ReplicaId("n", "p", "r1"));
+        table.Find(s_owner, "s")!.Turns.ShouldBe(0, "it is counted when it is booked");
+    }
+
+    [Fact]
     public void Session_OfAnotherKey_IsNotThere()
     {
         var table = Table();

@@ -30,7 +30,7 @@ public sealed class SlowBodyTests
         running.IsCompleted.ShouldBeFalse();
         time.Advance(TimeSpan.FromSeconds(2));
 
-        await running.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await running.WaitAsync(TimeSpan.FromSeconds(180), TestContext.Current.CancellationToken);
         http.Response.StatusCode.ShouldBe(408);
         http.Response.Headers.Connection.ToString().ShouldBe("close");
         http.Response.Headers[RouteServer.OwnError].ToString().ShouldBe("1", "an agent's own error");

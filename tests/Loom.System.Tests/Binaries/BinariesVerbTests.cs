@@ -8,14 +8,14 @@ namespace Loom.SystemTests.Binaries;
 /// <summary><c>loom binaries</c>, and <c>loom up</c> where it concerns programs, with the real program against a local server.</summary>
 public sealed class BinariesVerbTests : IAsyncLifetime
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
     private ReleaseServer _release = null!;
 
     public async ValueTask InitializeAsync() => _release = await ReleaseServer.StartAsync();
 
     public async ValueTask DisposeAsync() => await _release.DisposeAsync();
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Verbs_OneProgramThroughItsLife()
     {
         _release.Publish("1.0", ReleaseServer.Script("1.0"));
@@ -48,7 +48,7 @@ public sealed class BinariesVerbTests : IAsyncLifetime
         (await LoomAsync("binaries", "verify")).ShouldBe((0, "tool 1.1: ok\n"));
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Fetch_FaultsOfTheNetwork_HaveTheirExitCodes()
     {
         _release.Server.Files[$"/base/v1.0/{ReleaseServer.Artifact("1.0")}"] = ReleaseServer.Script("1");
@@ -64,7 +64,7 @@ public sealed class BinariesVerbTests : IAsyncLifetime
         nobody.Err.ShouldNotContain("pass-word-1");
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Fetch_KilledInTheMiddle_NextOneResumes()
     {
         var content = new byte[400_000];
@@ -87,7 +87,7 @@ public sealed class BinariesVerbTests : IAsyncLifetime
         _release.Server.Requests.ShouldContain("bytes=200000-");
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Up_ForceDownload_GoesOnAsTheNewestLoom()
     {
         _release.Publish("9.9", "#!/bin/sh\necho \"9.9 got: $*; $LOOM_HANDED_OVER is $$\"\nexit 42\n"u8.ToArray(), "loom");
@@ -98,7 +98,7 @@ public sealed class BinariesVerbTests : IAsyncLifetime
         File.Exists(Path.Combine(_release.Cache, ReleaseServer.Artifact("9.9", "loom"))).ShouldBeTrue();
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Up_ForceDownloadAndNobodyAnswers_Exit8AndNothingChanged()
     {
         (string, string)[] environment = [.. _release.Environment, ("LOOM_RUNTIME__DOWNLOAD_BASE", "http://127.0.0.1:9/")];
@@ -108,7 +108,7 @@ public sealed class BinariesVerbTests : IAsyncLifetime
         Directory.Exists(Path.Combine(_release.Project, ".loom")).ShouldBeFalse();
     }
 
-    [Theory(Timeout = 180_000)]
+    [Theory(Timeout = 300_000)]
     [InlineData("--version", "v9.9")]
     [InlineData(null, null)]
     public async Task Up_AnotherVersion_IsHandedOverBeforeTheFileIsJudged(string? flag, string? value)
@@ -120,7 +120,7 @@ public sealed class BinariesVerbTests : IAsyncLifetime
         output.ShouldStartWith("version 9.9: up");
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Up_PreferDebug_RunsTheDebugBuildOnceAndNoEndlessCircle()
     {
         var build = Directory.CreateDirectory(Path.Combine(_release.Project, "target", "debug"), (UnixFileMode)0b111_101_101).FullName;
@@ -130,12 +130,12 @@ public sealed class BinariesVerbTests : IAsyncLifetime
         File.SetUnixFileMode(Path.Combine(build, "loom"), (UnixFileMode)0b111_101_101);
         var loom = RunningLoom.Launch(_release.Project, [.. _release.Environment, ("LOOM_PREFER_DEBUG", "1")]);
         await loom.WaitReadyAsync();
-        loom.Err.Split('\n').Count(l => l == "debug build").ShouldBe(1);
         (await loom.StopAsync()).ShouldBe(0);
+        loom.Err.Split('\n').Count(l => l == "debug build").ShouldBe(1); // read to its end now
         loom.Survivors().ShouldBeEmpty();
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Up_DeclaredBinaries_AreInThePathOfAgents()
     {
         _release.Publish("1.0", ReleaseServer.Script("1.0"));

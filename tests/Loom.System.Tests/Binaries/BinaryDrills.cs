@@ -17,7 +17,7 @@ public sealed class BinaryDrills : IAsyncLifetime
 
     public async ValueTask DisposeAsync() => await _release.DisposeAsync();
 
-    [Theory(Timeout = 120_000)]
+    [Theory(Timeout = 300_000)]
     [InlineData("flipped")]
     [InlineData("truncated")]
     [InlineData("empty")]
@@ -96,7 +96,7 @@ public sealed class BinaryDrills : IAsyncLifetime
         Drill.Report($"download {way}", Count(30), Count(30));
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Resolvers_FiftyAtOnce_FetchOnce()
     {
         for (var round = 0; round < Count(10); round++)

@@ -27,10 +27,10 @@ public sealed class BinaryResolverTests : IAsyncLifetime
         _folder.Dispose();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_Nowhere_Null() => (await ResolveAsync(new BinaryRequest("tool"))).ShouldBeNull();
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_LocalBuilds_ReleaseFirstUnlessDebugIsPreferred()
     {
         var release = Build("target/release");
@@ -40,7 +40,7 @@ public sealed class BinaryResolverTests : IAsyncLifetime
         (await ResolveAsync(new BinaryRequest("tool"), p => p with { Project = Path.Combine(_folder.Path, "project", "a", "b") }))!.Path.ShouldBe(release);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_BuildFolderOthersCanWriteTo_IsPassedOver()
     {
         var build = Build("target/release");
@@ -48,7 +48,7 @@ public sealed class BinaryResolverTests : IAsyncLifetime
         (await ResolveAsync(new BinaryRequest("tool"))).ShouldBeNull();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_Download_IsCachedAndVerifiedBeforeEveryUse()
     {
         _server.Content = Encoding.UTF8.GetBytes(Script);
@@ -67,7 +67,7 @@ public sealed class BinaryResolverTests : IAsyncLifetime
         _news.ShouldContain(n => n.Kind == BinaryNewsKind.Damaged && n.Text.Contains("has SHA-256"));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 240_000)]
     [InlineData("tar")]
     [InlineData("zip")]
     public async Task Resolve_Archive_IsUnpackedWhole(string kind)
@@ -79,7 +79,7 @@ public sealed class BinaryResolverTests : IAsyncLifetime
         File.Exists(Path.Combine(Path.GetDirectoryName(found.Path)!, "lib.so.1")).ShouldBeTrue();
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 240_000)]
     [InlineData("../tool")]
     [InlineData("/tmp/tool")]
     [InlineData("a/../../tool")]
@@ -94,7 +94,7 @@ public sealed class BinaryResolverTests : IAsyncLifetime
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_LinkOutOfTheArchive_IsRefused()
     {
         foreach (var whole in new[] { true, false })
@@ -109,7 +109,7 @@ public sealed class BinaryResolverTests : IAsyncLifetime
         (await Should.ThrowAsync<TransferException>(ResolveAsync(Request()))).Message.ShouldContain("is a link");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_ArchiveOfOneProgram_OnlyTheProgramIsTaken()
     {
         foreach (var content in new[] { Tar(("tool-1.2/README", "text"), ("tool-1.2/tool", Script)), Zip(("README", "text"), ("bin/tool", Script)) })

@@ -16,7 +16,7 @@ public sealed class ReleaseTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync() => await _release.DisposeAsync();
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_Latest_IsOneExactVersionAndRememberedForADay()
     {
         var time = new ManualTimeProvider();
@@ -30,7 +30,7 @@ public sealed class ReleaseTests : IAsyncLifetime
         (await _release.ResolveAsync("v1.9", time: time))!.Origin.ShouldBe(BinaryOrigin.Cache);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_LatestByRedirect_AsGitHubAnswers()
     {
         _release.Publish("2.0-rc.1", ReleaseServer.Script("2"));
@@ -45,7 +45,7 @@ public sealed class ReleaseTests : IAsyncLifetime
         _release.Server.Asked.First().ShouldBe("GET /o/r/releases/latest");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_LatestUnreachable_NewestCachedAndSaidSo()
     {
         _release.Publish("1.9", ReleaseServer.Script("1.9"));
@@ -64,7 +64,7 @@ public sealed class ReleaseTests : IAsyncLifetime
         (await _release.ResolveAsync("1.10"))!.Origin.ShouldBe(BinaryOrigin.Cache); // nothing changed
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_NoListOfChecksums_TheFileBesideCounts()
     {
         var content = ReleaseServer.Script("1");
@@ -73,7 +73,7 @@ public sealed class ReleaseTests : IAsyncLifetime
         (await _release.ResolveAsync("1.0"))!.Verified.ShouldBeTrue();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_NoChecksumAnywhere_RefusedUnlessAllowedThenWarnedEachTime()
     {
         _release.Server.Files[$"/base/v1.0/{ReleaseServer.Artifact("1.0")}"] = ReleaseServer.Script("1");
@@ -87,7 +87,7 @@ public sealed class ReleaseTests : IAsyncLifetime
         _release.News.ShouldHaveSingleItem().Kind.ShouldBe(BinaryNewsKind.Unverified);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_ReleaseWithoutTheProgram_SaysWhereItLooked()
     {
         _release.Publish("1.0", ReleaseServer.Script("1"), "other");
@@ -96,7 +96,7 @@ public sealed class ReleaseTests : IAsyncLifetime
         error.Message.ShouldContain($"/base/v1.0/ has no {ReleaseServer.Artifact("1.0")}");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_Forced_FetchesAnewAndLeavesTheOldUntilTheNewIsWhole()
     {
         _release.Publish("1.0", ReleaseServer.Script("old"));
@@ -110,7 +110,7 @@ public sealed class ReleaseTests : IAsyncLifetime
         (await File.ReadAllBytesAsync(path)).ShouldBe(ReleaseServer.Script("new"));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_UserAndTokenInTheAddress_AreSentAndNeverShown()
     {
         _release.Publish("1.0", ReleaseServer.Script("1"));
@@ -134,7 +134,7 @@ public sealed class ReleaseTests : IAsyncLifetime
         string.Concat(errors).ShouldNotContain("pass-word-1");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_NamesOfLoom_AreTheRunningProgramUnlessAnotherVersionIsAsked()
     {
         var running = new RunningProgram("/opt/loom", "0.1.0");
@@ -153,7 +153,7 @@ public sealed class ReleaseTests : IAsyncLifetime
             .ResolveAsync(new BinaryRequest(name) { Version = version }, new Progress<TransferProgress>(), _ => { }, CancellationToken.None);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Resolve_FullDisk_SaysSoAndLeavesNothing()
     {
         _release.Publish("1.0", ReleaseServer.Script("1"));

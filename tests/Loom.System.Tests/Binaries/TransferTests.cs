@@ -28,7 +28,7 @@ public sealed class TransferTests : IAsyncLifetime
         _folder.Dispose();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_HonestServer_FileIsThereAndVerified()
     {
         var result = await FetchAsync();
@@ -36,7 +36,7 @@ public sealed class TransferTests : IAsyncLifetime
         await ShouldBeWholeAsync();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_ConnectionCutTwice_ResumesWhereItStopped()
     {
         _server.Cuts.Enqueue(300_000);
@@ -48,7 +48,7 @@ public sealed class TransferTests : IAsyncLifetime
         _notes.ShouldContain(n => n.StartsWith("resumed at byte"));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_FileChangedBetweenAttempts_StartsAnew()
     {
         _server.Cuts.Enqueue(300_000);
@@ -58,7 +58,7 @@ public sealed class TransferTests : IAsyncLifetime
         _notes.ShouldContain(n => n.Contains("has changed"));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 240_000)]
     [InlineData(false, "\"one\"")]
     [InlineData(true, null)]
     public async Task Fetch_ServerWithoutRangeOrETag_StartsAnew(bool ranges, string? etag)
@@ -69,7 +69,7 @@ public sealed class TransferTests : IAsyncLifetime
         await ShouldBeWholeAsync();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_AfterAKilledProcess_NextCallResumes()
     {
         for (var i = 0; i < 5; i++)
@@ -84,7 +84,7 @@ public sealed class TransferTests : IAsyncLifetime
         _server.Requests.Last().ShouldNotBe("");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_StoppedWhileItIsChecked_NextCallOnlyChecks()
     {
         using var stop = new CancellationTokenSource();
@@ -104,7 +104,7 @@ public sealed class TransferTests : IAsyncLifetime
         _server.Requests.ShouldBe(["", $"bytes={_content.Length}-"]);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 240_000)]
     [InlineData(404, 1, TransferFault.NotFound)]
     [InlineData(401, 1, TransferFault.NotFound)]
     [InlineData(429, 5, TransferFault.Unreachable)]
@@ -122,7 +122,7 @@ public sealed class TransferTests : IAsyncLifetime
         _server.Requests.Count.ShouldBe(requests);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Published_RenamedAndBusyForAMoment_IsFound()
     {
         _server.Instead.Enqueue(Status(503));
@@ -144,7 +144,7 @@ public sealed class TransferTests : IAsyncLifetime
         _server.Requests.Count.ShouldBe(4);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_WrongChecksum_RefusedAndNothingIsLeft()
     {
         var error = await Should.ThrowAsync<TransferException>(FetchAsync(r => r with { Sha256 = new string('0', 64) }));
@@ -153,7 +153,7 @@ public sealed class TransferTests : IAsyncLifetime
         Left().ShouldBeEmpty();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_NoChecksum_RefusedBeforeTheNetworkUnlessAllowed()
     {
         (await Should.ThrowAsync<TransferException>(FetchAsync(r => r with { Sha256 = null }))).Fault.ShouldBe(TransferFault.Refused);
@@ -161,7 +161,7 @@ public sealed class TransferTests : IAsyncLifetime
         (await FetchAsync(r => r with { Sha256 = null, AllowUnverified = true })).Verified.ShouldBeFalse();
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 240_000)]
     [InlineData("text/html")]
     [InlineData("application/octet-stream")]
     public async Task Fetch_WebPage_RefusedAndNothingIsLeft(string type)
@@ -175,14 +175,14 @@ public sealed class TransferTests : IAsyncLifetime
         Left().ShouldBeEmpty();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_WrongSize_Refused()
     {
         (await Should.ThrowAsync<TransferException>(FetchAsync(r => r with { Bytes = 5 }))).Fault.ShouldBe(TransferFault.Wrong);
         Left().ShouldBeEmpty();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_ServerErrorOnce_TriesAgain()
     {
         _server.Instead.Enqueue(Status(503));
@@ -190,7 +190,7 @@ public sealed class TransferTests : IAsyncLifetime
         await ShouldBeWholeAsync();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_NotFound_SaysSoAtOnce()
     {
         _server.Instead.Enqueue(Status(404));
@@ -198,7 +198,7 @@ public sealed class TransferTests : IAsyncLifetime
         _server.Requests.Count.ShouldBe(1);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_Redirect_IsFollowed()
     {
         _server.Instead.Enqueue(context =>
@@ -210,7 +210,7 @@ public sealed class TransferTests : IAsyncLifetime
         await ShouldBeWholeAsync();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_SilentServer_StallEndsTheAttempt()
     {
         _server.Instead.Enqueue(async context =>
@@ -220,12 +220,12 @@ public sealed class TransferTests : IAsyncLifetime
             await context.Response.Body.FlushAsync();
             await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { });
         });
-        await FetchAsync(stall: TimeSpan.FromMilliseconds(300));
+        await FetchAsync(stall: TimeSpan.FromSeconds(2));
         await ShouldBeWholeAsync();
-        _notes.ShouldContain(n => n.Contains("no byte for 0.3 s"));
+        _notes.ShouldContain(n => n.Contains("no byte for 2 s"));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fetch_DiskFull_SaysSoAndLeavesNothing()
     {
         var error = await Should.ThrowAsync<TransferException>(FetchAsync(disk: new FullDisk { Free = 1000 }));
@@ -235,7 +235,7 @@ public sealed class TransferTests : IAsyncLifetime
         Left().ShouldBeEmpty();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Lock_HeldByAnother_WaitsAndSaysWhoHoldsIt()
     {
         var first = await ArtifactLock.TakeAsync(_folder["a.lock"], _ => { }, TimeProvider.System, default);
@@ -245,6 +245,15 @@ public sealed class TransferTests : IAsyncLifetime
         second.IsCompleted.ShouldBeFalse();
         first.Dispose();
         (await second).Dispose();
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Lock_CannotBeOpened_IsNotTakenForHeld()
+    {
+        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
+        socket.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(_folder["b.lock"])); // a file that is there and is none
+
+        await Should.ThrowAsync<IOException>(ArtifactLock.TakeAsync(_folder["b.lock"], who => throw new InvalidOperationException($"it waits for {who}"), TimeProvider.System, default));
     }
 
     private static Func<HttpContext, Task> Status(int status) => context =>

@@ -65,7 +65,8 @@ public sealed class NodeClientTests(MockProject project) : IClassFixture<MockPro
         await using var loom = await RunningLoom.UpAsync(MockProject.Toml("--tokens-per-second", "50", "--fault", "reset:5"));
         var result = await NodeScript.RunAsync(script, null, new Uri(loom.Api, "/v1").ToString(), "demo");
         result.GetProperty("ended").GetString().ShouldBe("error");
-        result.GetProperty("pieces").GetInt32().ShouldBe(5);
+        // The reset may overtake what was sent just before it.
+        result.GetProperty("pieces").GetInt32().ShouldBeInRange(1, 5);
     }
 
     [Fact]

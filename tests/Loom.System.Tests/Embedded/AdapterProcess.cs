@@ -56,7 +56,7 @@ internal sealed class AdapterProcess : IAsyncDisposable
         return adapter;
     }
 
-    public async Task ListeningAsync() => Http.BaseAddress = await _listening.Task.WaitAsync(TimeSpan.FromSeconds(60));
+    public async Task ListeningAsync() => Http.BaseAddress = await _listening.Task.WaitAsync(TimeSpan.FromSeconds(120));
 
     /// <summary>Waits for the end of the process by itself.</summary>
     /// <returns>Exit code.</returns>

@@ -7,7 +7,7 @@ namespace Loom.SystemTests.Embedded;
 /// <summary>The adapter's own unit tests, run by Node's test runner.</summary>
 public sealed class AdapterUnitTests
 {
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task NodeTests_All_Pass()
     {
         using var node = Process.Start(new ProcessStartInfo("node", ["--test", "test/"])

@@ -6,7 +6,7 @@ namespace Loom.SystemTests.Embedded;
 
 public sealed class EmbeddingTests(DemoAdapter demo) : IClassFixture<DemoAdapter>
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Embeddings_Texts_HaveUnitLengthAndMeaning()
     {
         var (status, body) = await demo.Process.PostAsync("/v1/embeddings", new { input = new[] { "the weaver sat at the loom", "at the loom the weaver sat", "silver and salt" } });
@@ -19,7 +19,7 @@ public sealed class EmbeddingTests(DemoAdapter demo) : IClassFixture<DemoAdapter
         ((int)body["usage"]!["prompt_tokens"]!).ShouldBe(7 + 7 + 4);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Embeddings_Base64_IsTheSameVector()
     {
         var (_, plain) = await demo.Process.PostAsync("/v1/embeddings", new { input = "the cloth" });
@@ -29,7 +29,7 @@ public sealed class EmbeddingTests(DemoAdapter demo) : IClassFixture<DemoAdapter
         decoded.ShouldBe(plain["data"]![0]!["embedding"]!.AsArray().Select(v => (float)v!));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Embeddings_TokenIds_AreTaken()
     {
         var (status, body) = await demo.Process.PostAsync("/v1/embeddings", new { input = new[] { new[] { 100, 101 }, new[] { 102 } } });
@@ -38,7 +38,7 @@ public sealed class EmbeddingTests(DemoAdapter demo) : IClassFixture<DemoAdapter
         body["data"]!.AsArray().Count.ShouldBe(2);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Embeddings_TooLong_AreRefused()
     {
         var (status, body) = await demo.Process.PostAsync("/v1/embeddings", new { input = string.Concat(Enumerable.Repeat("the ", 3000)) });

@@ -10,7 +10,7 @@ public sealed class GenerationTests(DemoAdapter demo) : IClassFixture<DemoAdapte
 
     private AdapterProcess Adapter => demo.Process;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Chat_Streamed_EndsWithReasonUsageAndDone()
     {
         var events = await Adapter.StreamAsync("/v1/chat/completions", new { messages = s_weaver, stream = true, temperature = 0, stream_options = new { include_usage = true } });
@@ -26,7 +26,7 @@ public sealed class GenerationTests(DemoAdapter demo) : IClassFixture<DemoAdapte
         ((int)chunks[^1]["usage"]!["completion_tokens"]!).ShouldBe(10);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Chat_UsageNotAsked_IsNotSent()
     {
         var events = await Adapter.StreamAsync("/v1/chat/completions", new { messages = s_weaver, stream = true, temperature = 0, max_tokens = 3 });
@@ -35,7 +35,7 @@ public sealed class GenerationTests(DemoAdapter demo) : IClassFixture<DemoAdapte
         ((string)JsonNode.Parse(events[^2])!["choices"]![0]!["finish_reason"]!).ShouldBe("length");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Chat_SamePromptAgain_ReadsItFromTheCache()
     {
         var body = new { messages = new[] { new { role = "user", content = "the river and the wheel and the mill" } }, max_tokens = 2 };
@@ -48,7 +48,7 @@ public sealed class GenerationTests(DemoAdapter demo) : IClassFixture<DemoAdapte
         ((int)second["timings"]!["prompt_n"]!).ShouldBe(1);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Completion_SameSeed_SameText()
     {
         async Task<string> Text(int seed)
@@ -63,7 +63,7 @@ public sealed class GenerationTests(DemoAdapter demo) : IClassFixture<DemoAdapte
         (await Text(12)).ShouldNotBe(first);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Completion_StopText_IsNeitherSentNorPassed()
     {
         var (_, body) = await Adapter.PostAsync("/v1/completions", new { prompt = "the weaver", temperature = 0, stop = new[] { "k is ne", "zzz" } });
@@ -72,7 +72,7 @@ public sealed class GenerationTests(DemoAdapter demo) : IClassFixture<DemoAdapte
         ((string)body["choices"]![0]!["finish_reason"]!).ShouldBe("stop");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Completion_TokenIds_AreTakenAsTheyAre()
     {
         var (_, asText) = await Adapter.PostAsync("/v1/completions", new { prompt = "A", temperature = 0, max_tokens = 4 });
@@ -82,7 +82,7 @@ public sealed class GenerationTests(DemoAdapter demo) : IClassFixture<DemoAdapte
         ((string)asTokens["choices"]![0]!["text"]!).ShouldBe((string)asText["choices"]![0]!["text"]!);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Completion_LogitBias_BansAndForces()
     {
         var (_, plain) = await Adapter.PostAsync("/v1/completions", new { prompt = "the weaver", temperature = 0, max_tokens = 40 });
@@ -92,7 +92,7 @@ public sealed class GenerationTests(DemoAdapter demo) : IClassFixture<DemoAdapte
         ((string)endless["choices"]![0]!["finish_reason"]!).ShouldBe("length"); // the end token is banned
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Completion_FrequencyPenalty_BreaksRepetition()
     {
         object Body(double penalty) => new { prompt = "the weaver", temperature = 0, max_tokens = 60, frequency_penalty = penalty, logit_bias = new Dictionary<string, int> { ["1"] = -100 } };
@@ -103,7 +103,7 @@ public sealed class GenerationTests(DemoAdapter demo) : IClassFixture<DemoAdapte
         Distinct(with).ShouldBeGreaterThan(2 * Distinct(without));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Chat_Logprobs_AreOfTheSampledDistribution()
     {
         var (_, body) = await Adapter.PostAsync("/v1/chat/completions", new { messages = s_weaver, temperature = 0.7, top_k = 5, top_p = 1, min_p = 0, max_tokens = 20, logprobs = true, top_logprobs = 20, seed = 3 });
@@ -121,7 +121,7 @@ public sealed class GenerationTests(DemoAdapter demo) : IClassFixture<DemoAdapte
         string.Concat(content.Select(t => (string)t!["token"]!)).ShouldBe((string)body["choices"]![0]!["message"]!["content"]!);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Chat_JsonSchema_IsKept()
     {
         var schema = new { type = "object", properties = new { thread = new { type = "boolean" }, cloth = new { @enum = new[] { "wool", "silk" } } }, required = new[] { "thread", "cloth" } };
@@ -133,13 +133,18 @@ public sealed class GenerationTests(DemoAdapter demo) : IClassFixture<DemoAdapte
         ((string)answer["cloth"]!).ShouldBeOneOf("wool", "silk");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Chat_FourAtOnce_ShareBatches()
     {
-        var streams = await Task.WhenAll(Enumerable.Range(0, 4).Select(seed => Adapter.StreamAsync(
-            "/v1/chat/completions", new { messages = s_weaver, stream = true, seed, max_tokens = 400, logit_bias = new Dictionary<string, int> { ["1"] = -100 } })));
+        // On a busy machine the first may be done before the next has been sent; then they have to try again.
+        for (var round = 0; round == 0 || (round < 20 && await Adapter.MetricAsync("n_busy_slots_per_decode") <= 1); round++)
+        {
+            var streams = await Task.WhenAll(Enumerable.Range(0, 4).Select(seed => Adapter.StreamAsync(
+                "/v1/chat/completions", new { messages = s_weaver, stream = true, seed, max_tokens = 400, logit_bias = new Dictionary<string, int> { ["1"] = -100 } })));
 
-        streams.ShouldAllBe(events => events.Last() == "[DONE]" && events.Count > 400);
+            streams.ShouldAllBe(events => events.Last() == "[DONE]" && events.Count > 400);
+        }
+
         (await Adapter.MetricAsync("n_busy_slots_per_decode")).ShouldBeGreaterThan(1);
     }
 }

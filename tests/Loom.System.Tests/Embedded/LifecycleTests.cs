@@ -20,7 +20,7 @@ public sealed class LifecycleTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Disconnect_WhileStreaming_FreesTheSlotAndStops()
     {
         DemoModelWriter.Write(Model);
@@ -39,7 +39,7 @@ public sealed class LifecycleTests : IDisposable
         (await adapter.MetricAsync("n_decode_total")).ShouldBeLessThanOrEqualTo(after + 1); // only the new request's
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Disconnect_WhileWaitingForASlot_LeavesTheLine()
     {
         DemoModelWriter.Write(Model);
@@ -56,7 +56,7 @@ public sealed class LifecycleTests : IDisposable
         await Deadline.Until(() => adapter.MetricAsync("requests_deferred").GetAwaiter().GetResult() == 0, "the second request has left");
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Terminate_WhileGenerating_EndsWithZero()
     {
         DemoModelWriter.Write(Model);
@@ -68,7 +68,7 @@ public sealed class LifecycleTests : IDisposable
         (await adapter.ExitAsync()).ShouldBe(0);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Load_ModelCutShort_EndsWithOneAndSaysWhich()
     {
         DemoModelWriter.Write(Model);
@@ -84,7 +84,7 @@ public sealed class LifecycleTests : IDisposable
         adapter.Errors.ShouldContain("not within the file bounds");
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Load_NoModelFile_EndsWithOneAndSaysWhich()
     {
         await using var adapter = await AdapterProcess.StartAsync(Model);
@@ -93,7 +93,7 @@ public sealed class LifecycleTests : IDisposable
         adapter.Errors.ShouldContain(Model);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Completion_OneSlot_SameTokensWhateverIsCached()
     {
         DemoModelWriter.Write(Model);
@@ -117,7 +117,7 @@ public sealed class LifecycleTests : IDisposable
         partly.Text.ShouldBe(fresh.Text);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Models_Demo_SaysWhatItIs()
     {
         DemoModelWriter.Write(Model);

@@ -7,7 +7,7 @@ namespace Loom.SystemTests.Embedded;
 
 public sealed class RefusalTests(DemoAdapter demo) : IClassFixture<DemoAdapter>
 {
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 240_000)]
     [InlineData("""{"tools":[{"type":"function"}]}""", "unsupported_parameter", "tools")]
     [InlineData("""{"n":2}""", "unsupported_parameter", "n")]
     [InlineData("""{"store":true}""", "unsupported_parameter", "store")]
@@ -37,7 +37,7 @@ public sealed class RefusalTests(DemoAdapter demo) : IClassFixture<DemoAdapter>
         ((string)answer["error"]!["param"]!).ShouldBe(param);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Completion_PromptLongerThanTheContext_NamesTheLimit()
     {
         var (status, answer) = await demo.Process.PostAsync("/v1/completions", new { prompt = string.Concat(Enumerable.Repeat("the ", 2100)) });
@@ -47,7 +47,7 @@ public sealed class RefusalTests(DemoAdapter demo) : IClassFixture<DemoAdapter>
         ((string)answer["error"]!["message"]!).ShouldContain("2048");
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 240_000)]
     [InlineData("POST", "/v1/chat/completions", "{", 400)]
     [InlineData("POST", "/v1/chat/completions", "[]", 400)]
     [InlineData("GET", "/v1/chat/completions", null, 405)]

@@ -32,6 +32,12 @@ public sealed class AllocationTests
         Ask(client, 3 * RequestsARound);
 
         var least = Enumerable.Range(0, Rounds).Min(_ => Measure(client));
+        // On a busy machine the last compilation of the code comes late; until then it allocates more than it will.
+        for (var more = 0; more < 10 * Rounds && least >= most; more++)
+        {
+            least = Math.Min(least, Measure(client));
+        }
+
 
         least.ShouldBeLessThan(most, "bytes a request");
     }

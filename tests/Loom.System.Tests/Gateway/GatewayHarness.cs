@@ -20,7 +20,7 @@ internal sealed class GatewayHarness : IAsyncDisposable, INodeLink
     /// <summary>What the rest of the process is said to have lost.</summary>
     public IReadOnlyList<string> Failed { get; set; } = [];
 
-    public static TimeSpan Deadline { get; } = TimeSpan.FromSeconds(20);
+    public static TimeSpan Deadline { get; } = TimeSpan.FromSeconds(90);
 
     public ControlPlane Plane { get; }
 

@@ -11,7 +11,7 @@ namespace Loom.SystemTests.Gateway;
 /// <summary>What the mock engine answers on the routes that only some engines offer.</summary>
 public sealed class MockRouteTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Responses_WholeAndStreamed_SayTheSame()
     {
         await using var mock = await StartAsync("responses");
@@ -28,7 +28,7 @@ public sealed class MockRouteTests
         whole.GetProperty("usage").GetProperty("output_tokens").GetInt32().ShouldBe(5);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Messages_WholeAndStreamed_SayTheSame()
     {
         await using var mock = await StartAsync("messages");
@@ -44,7 +44,7 @@ public sealed class MockRouteTests
         whole.GetProperty("stop_reason").GetString().ShouldBe("max_tokens");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task InstantRoutes_CountWordsAndRankDocuments()
     {
         await using var mock = await StartAsync("messages/count_tokens", "tokenize", "rerank");
@@ -56,7 +56,7 @@ public sealed class MockRouteTests
         ranked.GetProperty("results").EnumerateArray().Select(r => r.GetProperty("index").GetInt32()).ShouldBe([1, 2, 0]);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task RouteThatIsNotDeclared_404()
     {
         await using var mock = await StartAsync("tokenize");

@@ -46,13 +46,13 @@ public sealed class GpuDiscoveryTests : IDisposable
         Devices(First);
         var gone = await UntilAsync(loom, "unready");
         gone.GetProperty("last_error").GetString().ShouldBe("GPU 1 = GPU-bbbbbbbb-0000-0000-0000-000000000001 (NVIDIA T4) has vanished");
-        (await File.ReadAllTextAsync(System.IO.Path.Combine(loom.Folder, ".loom", "logs", "loom.log"))).ShouldContain("GPU 1 vanished");
+        await Deadline.Until(() => File.ReadAllText(System.IO.Path.Combine(loom.Folder, ".loom", "logs", "loom.log")).Contains("GPU 1 vanished", StringComparison.Ordinal), "the log says so");
 
         Devices(First + Second);
         await UntilAsync(loom, "ready");
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Start_MaskOfADeviceThatIsNotThere_ListsThoseThatAre()
     {
         Devices(First + Second);
@@ -99,7 +99,7 @@ public sealed class GpuDiscoveryTests : IDisposable
                 return replica.Clone();
             }
 
-            TimeProvider.System.GetElapsedTime(began).ShouldBeLessThan(TimeSpan.FromSeconds(60), $"the replica did not become {state}: {replica}");
+            TimeProvider.System.GetElapsedTime(began).ShouldBeLessThan(TimeSpan.FromSeconds(180), $"the replica did not become {state}: {replica}");
             await Task.Delay(50);
         }
     }

@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.Json;
 using Loom.Core.Storage;
+using Loom.SystemTests.Harness.Signals;
 using Loom.Testing;
 using Shouldly;
 using Xunit;
@@ -53,6 +54,7 @@ public sealed class HandoffTests : IAsyncLifetime
 
         Write("ad-x0.json", $$"""{"state":"running","pool_id":"ad","replica_id":"x0","url":"{{url}}","pid":{{_engine!.Pid}},"slots_total":2,"slots_free":99}""");
         await Deadline.Until(() => !File.Exists(Path.Combine(Folder, "ad-x0.json")), "the file is taken over and deleted");
+        await UntilModelAsync("guest");
 
         using var answer = await _http.PostAsJsonAsync(new Uri(Loom.Api, "/v1/completions"), new { model = "guest", prompt = "hi", max_tokens = 3 });
         answer.IsSuccessStatusCode.ShouldBeTrue(await answer.Content.ReadAsStringAsync());
@@ -75,14 +77,14 @@ public sealed class HandoffTests : IAsyncLifetime
         var whole = $$"""{"state":"running","pool_id":"ad","replica_id":"x0","url":"{{url}}","model":{"id":"late"} }""";
 
         Write("ad-x0.json", whole[..40]);
-        // A good file written later is taken: the half one has been looked at.
-        Write("ad-x1.json", $$"""{"pool_id":"ad","replica_id":"x1","url":"{{url}}","model":{"id":"seen"} }""");
-        await Deadline.Until(() => !File.Exists(Path.Combine(Folder, "ad-x1.json")), "the good file is taken over");
+        // Patience with it ends after five seconds, so nothing else is waited for.
+        await RunningSystem.UntilAsync(
+            async () => (await GetAsync("/metrics")).Contains("pool_mgr_handoff_files_total{outcome=\"retried\"}", StringComparison.Ordinal), "the half file has been looked at");
         (await ModelsAsync()).ShouldNotContain("late");
 
         Write("ad-x0.json", whole);
         await Deadline.Until(() => !File.Exists(Path.Combine(Folder, "ad-x0.json")), "the completed file is taken over");
-        (await ModelsAsync()).ShouldContain("late");
+        await UntilModelAsync("late");
         Directory.Exists(Path.Combine(Folder, "quarantine")).ShouldBeFalse();
     }
 
@@ -97,9 +99,11 @@ public sealed class HandoffTests : IAsyncLifetime
         File.CreateSymbolicLink(Path.Combine(Folder, "link.json"), Path.Combine(Folder, ".hidden.json"));
         if (PrivateFolder.User == 0)
         {
-            Write("stranger.json", """{"pool_id":"ad","replica_id":"x9","url":"http://127.0.0.1:1"}""");
-            await using var chown = Child.Start(Folder, ["chown", "4711", "stranger.json"]);
+            // Another's from the first look on.
+            File.WriteAllText(Path.Combine(Folder, "stranger.part"), """{"pool_id":"ad","replica_id":"x9","url":"http://127.0.0.1:1"}""");
+            await using var chown = Child.Start(Folder, ["chown", "4711", "stranger.part"]);
             await chown.Exited;
+            File.Move(Path.Combine(Folder, "stranger.part"), Path.Combine(Folder, "stranger.json"));
             await UntilQuarantined("stranger.json", "user id 4711");
         }
 
@@ -140,8 +144,8 @@ public sealed class HandoffTests : IAsyncLifetime
     public async Task DeadEngine_FileStaysAndIsTakenUpWhenItAnswers()
     {
         _loom = await RunningLoom.UpAsync(Toml);
-        var url = await EngineAsync("guest");
-        var port = new Uri(url).Port;
+        var port = FreePorts.Next();
+        var url = await EngineAsync("guest", port);
         await _engine!.DisposeAsync();
 
         Write("ad-x0.json", $$"""{"pool_id":"ad","replica_id":"x0","url":"{{url}}","model":{"id":"guest"} }""");
@@ -162,14 +166,14 @@ public sealed class HandoffTests : IAsyncLifetime
         var (exit, lines, errors) = await RunningLoom.RunAsync(Loom.Folder, ["engine-provisioner", "--pool", "late", "--wait", "--json"]);
 
         exit.ShouldBe(0, errors);
-        (await ReplicaAsync("late")).GetProperty("state").GetString().ShouldBe("ready");
-        Directory.GetFiles(Folder).ShouldBeEmpty();
+        await UntilAsync("late", r => r.GetProperty("state").GetString() == "ready", "ready");
+        await Deadline.Until(() => Directory.GetFiles(Folder).Length == 0, "its file is deleted");
         var steps = lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonDocument.Parse(l).RootElement).ToList();
         steps.ShouldAllBe(s => s.EnumerateObject().Select(p => p.Name).SequenceEqual(new[] { "step", "kind", "group", "status", "bytes_done", "bytes_total", "pct", "phase", "human" }));
         steps.Where(s => s.GetProperty("status").GetString() == "completed").Select(s => s.GetProperty("step").GetString()).ShouldBe(["engine:mock", "handoff", "warm", "warm"]);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Start_FolderOthersCanWrite_IsRefused()
     {
         var folder = RunningLoom.NewFolder(Toml);
@@ -188,7 +192,12 @@ public sealed class HandoffTests : IAsyncLifetime
         }
     }
 
-    private void Write(string name, string content) => File.WriteAllText(Path.Combine(Folder, name), content);
+    // Whole from the start: a file that is written in its place is empty for a moment, and may be looked at then.
+    private void Write(string name, string content)
+    {
+        File.WriteAllText(Path.Combine(Folder, name + ".part"), content);
+        File.Move(Path.Combine(Folder, name + ".part"), Path.Combine(Folder, name), overwrite: true);
+    }
 
     private async Task<string> EngineAsync(string model, int port = 0)
     {
@@ -200,10 +209,8 @@ public sealed class HandoffTests : IAsyncLifetime
     private async Task UntilQuarantined(string name, string reason)
     {
         var told = Path.Combine(Folder, "quarantine", name + ".reason.txt");
-        await Deadline.Until(() => File.Exists(told), $"{name} is in quarantine");
-        (await File.ReadAllTextAsync(told)).ShouldContain(reason);
-        File.Exists(Path.Combine(Folder, "quarantine", name)).ShouldBeTrue();
-        File.Exists(Path.Combine(Folder, name)).ShouldBeFalse();
+        await Deadline.Until(() => File.Exists(told) && File.ReadAllText(told).Contains(reason, StringComparison.Ordinal), $"{name} is in quarantine, because of {reason}");
+        await Deadline.Until(() => File.Exists(Path.Combine(Folder, "quarantine", name)) && !File.Exists(Path.Combine(Folder, name)), $"{name} itself is there");
     }
 
     private List<string> Taken() =>
@@ -215,12 +222,15 @@ public sealed class HandoffTests : IAsyncLifetime
         return [.. models.RootElement.GetProperty("data").EnumerateArray().Select(m => m.GetProperty("id").GetString()!)];
     }
 
+    // The control plane hears of an engine a moment after the agent has taken it over.
+    private Task UntilModelAsync(string model) => RunningSystem.UntilAsync(async () => (await ModelsAsync()).Contains(model), $"{model} is offered");
+
     private async Task UntilAsync(string pool, Func<JsonElement, bool> condition, string what)
     {
         var end = TimeProvider.System.GetTimestamp();
         while (await FindAsync(pool) is not { } replica || !condition(replica))
         {
-            if (TimeProvider.System.GetElapsedTime(end) > TimeSpan.FromSeconds(45))
+            if (TimeProvider.System.GetElapsedTime(end) > RunningLoom.Deadline)
             {
                 throw new TimeoutException($"pool {pool} did not become {what}: {await FindAsync(pool)}");
             }
@@ -231,12 +241,17 @@ public sealed class HandoffTests : IAsyncLifetime
 
     private async Task<JsonElement> ReplicaAsync(string pool) => (await FindAsync(pool)).ShouldNotBeNull();
 
-    private async Task<JsonElement?> FindAsync(string pool)
+    private async Task<string> GetAsync(string path)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Loom.Api, "/health/detail"));
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Loom.Api, path));
         request.Headers.Authorization = new("Bearer", Loom.Token);
         using var answer = await _http.SendAsync(request);
-        using var health = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+        return await answer.Content.ReadAsStringAsync();
+    }
+
+    private async Task<JsonElement?> FindAsync(string pool)
+    {
+        using var health = JsonDocument.Parse(await GetAsync("/health/detail"));
         var found = health.RootElement.GetProperty("replicas").EnumerateArray().FirstOrDefault(r => r.GetProperty("pool").GetString() == pool);
         return found.ValueKind == JsonValueKind.Object ? found.Clone() : null;
     }

@@ -24,7 +24,7 @@ public sealed class ProvisionerExitTests : IDisposable
         }
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Done_Is0_AndWritesAFileForTheAgent()
     {
         var folder = Project(Llama + "models = [\"demo\"]\n", demo: true);
@@ -40,25 +40,25 @@ public sealed class ProvisionerExitTests : IDisposable
         Directory.GetFiles(Path.Combine(folder, ".runtime", "engines"), ".*").ShouldBeEmpty();
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public Task Configuration_Is2() => ExitsAsync(2, "UNKNOWN_POOL", Project(Mock), "--pool", "other");
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public Task NotFound_Is3() => ExitsAsync(3, "no/llama-server", Project(Llama.Replace("/bin/true", "/no/llama-server", StringComparison.Ordinal)));
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public Task Checksum_Is4() =>
         ExitsAsync(4, "SHA-256", Project(Llama + $"models = [\"own\"]\n[models.own]\nsource = \"file:demo.gguf\"\nsha256 = \"{new string('0', 64)}\"\n", demo: true));
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public Task Download_Is5() =>
         ExitsAsync(5, "127.0.0.1:9", Project(Llama + $"models = [\"far\"]\n[models.far]\nsource = \"https://127.0.0.1:9/m.gguf\"\nsha256 = \"{new string('0', 64)}\"\n"));
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public Task Offline_NothingCached_Is5() =>
         ExitsAsync(5, "offline", Project(Llama + $"models = [\"far\"]\n[models.far]\nsource = \"https://127.0.0.1:9/m.gguf\"\nsha256 = \"{new string('0', 64)}\"\n"), "--offline");
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task FolderThatCannotBeWritten_Is6_AndLeavesNothing()
     {
         var folder = Project(Mock);
@@ -68,7 +68,7 @@ public sealed class ProvisionerExitTests : IDisposable
         Directory.GetFiles(folder, ".*.tmp", SearchOption.AllDirectories).ShouldBeEmpty();
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task BadModel_Is7()
     {
         var folder = Project(Llama + "models = [\"file:bad.gguf\"]\n");
@@ -77,17 +77,17 @@ public sealed class ProvisionerExitTests : IDisposable
         await ExitsAsync(7, "bad", folder);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public Task GpuMask_Is8() => ExitsAsync(8, "no GPU 63 on this machine; devices present:", Project(Mock + "[serving.provisioner]\ngpu_mask = [\"63\"]\n"));
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public Task DoesNotFit_Is9() => ExitsAsync(9, "are free", Project(Llama + "models = [\"demo\"]\nctx = 10000000\nslots = 256\n", demo: true));
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public Task NobodyTakesItOver_Is10() =>
         ExitsAsync(10, "start loom up", Project(Mock.Replace("\"mock\"\n", "\"mock\"\nready_timeout_secs = 1\n", StringComparison.Ordinal)), "--wait");
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Start_UnknownGpu_Is2AndListsWhatIsPresent()
     {
         var (exit, _, errors) = await RunningLoom.RunAsync(Project(Mock), ["up", "--no-input"], [("ENGINE_PROVISIONER_GPU_MASK", "63")]);

@@ -11,7 +11,7 @@ namespace Loom.SystemTests.Node;
 
 public sealed class EngineClientTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Ask_UnknownCharset_IsReadAsUtf8()
     {
         await using var server = await LyingServer.StartAsync([]);
@@ -22,7 +22,7 @@ public sealed class EngineClientTests
         (await client.ProbeAsync(new Uri(server.Root, "health"), TestContext.Current.CancellationToken)).ShouldBe("/health answered 503");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Ask_MockEngineLoads_SaysHowFarItIs()
     {
         var time = new ManualTimeProvider();

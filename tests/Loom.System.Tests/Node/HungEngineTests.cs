@@ -13,19 +13,18 @@ public sealed class HungEngineTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _world.DisposeAsync();
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Hang_ThreeProbesFail_TheEngineIsReplaced()
     {
         _world.Start(NodeWorld.WebPool());
         await _world.Until(ReplicaState.Ready);
         var hung = _world.Supervisor.Processes[0].Pid!.Value;
         await NodeAgentTests.SignalAsync("STOP", hung);
-        await _world.Until(ReplicaState.Unready, TimeSpan.FromSeconds(60));
-        await _world.Until(r => r.State == ReplicaState.Ready && _world.Supervisor.Processes[0].Pid != hung, "ready again", TimeSpan.FromSeconds(60));
+        await _world.Until(r => r.State == ReplicaState.Ready && _world.Supervisor.Processes[0].Pid is { } pid && pid != hung, "ready again with another process");
         Directory.Exists($"/proc/{hung}").ShouldBeFalse();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Start_AfterADeliberateExit_RunsAgain()
     {
         var flag = Path.Combine(_world.Folder, "second");

@@ -20,7 +20,7 @@ public sealed class ModelStoreTests : IAsyncLifetime
         await _world.DisposeAsync();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Demo_Twice_IsWrittenOnceAndListed()
     {
         var store = Store();
@@ -32,7 +32,7 @@ public sealed class ModelStoreTests : IAsyncLifetime
         (listed.Id, listed.Verified, listed.Ctx).ShouldBe(("demo", true, 2048));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Verify_ChangedFile_ShowsBothChecksums()
     {
         var store = Store();
@@ -49,7 +49,7 @@ public sealed class ModelStoreTests : IAsyncLifetime
         result.Expected.ShouldBe(DemoModel.Sha256);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Remove_OnlyWhatLoomFetched()
     {
         var own = Path.Combine(_world.Folder, "own.gguf");
@@ -64,7 +64,7 @@ public sealed class ModelStoreTests : IAsyncLifetime
         (await Should.ThrowAsync<ProvisionException>(store.VerifyAsync("demo", default))).Exit.ShouldBe(ProvisionExit.NotFound);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Pull_FileThatIsNoModel_ExitSeven()
     {
         await File.WriteAllTextAsync(Path.Combine(_world.Folder, "text.gguf"), "not a model at all, just words that are long enough");

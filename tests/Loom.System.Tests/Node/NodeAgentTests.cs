@@ -18,7 +18,7 @@ public sealed class NodeAgentTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _world.DisposeAsync();
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Start_CommandEngine_BecomesReadyAndStopsWithoutATrace()
     {
         _world.Start(NodeWorld.WebPool());
@@ -32,20 +32,19 @@ public sealed class NodeAgentTests : IAsyncLifetime
         File.Exists(Path.Combine(_world.Options.LogsDir, "engine-web-r0.log")).ShouldBeTrue();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Kill_RunningEngine_IsRestartedOnTheSamePort()
     {
         _world.Start(NodeWorld.WebPool());
         await _world.Until(ReplicaState.Ready);
         var before = _world.Supervisor.Processes[0].Pid!.Value;
         await KillAsync(before);
-        await _world.Until(r => r.State != ReplicaState.Ready, "not ready");
-        await _world.Until(ReplicaState.Ready);
-        _world.Supervisor.Processes[0].Pid.ShouldNotBe(before);
+        // It may be back before anybody has looked.
+        await _world.Until(r => r.State == ReplicaState.Ready && _world.Supervisor.Processes[0].Pid is { } pid && pid != before, "ready again");
         _world.Replica.LastError.ShouldBeNull();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Fault_EngineStoppedAnswering_UnreadyByTheExtraProbeAndBackAgain()
     {
         _world.Start(NodeWorld.WebPool());
@@ -60,7 +59,7 @@ public sealed class NodeAgentTests : IAsyncLifetime
         _world.Supervisor.Processes[0].Pid.ShouldBe(pid);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Start_FirstPortTaken_UsesTheNext()
     {
         using var other = new TcpListener(IPAddress.Loopback, _world.Options.EnginePorts.First);
@@ -70,10 +69,10 @@ public sealed class NodeAgentTests : IAsyncLifetime
         _world.Replica.Url.ShouldBe($"http://127.0.0.1:{_world.Options.EnginePorts.First + 1}/v1");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Crash_PortTakenMeanwhile_MovesToTheNext()
     {
-        _world.Options = _world.Options with { Restart = new EngineRestartPolicy { BackoffFirst = TimeSpan.FromSeconds(1) } };
+        _world.Options = _world.Options with { Restart = new EngineRestartPolicy { BackoffFirst = TimeSpan.FromSeconds(5) } };
         _world.Start(NodeWorld.WebPool());
         await _world.Until(ReplicaState.Ready);
         var port = _world.Options.EnginePorts.First;
@@ -84,7 +83,7 @@ public sealed class NodeAgentTests : IAsyncLifetime
         await _world.Until(r => r.State == ReplicaState.Ready && r.Url!.Contains($":{port + 1}/"), "ready on the next port");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Crash_FiveTimes_OpensTheBreakerAndSaysWhatTheEngineSaid()
     {
         _world.Start(NodeWorld.WebPool("sh", "-c", "echo cannot read the tensor >&2; exit 3"));
@@ -96,7 +95,7 @@ public sealed class NodeAgentTests : IAsyncLifetime
         _world.Supervisor.Processes[0].State.ShouldBe(ProcessState.Backoff);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Exit_ZeroUnasked_IsDeliberateAndNotRestarted()
     {
         _world.Start(NodeWorld.WebPool("sh", "-c", "exit 0"));
@@ -105,7 +104,7 @@ public sealed class NodeAgentTests : IAsyncLifetime
         _world.Supervisor.Processes[0].Spawns.ShouldBe(1);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Start_NodeMissing_FailsWithTheDocumentedText()
     {
         _world.Options = _world.Options with { Environment = _world.Options.Environment.SetItem("PATH", _world.Folder) };
@@ -115,7 +114,7 @@ public sealed class NodeAgentTests : IAsyncLifetime
             "engine \"embedded\" needs Node 20 or newer (found: none); install it, or set serving.pools.default.engine to a llama-server or an [llm.*] provider");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Start_NodeTooOld_NamesTheVersionFound()
     {
         var old = Path.Combine(_world.Folder, "node");
@@ -127,7 +126,7 @@ public sealed class NodeAgentTests : IAsyncLifetime
         _world.Replica.LastError!.ShouldContain("(found: v18.19.0)");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Start_MockEngine_RunsLoomItselfAndIsMarked()
     {
         _world.Start(new PoolPlan { Id = "chat", Engine = new EnginePlan { Name = "mock", Kind = EngineKinds.Mock }, Models = ["pretend"] });
@@ -137,7 +136,7 @@ public sealed class NodeAgentTests : IAsyncLifetime
         (await http.GetStringAsync(_world.Replica.Url + "/models")).ShouldContain("pretend");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public void Start_Provider_ReadyAtOnceWithCredentialsApart()
     {
         var provider = new ProviderPlan("far", new Uri("https://api.example.com/v1")) { Model = "big", Credentials = new UpstreamCredentials("sk-secret", []) };

@@ -77,7 +77,7 @@ internal sealed class NodeWorld : IAsyncDisposable
 
     public async Task Until(Func<ReplicaStatus, bool> condition, string what, TimeSpan? limit = null)
     {
-        using var late = new CancellationTokenSource(limit ?? TimeSpan.FromSeconds(30));
+        using var late = new CancellationTokenSource(limit ?? TimeSpan.FromSeconds(120));
         try
         {
             await foreach (var snapshot in Agent.WatchAsync(late.Token))
@@ -111,8 +111,7 @@ internal sealed class NodeWorld : IAsyncDisposable
     {
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToImmutableDictionary(e => (string)e.Key, e => (string?)e.Value ?? "");
         Directory.CreateDirectory(folder["tmp"]);
-        // Below the ports the kernel gives to clients, so that no passing connection sits on one.
-        var first = Enumerable.Range(0, 1000).Select(_ => Random.Shared.Next(200, 320) * 100).First(p => !PortRange.IsTaken(p) && !PortRange.IsTaken(p + 1));
+        var first = FreePorts.Range(20);
         return new NodeOptions
         {
             NodeId = "here",
@@ -124,7 +123,7 @@ internal sealed class NodeWorld : IAsyncDisposable
             Environment = environment,
             LoomProgram = Path.Combine(AppContext.BaseDirectory, "loom"),
             EmbeddedSources = Path.Combine(Repository.Root, "engines", "embedded"),
-            EnginePorts = (first, first + 99),
+            EnginePorts = (first, first + 19),
             Restart = new EngineRestartPolicy { BackoffFirst = TimeSpan.FromMilliseconds(50) },
         };
     }

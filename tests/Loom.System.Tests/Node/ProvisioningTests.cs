@@ -46,7 +46,7 @@ public sealed class ProvisioningTests : IAsyncLifetime
         (await FailAsync(provisioner, new PoolPlan { Id = "default", Engine = EnginePlan.Embedded })).Exit.ShouldBe(ProvisionExit.Download);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Embedded_RegistryOutOfReach_SaysSoAndLeavesNothing()
     {
         var environment = _world.Options.Environment.SetItem("npm_config_registry", "http://127.0.0.1:9/").SetItem("npm_config_fetch_retries",
@@ -58,7 +58,7 @@ public sealed class ProvisioningTests : IAsyncLifetime
         Directory.GetDirectories(Path.Combine(_world.Options.CacheDir, "engines")).ShouldBeEmpty();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Start_TruncatedModel_FailedWithAClearError()
     {
         var file = Path.Combine(_world.Folder, "broken.gguf");
@@ -74,7 +74,7 @@ public sealed class ProvisioningTests : IAsyncLifetime
         _world.Supervisor.Processes.ShouldBeEmpty();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Start_ModelLargerThanFreeMemory_DoesNotStart()
     {
         _world.FreeBytes = 100 << 20;
@@ -83,7 +83,7 @@ public sealed class ProvisioningTests : IAsyncLifetime
         _world.Replica.LastError!.ShouldContain("100 MiB are free");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Model_FromAServer_FetchedOnceForTwoWhoAskAndRemembered()
     {
         var content = Demo();
@@ -101,7 +101,7 @@ public sealed class ProvisioningTests : IAsyncLifetime
         (await offline.PrepareAsync(pool, _steps, default)).Model!.Path.ShouldBe(both[0].Model!.Path);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Model_WithoutChecksum_RefusedUnlessAllowedAndThenMarked()
     {
         await using var server = await LyingServer.StartAsync(Demo());
@@ -115,7 +115,7 @@ public sealed class ProvisioningTests : IAsyncLifetime
         (await FailAsync(strict, pool)).Message.ShouldContain("never checked");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Model_WrongChecksum_ExitFourAndNoFile()
     {
         await using var server = await LyingServer.StartAsync(Demo());
@@ -124,7 +124,7 @@ public sealed class ProvisioningTests : IAsyncLifetime
         Directory.EnumerateFiles(_world.Options.ModelsDir, "*.gguf*", SearchOption.AllDirectories).ShouldAllBe(f => f.EndsWith(".lock"));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Model_Offline_NeverTouchesTheNetwork()
     {
         await using var server = await LyingServer.StartAsync(Demo());
@@ -134,7 +134,7 @@ public sealed class ProvisioningTests : IAsyncLifetime
         server.Requests.ShouldBeEmpty();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Model_HubReference_UsesTheMirrorOfTheEnvironment()
     {
         var content = Demo();
@@ -147,7 +147,7 @@ public sealed class ProvisioningTests : IAsyncLifetime
         (model.Id, model.Ctx).ShouldBe(("coder", 512));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Model_HubReferenceWithoutChecksum_IsCheckedAgainstTheHubsOwn()
     {
         var content = Demo();

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Loom.Testing;
 using Shouldly;
 using Xunit;
@@ -20,7 +18,7 @@ public sealed class ClusterSampleTests
         var info = new ProcessStartInfo("bash") { RedirectStandardOutput = true, RedirectStandardError = true, ArgumentList = { sample } };
         foreach (var (name, value) in new[]
                  {
-                     ("LOOM", RunningLoom.Program), ("CLUSTER_MODE", mode), ("CLUSTER_DIR", folder.Path), ("CLUSTER_PORT", Port()), ("CLUSTER_NODE_PORT", Port()),
+                     ("LOOM", RunningLoom.Program), ("CLUSTER_MODE", mode), ("CLUSTER_DIR", folder.Path), ("CLUSTER_PORT", FreePorts.NextText()), ("CLUSTER_NODE_PORT", FreePorts.NextText()),
                      ("ORCHESTRATOR_MOCK_MODE", "true"),
                  })
         {
@@ -37,12 +35,5 @@ public sealed class ClusterSampleTests
         text.ShouldContain("answered by node-1");
         text.ShouldContain("answered by node-2");
         text.ShouldContain("online");
-    }
-
-    private static string Port()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
     }
 }

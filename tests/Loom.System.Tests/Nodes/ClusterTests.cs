@@ -122,7 +122,7 @@ public sealed class ClusterTests : IAsyncLifetime
         answer.StatusCode.ShouldBe(HttpStatusCode.Conflict);
         (await answer.Content.ReadAsStringAsync()).ShouldContain("NODE_ID_IN_USE");
         (await _world.NodeAsync("one"))!.State.ShouldBe("online");
-        _world.Control.Log.ShouldContain("REFUSED");
+        await Deadline.Until(() => _world.Control.Log.Contains("REFUSED", StringComparison.Ordinal), "the control plane says so");
     }
 
     [Fact]
@@ -133,7 +133,7 @@ public sealed class ClusterTests : IAsyncLifetime
         await Deadline.Until(() => one.Log.Contains("registration: REFUSED", StringComparison.Ordinal), "the agent says so");
 
         var fp6 = Loom.Core.Settings.Secret.Fingerprint("another-token-0123456789abcdefghijklm");
-        one.Log.ShouldContain($"token_fp6={fp6}");
+        await Deadline.Until(() => one.Log.Contains($"token_fp6={fp6}", StringComparison.Ordinal), "by the fingerprint");
         await Deadline.Until(() => _world.Control.Log.Contains($"token_fp6={fp6}", StringComparison.Ordinal), "the control plane says so");
         await Deadline.Until(() => ClusterWorld.Survivors(one.RunId).Count > 0, "its engines run all the same");
         (await _world.NodeAsync("one")).ShouldBeNull();
@@ -209,7 +209,7 @@ public sealed class ClusterTests : IAsyncLifetime
                 return slots.RootElement.EnumerateArray().All(s => !s.GetProperty("is_processing").GetBoolean());
             },
             "the engine's slot is idle");
-        (await TextAsync(engine, "/mock/requests", null)).ShouldContain("cancel");
+        await ClusterWorld.WaitAsync(async () => (await TextAsync(engine, "/mock/requests", null)).Contains("cancel", StringComparison.Ordinal), "the engine has noted it");
         await ClusterWorld.WaitAsync(async () => (await TextAsync(new Uri(one.Addresses["node"]), "/v2/pools/default/status", null)).Contains("\"slots_free\":1", StringComparison.Ordinal), "the agent's slot is free");
     }
 
@@ -252,10 +252,13 @@ public sealed class ClusterTests : IAsyncLifetime
             undrain.StatusCode.ShouldBe(HttpStatusCode.Accepted);
         }
 
-        using (var chat = await _world.ChatAsync(stream: false, 3))
-        {
-            chat.StatusCode.ShouldBe(HttpStatusCode.OK);
-        }
+        await ClusterWorld.WaitAsync(
+            async () =>
+            {
+                using var chat = await _world.ChatAsync(stream: false, 3);
+                return chat.StatusCode == HttpStatusCode.OK;
+            },
+            "the node serves again");
     }
 
     // What an answer says, without what is of its moment: ids, times, and how much of the prompt the engine still had.

@@ -12,7 +12,7 @@ namespace Loom.SystemTests.Nodes;
 /// <summary>One part of a cluster as its own process, with its own folder.</summary>
 internal sealed class ClusterPart : IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(180);
 
     private readonly Process _process;
     private bool _disposed;
@@ -129,8 +129,8 @@ internal sealed class ClusterWorld : IAsyncDisposable
 
     private readonly TempFolder _folder = new();
     private readonly List<ClusterPart> _parts = [];
-    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(60) };
-    private int _port;
+    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(120) };
+    private readonly int _port = FreePorts.Next(); // a restart comes back at the same address
 
     public ClusterPart Control { get; private set; } = null!;
 
@@ -140,7 +140,7 @@ internal sealed class ClusterWorld : IAsyncDisposable
     public string ControlToml { get; init; } = "";
 
     /// <summary>A node's timeout, milliseconds, and the interval of the check, seconds: the shortest there are.</summary>
-    public int TimeoutMs { get; init; } = 5000;
+    public int TimeoutMs { get; init; } = 15_000;
 
     public async Task StartControlAsync(params (string Name, string Value)[] environment)
     {
@@ -154,7 +154,6 @@ internal sealed class ClusterWorld : IAsyncDisposable
                 ("ORCHESTRATORD_NODE_TIMEOUT_MS", $"{TimeoutMs}"), ("ORCHESTRATORD_STALE_CHECK_INTERVAL_SECS", "1"), .. environment,
             ]).ConfigureAwait(false);
         _parts.Add(Control);
-        _port = Api.Port; // a restart comes back at the same address
     }
 
     public async Task<ClusterPart> StartNodeAsync(string id, string? toml = null, string token = Token, string bind = "127.0.0.1:0")
@@ -210,9 +209,9 @@ internal sealed class ClusterWorld : IAsyncDisposable
         var end = TimeProvider.System.GetTimestamp();
         while (!await condition().ConfigureAwait(false))
         {
-            if (TimeProvider.System.GetElapsedTime(end) > TimeSpan.FromSeconds(60))
+            if (TimeProvider.System.GetElapsedTime(end) > TimeSpan.FromSeconds(120))
             {
-                throw new TimeoutException($"not within 60 s: {what}");
+                throw new TimeoutException($"not within 120 s: {what}");
             }
 
             await Task.Delay(50).ConfigureAwait(false);
@@ -236,9 +235,9 @@ internal sealed class ClusterWorld : IAsyncDisposable
     private string Folder(string name) => Directory.CreateDirectory(_folder[name]).FullName;
 
     // Two agents on one machine must not take engine ports from each other.
-    private string Ports()
+    private static string Ports()
     {
-        var first = 20_000 + (Random.Shared.Next(400) * 20);
+        var first = FreePorts.Range(20);
         return $"{first}-{first + 19}";
     }
 }

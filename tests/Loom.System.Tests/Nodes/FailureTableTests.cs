@@ -48,7 +48,7 @@ public sealed class FailureTableTests
         await world.UntilAsync("one", "offline");
 
         // The stream ends by itself, with an error and never with the mark of a good end.
-        var rest = await EndOfAsync(body).WaitAsync(TimeSpan.FromSeconds(60));
+        var rest = await EndOfAsync(body).WaitAsync(TimeSpan.FromSeconds(120));
         rest.ShouldNotContain("[DONE]");
         rest.ShouldContain("\"error\"");
 

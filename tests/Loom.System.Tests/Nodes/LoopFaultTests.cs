@@ -20,7 +20,7 @@ namespace Loom.SystemTests.Nodes;
 /// <summary>A loop without which a part of a cluster cannot go on: its error is seen, and ends the part.</summary>
 public sealed class LoopFaultTests
 {
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task ControlPlane_NobodyLooksForSilentNodes_IsSeenAndCannotGoOn()
     {
         using var loggers = new LoggerFactory();
@@ -41,7 +41,7 @@ public sealed class LoopFaultTests
         (await detail.Content.ReadAsStringAsync()).ShouldContain(BrokenClock.Words);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Agent_NobodyBeats_IsSeenAndCannotGoOn()
     {
         var node = new BrokenNode();
@@ -51,11 +51,11 @@ public sealed class LoopFaultTests
 
         link.Start();
 
-        (await link.Broken.WaitAsync(TimeSpan.FromSeconds(60))).Message.ShouldBe("no facts");
+        (await link.Broken.WaitAsync(TimeSpan.FromSeconds(120))).Message.ShouldBe("no facts");
         link.Faults.ShouldContain(f => f.Message == "no facts");
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Service_CannotGoOn_IsStoppedInOrderAndTheProcessFailsWithTheReason()
     {
         using var folder = new Loom.Testing.TempFolder();
@@ -74,7 +74,7 @@ public sealed class LoopFaultTests
         var running = session.RunAsync((_, _) => Task.FromResult<IService>(service));
         await service.FailAsync("nobody looks any more");
 
-        var error = await Should.ThrowAsync<CliError>(() => running.WaitAsync(TimeSpan.FromSeconds(60)));
+        var error = await Should.ThrowAsync<CliError>(() => running.WaitAsync(TimeSpan.FromSeconds(120)));
         error.Exit.ShouldBe(ExitCode.Failed);
         error.Message.ShouldBe("loom queen-rbee cannot go on: nobody looks any more");
         service.Did.ShouldBe(["stop", "dispose"]);

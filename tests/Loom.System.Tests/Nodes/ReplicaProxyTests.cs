@@ -142,7 +142,7 @@ public sealed class ReplicaProxyTests
             await client.ConnectAsync(IPAddress.Loopback, _agent.Address.Port, TestContext.Current.CancellationToken);
             await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(request), TestContext.Current.CancellationToken);
             using var reader = new StreamReader(client.GetStream());
-            return await reader.ReadToEndAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+            return await reader.ReadToEndAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(120), TestContext.Current.CancellationToken);
         }
 
         public async IAsyncEnumerable<ImmutableArray<ReplicaStatus>> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -164,7 +164,7 @@ public sealed class ReplicaProxyTests
             await _agent.DisposeAsync();
             _engine.Stop();
             await _accepting;
-            await Task.WhenAll(_served).WaitAsync(TimeSpan.FromSeconds(30));
+            await Task.WhenAll(_served).WaitAsync(TimeSpan.FromSeconds(120));
         }
 
         private async Task AcceptAsync()

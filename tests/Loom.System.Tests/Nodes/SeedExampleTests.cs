@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using Loom.Core.Settings;
 using Loom.Testing;
@@ -78,7 +77,7 @@ public sealed class SeedExampleTests : IAsyncDisposable
             Folder("queen"), "queen-rbee",
             ("ORCHESTRATORD_CLOUD_PROFILE", "true"), ("ORCHESTRATORD_BIND_ADDR", "127.0.0.1:0"), ("LLORCH_API_TOKEN", _token), ("ORCHESTRATORD_NODE_TIMEOUT_MS", "30000"),
             ("ORCHESTRATORD_PLACEMENT_STRATEGY", "least-loaded"), ("ORCHD_ADMISSION_CAPACITY", "500"), ("OTEL_EXPORTER_OTLP_ENDPOINT", Collector),
-            ("PROMETHEUS_METRICS_PORT", Port()), ("RUST_LOG", "info,queen-rbee=debug"));
+            ("PROMETHEUS_METRICS_PORT", FreePorts.NextText()), ("RUST_LOG", "info,queen-rbee=debug"));
         var url = queen.Addresses["api"];
         // What the troubleshooting section has operators try: it needs no token.
         (await TextAsync(queen, "api", "/v2/meta/capabilities", token: null)).ShouldContain("\"profile\":\"cloud\"", Case.Insensitive);
@@ -126,13 +125,13 @@ public sealed class SeedExampleTests : IAsyncDisposable
         var (exit, output, err) = await RunningLoom.RunAsync(folder, ["engine-provisioner"], provisioner);
         exit.ShouldBe(0, output + err);
         (await File.ReadAllTextAsync(Path.Combine(engines, "default-r0.json"))).ShouldContain($"-00000000000{number - 1}\",\"slots\"", customMessage: "the device of the mask, by its UUID");
-        var first = 21_000 + (Random.Shared.Next(200) * 40) + (number * 20);
+        var first = FreePorts.Range(20);
         var worker = await StartAsync(
             folder, "pool-managerd",
             [
                 ("POOL_MANAGERD_NODE_ID", name), ("ORCHESTRATORD_URL", url), ("LLORCH_API_TOKEN", _token), ("POOL_MANAGERD_BIND_ADDR", "127.0.0.1:0"),
                 ("POOL_MANAGERD_RUNTIME_DIR", engines), ("POOL_MANAGERD_HEARTBEAT_INTERVAL_SECS", "10"), ("OTEL_EXPORTER_OTLP_ENDPOINT", Collector),
-                ("PROMETHEUS_METRICS_PORT", Port()), ("RUST_LOG", "info,pool_managerd=debug"), ("POOL_MANAGERD_ENGINE_PORTS", $"{first}-{first + 19}"), .. provisioner,
+                ("PROMETHEUS_METRICS_PORT", FreePorts.NextText()), ("RUST_LOG", "info,pool_managerd=debug"), ("POOL_MANAGERD_ENGINE_PORTS", $"{first}-{first + 19}"), .. provisioner,
             ]);
         await Deadline.Until(() => Directory.GetFiles(engines, "*.json").Length == 0, "the handoff file is taken over");
         return worker;
@@ -196,12 +195,5 @@ public sealed class SeedExampleTests : IAsyncDisposable
         var folder = Directory.CreateDirectory(_folder[name]).FullName;
         File.WriteAllText(Path.Combine(folder, "loom.toml"), Project);
         return folder;
-    }
-
-    private static string Port()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
     }
 }

@@ -15,7 +15,7 @@ public sealed class AgentHostTests : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _world.DisposeAsync();
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task UpAndDown_Chain_StartsInOrderAndStopsInReverse()
     {
         await _world.UpAsync(_world.Project(_world.Agent("web", On("api")), _world.Agent("api", On("db")), _world.Agent("db"), _world.Agent("alone")));
@@ -26,7 +26,7 @@ public sealed class AgentHostTests : IAsyncDisposable
         _world.Run.Supervisor.Processes.ShouldAllBe(p => p.Pid == null);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Job_SucceedsOrFails_DependentsRunOrAreSkipped()
     {
         await _world.UpAsync(_world.Project(
@@ -43,7 +43,7 @@ public sealed class AgentHostTests : IAsyncDisposable
         state.Processes.Single(p => p.Name == "after-bad").Reason!.ShouldStartWith("needs bad to succeed");
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Down_DuringTheStart_NothingIsLeftAndNothingStartsAfterwards()
     {
         for (var round = 0; round < 5; round++)
@@ -61,7 +61,7 @@ public sealed class AgentHostTests : IAsyncDisposable
         }
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task StopAll_Hurry_EndsPatience()
     {
         var stubborn = _world.Shell("stubborn", "trap '' TERM; touch up; while :; do sleep 0.1; done");
@@ -71,11 +71,11 @@ public sealed class AgentHostTests : IAsyncDisposable
         var stopping = _world.Host.StopAllAsync(hurry.Token);
         await _world.ReachAsync("stubborn", ProcessState.Stopping);
         await hurry.CancelAsync();
-        await stopping.WaitAsync(TimeSpan.FromSeconds(60));
+        await stopping.WaitAsync(TimeSpan.FromSeconds(120));
         _world.Run.Supervisor.Processes.ShouldAllBe(p => p.Pid == null);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task OnDependencyRestart_Restart_FollowsAKilledDependency()
     {
         await _world.UpAsync(_world.Project(
@@ -89,12 +89,12 @@ public sealed class AgentHostTests : IAsyncDisposable
         _world.Host.Agents.Select(a => (a.Process!.Spawns, a.Process.Restarts)).ShouldBe([(2, 1), (2, 0)]);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Main_Ends_ItsCodeIsPublished()
     {
         var main = _world.Shell("main", "exit 7");
         await _world.UpAsync(_world.Project(main with { IsMain = true, Processes = [main.Processes[0] with { Restart = RestartPolicy.Never }] }, _world.Agent("helper")));
-        (await _world.Host.MainEnded.WaitAsync(TimeSpan.FromSeconds(60))).ExitCode.ShouldBe(7);
+        (await _world.Host.MainEnded.WaitAsync(TimeSpan.FromSeconds(120))).ExitCode.ShouldBe(7);
     }
 
     /// <summary>The drill of section 15: a state file of another boot, and a pid that a stranger has now; nobody is signalled, agents start as if nothing had been.</summary>

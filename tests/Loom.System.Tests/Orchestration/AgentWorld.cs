@@ -79,7 +79,7 @@ internal sealed class AgentWorld : IAsyncDisposable
 
     internal Task<ControlReply?> AskAsync(string op, params string[] names) => AskAsync(new ControlRequest(op) { Names = names.Length == 0 ? null : [.. names] });
 
-    internal async Task<ControlReply?> AskAsync(ControlRequest request) => await Client.AskAsync(request, default).WaitAsync(TimeSpan.FromSeconds(60)).ConfigureAwait(false);
+    internal async Task<ControlReply?> AskAsync(ControlRequest request) => await Client.AskAsync(request, default).WaitAsync(TimeSpan.FromSeconds(120)).ConfigureAwait(false);
 
     internal string[] Order() => File.Exists(this["order"]) ? File.ReadAllLines(this["order"]) : [];
 

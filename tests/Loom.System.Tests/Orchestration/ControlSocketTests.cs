@@ -16,7 +16,7 @@ public sealed class ControlSocketTests : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _world.DisposeAsync();
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Steer_NamesReplicasAndDependencies_ActThroughTheOwner()
     {
         var workers = _world.Agent("worker") with
@@ -45,7 +45,7 @@ public sealed class ControlSocketTests : IAsyncDisposable
         await _world.ReachAsync("other", ProcessState.Ready);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Steer_UnknownNameOrRequest_IsRefusedInWords()
     {
         await _world.UpAsync(_world.Project(_world.Agent("researcher")));
@@ -64,7 +64,7 @@ public sealed class ControlSocketTests : IAsyncDisposable
         (await RawAsync("null")).ShouldContain("\"refusal\":\"bad_request\"");
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Wait_ReadyFailedTimeoutEnded_EachSaysHowItEnded()
     {
         var bad = _world.Shell("bad", "exit 3");
@@ -81,7 +81,7 @@ public sealed class ControlSocketTests : IAsyncDisposable
         (await _world.AskAsync(ControlOps.Wait, "nobody"))!.Refusal.ShouldBe(ControlRefusal.UnknownName);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Wait_ClientsLeave_NobodyWaitsForThemAnyMore()
     {
         var slow = _world.Shell("slow", "exec sleep 600");
@@ -98,7 +98,7 @@ public sealed class ControlSocketTests : IAsyncDisposable
         await Deadline.Until(() => _world.Host.Waiting == 0, "they are forgotten", TimeSpan.FromSeconds(60));
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Apply_ChangedFile_DriftFirstThenANewGeneration()
     {
         await _world.UpAsync(_world.Project(_world.Agent("keep"), _world.Agent("gone"), _world.Shell("old", "exec sleep 600")));
@@ -126,7 +126,7 @@ public sealed class ControlSocketTests : IAsyncDisposable
         (await _world.AskAsync(ControlOps.Drift))!.Changes!.Value.ShouldAllBe(c => c.Change == "unchanged");
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task State_AgentsWithoutAProcess_AreListedWithTheirReason()
     {
         var plan = _world.Project(_world.Agent("first"), _world.Agent("waits", new Dependency("chat", DependencyKind.Pool, DependencyCondition.Ready)), _world.Agent("third"));

@@ -11,12 +11,12 @@ namespace Loom.SystemTests.Orchestration;
 
 public sealed class HotReloadTests : IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(180);
     private readonly AgentWorld _world = new();
 
     public ValueTask DisposeAsync() => _world.DisposeAsync();
 
-    [Theory(Timeout = 180_000)]
+    [Theory(Timeout = 300_000)]
     [InlineData("py")]
     [InlineData("sh")]
     public async Task Save_GoodBrokenGood_OldOneServesUntilTheGoodOne(string language)
@@ -40,7 +40,7 @@ public sealed class HotReloadTests : IAsyncDisposable
         _world.Run.Supervisor.Processes.Single().Restarts.ShouldBe(0);
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Save_PassesTheCheckButDies_BlockedUntilTheNextChange()
     {
         await UpAsync(_world, "sh");
@@ -53,7 +53,7 @@ public sealed class HotReloadTests : IAsyncDisposable
         _world.Run.Supervisor.Processes.Single().Spawns.ShouldBe(spawns + 1); // no restart loop in between
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Reload_Cascade_WhatDependsOnItFollows()
     {
         var agent = Agent(_world, "sh");
@@ -67,7 +67,7 @@ public sealed class HotReloadTests : IAsyncDisposable
         await Deadline.Until(() => _world.Order().Count(l => l == "start user") == 2, "the dependent follows", s_patience);
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task AgentThatWritesItsOwnFolder_IsNotReloadedForEver()
     {
         Directory.CreateDirectory(_world["agents"]);
@@ -80,7 +80,7 @@ public sealed class HotReloadTests : IAsyncDisposable
         Shown().State.ShouldBeOneOf(ProcessState.Running, ProcessState.Ready, ProcessState.Starting);
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Apply_NewWatch_IsWatchedFromThenOn()
     {
         Directory.CreateDirectory(_world["agents"]);
@@ -107,7 +107,7 @@ public sealed class HotReloadTests : IAsyncDisposable
             s_patience);
     }
 
-    [Theory(Timeout = 120_000)]
+    [Theory(Timeout = 300_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task Watch_ByKernelOrByLooking_TellsOfEveryWayToChange(bool kernel)
@@ -177,7 +177,7 @@ public sealed class HotReloadTests : IAsyncDisposable
         }
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Watch_FolderGoesAwayOrIsReplaced_TheNewOneIsWatched()
     {
         using var folder = new TempFolder();
@@ -203,7 +203,7 @@ public sealed class HotReloadTests : IAsyncDisposable
         Task ToldOfAsync(string file) => Deadline.Until(() => told.Contains(folder[file]), $"told of {file}", s_patience);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Watch_PathNotThereYet_IsWatchedAsTheFolderItBecomes()
     {
         using var folder = new TempFolder();

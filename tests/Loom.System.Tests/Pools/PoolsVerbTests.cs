@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Loom.SystemTests.Harness.Signals;
 using Loom.Testing;
 using Shouldly;
 using Xunit;
@@ -38,24 +39,24 @@ public sealed class PoolsVerbTests
         await AskAsync(http);
         await stop.CancelAsync();
         (await Task.WhenAll(loops)).Sum().ShouldBeGreaterThan(0);
-        var models = await http.GetStringAsync("/v1/models");
-        models.ShouldContain("\"b\"");
-        models.ShouldNotContain("\"id\":\"a\"");
+        await RunningSystem.UntilAsync(
+            async () => await http.GetStringAsync("/v1/models") is var models && models.Contains("\"b\"", StringComparison.Ordinal) && !models.Contains("\"id\":\"a\"", StringComparison.Ordinal),
+            "the list follows");
     }
 
     [Fact(Timeout = 300_000)]
     public async Task Verbs_DrainUndrainPreloadPurge_DoWhatTheySay()
     {
         await using var loom = await RunningLoom.UpAsync(Toml);
-        (await StateAsync(loom, "later")).ShouldBe("stopped");
+        await UntilAsync(loom, "later", "stopped");
         (await RunningLoom.RunAsync(loom.Folder, ["pools", "preload", "later"])).Exit.ShouldBe(0);
-        (await StateAsync(loom, "later")).ShouldBe("ready");
+        await UntilAsync(loom, "later", "ready");
         (await RunningLoom.RunAsync(loom.Folder, ["pools", "drain", "default", "--deadline", "5s"])).Exit.ShouldBe(0);
-        (await StateAsync(loom, "default")).ShouldBe("draining");
+        await UntilAsync(loom, "default", "draining");
         (await RunningLoom.RunAsync(loom.Folder, ["pools", "undrain", "default"])).Exit.ShouldBe(0);
-        (await StateAsync(loom, "default")).ShouldBe("ready");
+        await UntilAsync(loom, "default", "ready");
         (await RunningLoom.RunAsync(loom.Folder, ["pools", "purge", "later"])).Exit.ShouldBe(0);
-        (await StateAsync(loom, "later")).ShouldBe("stopped");
+        await UntilAsync(loom, "later", "stopped");
         var unknown = await RunningLoom.RunAsync(loom.Folder, ["pools", "drain", "defalt"]);
         unknown.Exit.ShouldBe(3);
         unknown.Err.ShouldContain("default");
@@ -88,7 +89,7 @@ public sealed class PoolsVerbTests
         (await answer.Content.ReadAsStringAsync()).ShouldContain("rolled_back");
     }
 
-    private static HttpClient Client(RunningLoom loom) => new() { BaseAddress = loom.Api, Timeout = TimeSpan.FromSeconds(60) };
+    private static HttpClient Client(RunningLoom loom) => new() { BaseAddress = loom.Api, Timeout = RunningLoom.Deadline };
 
     private static async Task<string> StateAsync(RunningLoom loom, string pool)
     {
@@ -97,6 +98,10 @@ public sealed class PoolsVerbTests
         using var json = JsonDocument.Parse(output);
         return json.RootElement.GetProperty("pools").EnumerateArray().Single(p => p.GetProperty("pool_id").GetString() == pool).GetProperty("state").GetString()!;
     }
+
+    // The control plane hears of it a moment after the operation has ended.
+    private static Task UntilAsync(RunningLoom loom, string pool, string state) =>
+        RunningSystem.UntilAsync(async () => await StateAsync(loom, pool) == state, $"{pool} is {state}");
 
     private static async Task<int> LoopAsync(HttpClient http, CancellationToken stop)
     {

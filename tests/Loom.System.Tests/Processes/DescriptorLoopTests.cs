@@ -13,7 +13,7 @@ public sealed class DescriptorLoopTests
         using var loop = new DescriptorLoop(NullLogger.Instance);
         var ran = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         loop.Post(ran.SetResult);
-        await ran.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await ran.Task.WaitAsync(TimeSpan.FromSeconds(120), TestContext.Current.CancellationToken);
     }
 
     // A continuation may run where its task was completed: on the loop's thread, which must not wait for itself.
@@ -27,7 +27,7 @@ public sealed class DescriptorLoopTests
             loop.Dispose();
             ended.SetResult();
         });
-        await ended.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await ended.Task.WaitAsync(TimeSpan.FromSeconds(120), TestContext.Current.CancellationToken);
         loop.Dispose();
     }
 

@@ -16,7 +16,7 @@ public sealed class KillDrills
     private static readonly TimeSpan s_within = TimeSpan.FromMilliseconds(Grace) + TimeSpan.FromSeconds(Drill.Count(30, 2));
 
     // The limit of a guardian without cgroups is two seconds; beside a whole test run the look that is to come in them comes later.
-    private static readonly TimeSpan s_age = TimeSpan.FromSeconds(Drill.Count(4, 2));
+    private static readonly TimeSpan s_age = TimeSpan.FromSeconds(Drill.Count(8, 2));
 
     private static readonly TimeSpan s_down = TimeSpan.FromSeconds(Drill.Count(60, 10));
 
@@ -74,7 +74,7 @@ public sealed class KillDrills
         });
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Down_OfARunningProject_StopsItAndASecondDownHasNothingToDo()
     {
         await using var project = new SupervisedProject(Grace, guarded: true, NastyChildren.Kinds);
@@ -87,7 +87,7 @@ public sealed class KillDrills
         (await down.RunAsync(s_down, force: false, default)).WasRunning.ShouldBeFalse();
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task NextStart_AfterBothWereKilled_EndsTheSurvivorsFirst()
     {
         await using var project = new SupervisedProject(Grace, guarded: false, NastyChildren.Kinds);
@@ -104,7 +104,7 @@ public sealed class KillDrills
         NastyChildren.Survivors(project.Mark).ShouldBeEmpty();
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Term_EndsEverythingInOrderAndLeavesNoGuardian()
     {
         await using var project = new SupervisedProject(Grace, guarded: true, NastyChildren.Kinds);

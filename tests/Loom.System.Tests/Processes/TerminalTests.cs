@@ -8,7 +8,7 @@ public sealed class TerminalTests
 {
     private const string Reads = "echo \"me=$$\"; read line; echo \"read=$line\"; exec sleep $0";
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Terminal_IsTheChilds_ThenOursAgain()
     {
         using var terminal = new PseudoTerminal();
@@ -29,7 +29,7 @@ public sealed class TerminalTests
         (await project.Loom.Exited).Code.ShouldBe(0, terminal.Screen);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task Stop_WhileTheChildHasTheTerminal_EndsItByTheLadder()
     {
         using var terminal = new PseudoTerminal();
@@ -41,7 +41,7 @@ public sealed class TerminalTests
         NastyChildren.Survivors(project.Mark).ShouldBeEmpty();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task CtrlZ_UnderAShell_StopsTheWholeJob_AndForegroundGoesOn()
     {
         using var terminal = new PseudoTerminal();
@@ -64,14 +64,16 @@ public sealed class TerminalTests
         await Deadline.Until(() => terminal.Foreground == shell.Pid, "the shell has its terminal back");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 240_000)]
     public async Task NoTerminal_StreamsAreInherited()
     {
         await using var project = new SupervisedProject(300, guarded: true, ("main", "echo out; echo err >&2; cat; echo \"end\"; exec sleep $0")) { Terminal = true };
         await project.UpAsync();
-        await Deadline.Until(() => project.Loom.Output.Contains("end\n", StringComparison.Ordinal), "its words come through");
-        project.Loom.Output.ShouldContain("out\n");
-        project.Loom.Output.ShouldContain("err\n");
+        foreach (var word in new[] { "out\n", "err\n", "end\n" })
+        {
+            await Deadline.Until(() => project.Loom.Output.Contains(word, StringComparison.Ordinal), $"its words come through: {word}");
+        }
+
         project.Loom.Signal(15);
         (await project.Loom.Exited).Code.ShouldBe(0, project.Loom.Output);
         NastyChildren.Survivors(project.Mark).ShouldBeEmpty();

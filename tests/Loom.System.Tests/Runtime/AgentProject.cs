@@ -47,8 +47,9 @@ public sealed class AgentProject : IAsyncLifetime
     {
         Loom = RunningLoom.Launch(NewFolder(MockProject.Toml("--tokens-per-second", "200"), ("steady", Steady), ("job", Job), ("hopeless", Hopeless)));
         await Loom.WaitReadyAsync();
-        await RunAsync("wait", "steady", "--timeout", "60s");
-        await RunAsync("wait", "job", "--for", "ended", "--timeout", "60s");
+        await RunAsync("wait", "steady", "--timeout", "180s");
+        await RunAsync("wait", "job", "--for", "ended", "--timeout", "180s");
+        await RunAsync("wait", "hopeless", "--for", "ended", "--timeout", "180s");
     }
 
     public ValueTask DisposeAsync() => Loom.DisposeAsync();

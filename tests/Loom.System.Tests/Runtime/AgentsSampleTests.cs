@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using Loom.Testing;
 using Shouldly;
@@ -14,7 +12,7 @@ public sealed class AgentsSampleTests
     public async Task Sample_Up_RunsThreeLanguagesInOrderAndRestartsWhatCrashes()
     {
         var folder = Copy("agents");
-        await using var loom = RunningLoom.Launch(folder, ("CLOCK_PORT", Port()));
+        await using var loom = RunningLoom.Launch(folder, ("CLOCK_PORT", FreePorts.NextText()));
         await loom.WaitReadyAsync();
         await Deadline.Until(() => Text(folder, "reader.log").Contains("the clock says 2", StringComparison.Ordinal), "the C# agent has asked the Node agent", RunningLoom.Deadline);
         await Deadline.Until(() => Text(folder, "flaky.err").Contains("three is as far", StringComparison.Ordinal), "the Python agent has crashed", RunningLoom.Deadline);
@@ -53,13 +51,6 @@ public sealed class AgentsSampleTests
         }
 
         return folder;
-    }
-
-    private static string Port()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port.ToString();
     }
 
     private static string Text(string folder, string log)

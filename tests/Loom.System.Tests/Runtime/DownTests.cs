@@ -8,7 +8,7 @@ namespace Loom.SystemTests.Runtime;
 /// <summary><c>down --all</c> and <c>--orphans</c>. They reach every project of the user, so they run in a process namespace of their own.</summary>
 public sealed class DownTests
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
     private static readonly string[] s_alone = ["/usr/bin/unshare", "-r", "--pid", "--fork", "--mount-proc", "sh", "-c"];
 
     [Fact]

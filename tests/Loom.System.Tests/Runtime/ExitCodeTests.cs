@@ -11,7 +11,7 @@ namespace Loom.SystemTests.Runtime;
 /// <summary>The table of exit codes in docs/reference/cli.md: each code once, provoked on purpose. Code 4 and 5 of single verbs are in <see cref="SteerTests"/>.</summary>
 public sealed class ExitCodeTests
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
 
     [Fact]
     public Task Zero_DownWithNothingRunning() => EndsAsync(0, RunningLoom.NewFolder(""), "down");

@@ -33,7 +33,7 @@ public sealed class QuickstartTests
         answer.Headers.GetValues("x-loom-pool").ShouldBe(["default"]);
 
         await loom.KillAsync();
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(90));
         while (loom.Survivors().Count > 0 && !limit.IsCancellationRequested)
         {
             await Task.Delay(20, TestContext.Current.CancellationToken);

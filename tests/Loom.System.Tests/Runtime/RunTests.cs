@@ -89,7 +89,7 @@ public sealed class RunTests : IDisposable
     public async Task UpWait_AgentNeverReady_Ends5()
     {
         Write("loom.toml", "[agents.late]\ncommand = [\"sleep\", \"1000\"]\nready = { log = \"never said\" }\n");
-        var (exit, _, error) = await RunningLoom.RunAsync(_folder, ["up", "--wait", "--wait-timeout", "1s"]);
+        var (exit, _, error) = await RunningLoom.RunAsync(_folder, ["up", "--wait", "--wait-timeout", "5s"]);
         exit.ShouldBe(5, error);
         error.ShouldContain("late (running");
         NothingLeft();
@@ -107,14 +107,14 @@ public sealed class RunTests : IDisposable
         exit.ShouldBe(0, error);
         error.ShouldContain("two: added");
         error.ShouldContain("loom up --apply");
-        StateOf("one").ShouldBeOneOf("starting", "running", "ready");
+        await RunsAsync("one");
         (exit, _, error) = await RunningLoom.RunAsync(_folder, ["up", "--apply"]);
         exit.ShouldBe(0, error);
-        StateOf("two").ShouldBeOneOf("starting", "running", "ready");
+        await RunsAsync("two");
         Write("loom.toml", "[agents.one]\ncommand = [\"sleep\"\n");
         (exit, _, error) = await RunningLoom.RunAsync(_folder, ["up", "--apply"]);
         exit.ShouldBe(2, error);
-        StateOf("two").ShouldBeOneOf("starting", "running", "ready");
+        await RunsAsync("two");
         (await RunningLoom.RunAsync(_folder, ["down"])).Exit.ShouldBe(0);
         (await loom.StopAsync()).ShouldBe(0, loom.Err);
         loom.Survivors().ShouldBeEmpty();
@@ -137,8 +137,15 @@ public sealed class RunTests : IDisposable
         File.WriteAllText(path, text + "\n");
     }
 
-    private string StateOf(string name) => JsonDocument.Parse(File.ReadAllText(Path.Combine(_folder, ".loom", "run", "state.json"))).RootElement
-        .GetProperty("processes").EnumerateArray().First(p => p.GetProperty("name").GetString() == name).GetProperty("state").GetString()!;
+    // The file follows a moment after the answer.
+    private Task RunsAsync(string name) => Deadline.Until(() => StateOf(name) is "starting" or "running" or "ready", $"{name} runs");
+
+    private string? StateOf(string name)
+    {
+        var processes = JsonDocument.Parse(File.ReadAllText(Path.Combine(_folder, ".loom", "run", "state.json"))).RootElement.GetProperty("processes").EnumerateArray();
+        var found = processes.FirstOrDefault(p => p.GetProperty("name").GetString() == name);
+        return found.ValueKind == JsonValueKind.Object ? found.GetProperty("state").GetString() : null;
+    }
 
     private void NothingLeft() => File.Exists(Path.Combine(_folder, ".loom", "run", "state.json")).ShouldBeFalse();
 }

@@ -7,7 +7,7 @@ namespace Loom.SystemTests.Runtime;
 /// <summary>What <c>init</c> and <c>new agent</c> write runs as it is, in each language.</summary>
 public sealed class ScaffoldTests
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
 
     [Theory]
     [InlineData("python")]
@@ -21,7 +21,7 @@ public sealed class ScaffoldTests
         exit.ShouldBe(0, err);
         err.ShouldContain("cd first && loom up");
         var folder = parent["first"];
-        (exit, _, err) = await RunningLoom.RunAsync(folder, ["up", "-d", "--wait", "--wait-timeout", "2m"]);
+        (exit, _, err) = await RunningLoom.RunAsync(folder, ["up", "-d", "--wait", "--wait-timeout", "3m"]);
         exit.ShouldBe(0, err);
         try
         {

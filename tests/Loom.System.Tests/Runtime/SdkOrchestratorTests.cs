@@ -10,12 +10,12 @@ namespace Loom.SystemTests.Runtime;
 /// <summary>The orchestrator of the C# API, with the real program behind it.</summary>
 public sealed class SdkOrchestratorTests : IDisposable
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
     private readonly TempFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Orchestrator_StartLookStop_AgentsRunAndAreGone()
     {
         var messages = new Messages();
@@ -37,7 +37,7 @@ public sealed class SdkOrchestratorTests : IDisposable
         await orchestrator.StopAsync(); // once more: nothing happens
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Orchestrator_AgentDies_ProcessesShowTheRestart()
     {
         SdkProject.Agent(_folder.Path, "writer");
@@ -47,7 +47,7 @@ public sealed class SdkOrchestratorTests : IDisposable
         await Deadline.Until(() => orchestrator.Processes[0] is { Restarts: 1, LastExit.Signal: 9 }, "the restart is seen", s_limit);
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Orchestrator_AgentScripts_ReplaceWhatIsFound()
     {
         SdkProject.Agent(_folder.Path, "found");
@@ -57,7 +57,7 @@ public sealed class SdkOrchestratorTests : IDisposable
         orchestrator.Processes.Select(p => p.Name).ShouldBe(["given"]);
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Orchestrator_WrongConfiguration_AllFaultsInOneException()
     {
         await File.WriteAllTextAsync(_folder["loom.toml"], "nonsense = 1\n[agents.a]\nrestart = \"on-fail\"\ncommand = [\"true\"]\n");
@@ -69,7 +69,7 @@ public sealed class SdkOrchestratorTests : IDisposable
         Directory.Exists(_folder[".loom/run"]).ShouldBeFalse();
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Orchestrator_ProjectRunsAlready_SaysBy()
     {
         SdkProject.Agent(_folder.Path, "writer");
@@ -80,7 +80,7 @@ public sealed class SdkOrchestratorTests : IDisposable
         await Deadline.Until(() => first.Processes is [{ State: "ready" }], "the first goes on", s_limit);
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Orchestrator_StartTakesLong_ToldAndCanBeGivenUp()
     {
         await using var release = await ReleaseServer.StartAsync();
@@ -99,7 +99,7 @@ public sealed class SdkOrchestratorTests : IDisposable
         File.Exists(_folder[".loom/run/state.json"]).ShouldBeFalse();
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task RunOrchestrator_OwnToken_StopsInOrderAndReturnsTheCode()
     {
         SdkProject.Agent(_folder.Path, "writer");

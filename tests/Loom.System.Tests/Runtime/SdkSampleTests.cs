@@ -9,13 +9,13 @@ namespace Loom.SystemTests.Runtime;
 /// <summary>The examples of the contract in C#, as a program of their own: <c>samples/csharp-api</c>.</summary>
 public sealed class SdkSampleTests : IDisposable
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
     private static readonly string s_program = Path.Combine(AppContext.BaseDirectory, "csharp-api");
     private readonly TempFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
-    [Theory(Timeout = 180_000)]
+    [Theory(Timeout = 300_000)]
     [InlineData(2, 130)]
     [InlineData(15, 0)]
     public async Task Orchestrate_Signal_StopsInOrder(int signal, int exit)
@@ -30,7 +30,7 @@ public sealed class SdkSampleTests : IDisposable
         File.Exists(_folder["logs/analyst.log"]).ShouldBeTrue();
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Orchestrate_KilledWithoutWarning_NothingSurvives()
     {
         SdkProject.Agent(_folder.Path, "writer");
@@ -42,7 +42,7 @@ public sealed class SdkSampleTests : IDisposable
         await Deadline.Until(() => !File.Exists(_folder[".loom/run/state.json"]), "the runtime ends in order and takes its state with it", s_limit);
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Watch_Line_ShowsProcessesAndEnds()
     {
         SdkProject.Agent(_folder.Path, "writer");
@@ -51,7 +51,7 @@ public sealed class SdkSampleTests : IDisposable
         sample.Output.ShouldMatch(@"writer: (starting|running|ready), pid \d+");
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Config_OfTheContract_IsRead()
     {
         await File.WriteAllTextAsync(_folder["loom.toml"], """
@@ -88,7 +88,7 @@ public sealed class SdkSampleTests : IDisposable
         sample.Output.ShouldContain("BRAVE_API_KEY");
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task Binary_ExactVersion_IsFetchedPastTheCache()
     {
         await using var release = await ReleaseServer.StartAsync();
@@ -101,7 +101,7 @@ public sealed class SdkSampleTests : IDisposable
         File.Exists(path).ShouldBeTrue();
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 300_000)]
     public async Task GetBinary_LiesAndSilence_AreExceptionsWithTheirExitCodes()
     {
         await using var release = await ReleaseServer.StartAsync();

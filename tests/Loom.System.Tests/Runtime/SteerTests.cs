@@ -8,7 +8,7 @@ namespace Loom.SystemTests.Runtime;
 /// <summary>Steering a running project from other commands: start, stop, restart, wait, attach, status and logs of agents.</summary>
 public sealed class SteerTests(AgentProject project) : IClassFixture<AgentProject>
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
 
     [Fact]
     public async Task StopThenStart_Waited_IsANewProcess()

@@ -12,7 +12,7 @@ namespace Loom.SystemTests.Runtime;
 /// <summary>The service unit, and what the program tells a service manager, against a real datagram socket.</summary>
 public sealed class SystemdTests
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
 
     [Theory]
     [InlineData(false)]
@@ -99,6 +99,31 @@ public sealed class SystemdTests
         (await RunningLoom.RunAsync(project, ["systemd", "install", "--user"], environment)).Exit.ShouldBe(2);
         (await File.ReadAllTextAsync(unit, TestContext.Current.CancellationToken)).ShouldBe("[Service]\n");
         Directory.Delete(project, recursive: true);
+    }
+
+    [Fact]
+    public async Task Install_TwoProjectsOfOneName_EachHasAUnitOfItsOwn()
+    {
+        var parent = RunningLoom.NewFolder("");
+        (string, string)[] environment = [("XDG_CONFIG_HOME", Path.Combine(parent, "config"))];
+        string[] projects = [Path.Combine(parent, "a", "shop"), Path.Combine(parent, "b", "shop")];
+        foreach (var project in projects)
+        {
+            Directory.CreateDirectory(project);
+            await File.WriteAllTextAsync(Path.Combine(project, "loom.toml"), "", TestContext.Current.CancellationToken);
+            (await RunningLoom.RunAsync(project, ["systemd", "install", "--user"], environment)).Exit.ShouldBe(0);
+        }
+
+        foreach (var project in projects.Reverse())
+        {
+            (await RunningLoom.RunAsync(project, ["systemd", "install", "--user"], environment)).Err.ShouldContain("is as it should be");
+        }
+
+        var units = Directory.GetFiles(Path.Combine(parent, "config", "systemd", "user")).Order(StringComparer.Ordinal).ToList();
+        units.Count.ShouldBe(2);
+        units.Select(u => Path.GetFileName(u)).ShouldContain("loom-shop.service");
+        units.Select(u => File.ReadAllText(u).Split('\n').Single(l => l.StartsWith("WorkingDirectory=", StringComparison.Ordinal))).ShouldBe(projects.Select(p => $"WorkingDirectory={p}"), ignoreOrder: true);
+        Directory.Delete(parent, recursive: true);
     }
 
     /// <summary>The receiving end of a service manager.</summary>

@@ -46,7 +46,7 @@ public sealed class UpTests
             var request = s_http.GetAsync(new Uri(loom.Api, "/v1/models"), TestContext.Current.CancellationToken);
             await loom.KillAsync();
             await ((Task)request).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            survivors += await SurvivorsAfterAsync(loom, TimeSpan.FromSeconds(30));
+            survivors += await SurvivorsAfterAsync(loom, TimeSpan.FromSeconds(90));
         }
 
         survivors.ShouldBe(0);

@@ -114,7 +114,7 @@ public sealed class SessionTests
             await TaskHarness.SayAsync(e, ["one"], end: false);
             await e.Aborted;
         };
-        await world.SendAsync(HttpMethod.Put, $"/v2/sessions/{Id}", """{"budgets":{"time_ms":300}}""");
+        await world.SendAsync(HttpMethod.Put, $"/v2/sessions/{Id}", """{"budgets":{"time_ms":2000}}""");
 
         var events = await world.EventsAsync(await world.PostTaskIdAsync($$"""{"model_ref":"demo","prompt":"x","session_id":"{{Id}}"}"""));
 

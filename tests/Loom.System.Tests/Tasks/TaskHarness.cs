@@ -10,7 +10,7 @@ namespace Loom.SystemTests.Tasks;
 /// <summary>A control plane with a fake engine, and a client that speaks <c>/v2</c>.</summary>
 internal sealed class TaskHarness(GatewayHarness gateway) : IAsyncDisposable
 {
-    public static TimeSpan Deadline { get; } = TimeSpan.FromSeconds(60);
+    public static TimeSpan Deadline { get; } = TimeSpan.FromSeconds(90);
 
     public GatewayHarness Gateway => gateway;
 

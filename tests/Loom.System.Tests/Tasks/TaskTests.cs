@@ -293,7 +293,7 @@ public sealed class TaskTests
             await e.Aborted;
         };
 
-        var events = await world.EventsAsync(await world.PostTaskIdAsync("""{"model_ref":"demo","prompt":"x","deadline_ms":300}"""));
+        var events = await world.EventsAsync(await world.PostTaskIdAsync("""{"model_ref":"demo","prompt":"x","deadline_ms":2000}"""));
 
         events[^1].Data.GetProperty("code").GetString().ShouldBe("DECODE_TIMEOUT");
     }

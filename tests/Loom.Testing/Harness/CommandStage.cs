@@ -82,7 +82,7 @@ internal sealed class CommandStage : IAsyncDisposable
     {
         var output = new Emitter<JsonElement>(component.Outputs);
         var e = new Event<JsonElement>(EventId.Root("test:0", number), JsonSerializer.SerializeToElement(data), key: "k", time: DateTimeOffset.UnixEpoch);
-        await component.HandleAsync(0, e, output, ct).AsTask().WaitAsync(TimeSpan.FromSeconds(60), ct);
+        await component.HandleAsync(0, e, output, ct).AsTask().WaitAsync(TimeSpan.FromSeconds(120), ct);
         return [.. output.Select((o, i) => $"{output.PortOf(i)}:{o.Data.GetRawText()}")];
     }
 

@@ -21,21 +21,13 @@ public sealed class RedisServer : IAsyncDisposable
     /// <summary>Starts it with everything flushed at once (<c>appendfsync always</c>), and more settings over that.</summary>
     public static async Task<RedisServer> StartAsync(params string[] settings)
     {
-        var server = new RedisServer(FreePort(), settings);
+        var server = new RedisServer(FreePorts.Next(), settings);
         await server.StartAgainAsync().ConfigureAwait(false);
         return server;
     }
 
-    /// <summary>A port nobody listens on: for a server that comes later, or never.</summary>
-    public static int FreePort()
-    {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
-    }
-
     /// <summary>A server that is not there yet, at a port that is free.</summary>
-    public static RedisServer Later(params string[] settings) => new(FreePort(), settings);
+    public static RedisServer Later(params string[] settings) => new(FreePorts.Next(), settings);
 
     /// <summary>Starts it, again with what it had stored.</summary>
     public async Task StartAgainAsync()

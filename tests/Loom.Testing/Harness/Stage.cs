@@ -41,6 +41,9 @@ public sealed class Stage : SetupContext, IComponentMetrics, IAsyncDisposable
     /// <summary>Counters so far.</summary>
     public Dictionary<string, long> Counters { get; } = [];
 
+    /// <summary>Gauges as they were set last.</summary>
+    public Dictionary<string, double> Gauges { get; } = [];
+
     /// <inheritdoc />
     public override T Own<T>(T resource)
     {
@@ -65,9 +68,7 @@ public sealed class Stage : SetupContext, IComponentMetrics, IAsyncDisposable
 
     void IComponentMetrics.Count(string name, long by) => Counters[name] = Counters.GetValueOrDefault(name) + by;
 
-    void IComponentMetrics.Set(string name, double value)
-    {
-    }
+    void IComponentMetrics.Set(string name, double value) => Gauges[name] = value;
 
     /// <summary>Sets a component up.</summary>
     public async Task<T> SetUpAsync<T>(T component)
@@ -83,7 +84,7 @@ public sealed class Stage : SetupContext, IComponentMetrics, IAsyncDisposable
         var all = new List<Read<JsonElement>>();
         while (all.Count < most)
         {
-            var read = await source.ReadAsync(stopping, CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+            var read = await source.ReadAsync(stopping, CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(120));
             if (read.IsEnd)
             {
                 break;

@@ -129,5 +129,15 @@ internal static class PortChecks
         {
             findings.Error(Codes.FanOut, second.Node.Find("condition") ?? second.Node, $"{name} has a binding with condition: default already; only one can take the rest");
         }
+
+        // The first one whose condition holds takes the event.
+        foreach (var same in port.MatchAll ? [] : bindings.Where(b => b.Plan.Condition is not (null or "default")).GroupBy(b => b.Plan.Condition, StringComparer.Ordinal))
+        {
+            foreach (var later in same.Skip(1))
+            {
+                findings.Warning(Codes.FanOut, later.Node.Find("condition") ?? later.Node,
+                    $"{later.Plan.Name} gets nothing: the first binding whose condition holds takes the event, and {same.First().Plan.Name} has the same; write another condition, or distribution: {{ mode: conditional, match: all }}");
+            }
+        }
     }
 }

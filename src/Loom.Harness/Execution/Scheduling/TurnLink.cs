@@ -15,7 +15,12 @@ internal sealed class TurnLink<TIn, TOut>(Lane lane, ItemComponent<TIn, TOut> co
     private Turn Of(Call call)
     {
         var first = call.Contexts[0];
-        var port = component.Inputs[call is ItemCall<TIn, TOut> item ? item.Port : 0];
+        var port = component.Inputs[call switch
+        {
+            ItemCall<TIn, TOut> item => item.Port,
+            BatchCall<TIn, TOut> batch => batch.All.Port,
+            _ => 0,
+        }];
         return new Turn(call.Component, port, first.Id, first.Data, call.Items);
     }
 }

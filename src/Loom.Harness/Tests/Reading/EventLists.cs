@@ -147,7 +147,7 @@ internal sealed class EventLists(ISystemFiles files, TestPaths paths, FindingLis
         JsonElement json;
         try
         {
-            json = JsonElement.Parse(line);
+            json = JsonElement.Parse(line, Errors.PayloadJson.Around);
         }
         catch (JsonException e)
         {

@@ -16,6 +16,14 @@ internal sealed class TestFileReader(ISystemFiles files, FindingList findings)
     private EventLists _lists = null!;
     private TestPaths _paths = null!;
 
+    /// <summary>Names of the cases of a file, as far as it can be read.</summary>
+    /// <param name="files">The disk.</param>
+    /// <param name="path">The file, absolute.</param>
+    public static IReadOnlyList<string> Names(ISystemFiles files, string path) =>
+        files.Read(path, YamlReader.MaxBytes).Content is { } content && YamlReader.Read(path, content, new FindingList()) is YamlMapping map && map.Find("cases") is YamlSequence cases
+            ? [.. cases.Items.OfType<YamlMapping>().Select(c => c.Find("name")).OfType<YamlScalar>().Select(n => n.Text)]
+            : [];
+
     /// <summary>The file, or null after a finding that made reading on pointless.</summary>
     /// <param name="path">The file, absolute.</param>
     /// <param name="name">How findings name it.</param>

@@ -49,7 +49,7 @@ internal sealed class Recording
 
             try
             {
-                var entry = JsonElement.Parse(line);
+                var entry = JsonElement.Parse(line, PayloadJson.Around);
                 recording.Put(entry.GetProperty("in"), AnswerOf(entry));
             }
             catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
@@ -86,7 +86,7 @@ internal sealed class Recording
             line["out"] = new JsonArray([.. answer.Sent.Select(s => (JsonNode)new JsonObject { ["port"] = s.Port, ["data"] = JsonNode.Parse(s.Data.GetRawText()) })]);
         }
 
-        _added.Add(Matching.EventLines.Of(JsonElement.Parse(line.ToJsonString())));
+        _added.Add(Matching.EventLines.Of(JsonElement.Parse(line.ToJsonString(), PayloadJson.Around)));
     }
 
     /// <summary>Writes what was added behind what the file holds.</summary>

@@ -31,6 +31,35 @@ public sealed class GraphTests
           - { from: count.out, to: [keep.in, show.in] }
         """;
 
+    [Theory]
+    [InlineData("default", "default", "first", "architecture.yaml:9:44: error LH218: tick.out has a binding with condition: default already; only one can take the rest")]
+    [InlineData("data.n > 1", "data.n > 1", "first", "architecture.yaml:9:44: warning LH218: tick.out->b.in gets nothing")]
+    [InlineData("data.n > 1", "data.n > 1", "all", null)]
+    [InlineData("data.n > 1", "default", "first", null)]
+    public void Check_TwoBindingsOfOneCondition_SaidAtTheSecond(string first, string second, string match, string? said)
+    {
+        var findings = new MemorySystem($$"""
+            schema_version: "1.0.0"
+            system: { name: twice, version: 1.0.0 }
+            components:
+              - { name: tick, type: Source, uses: tick, ports: { outputs: [ { name: out, distribution: { mode: conditional, match: {{match}} } } ] } }
+              - { name: a, type: Sink, uses: print }
+              - { name: b, type: Sink, uses: print }
+            bindings:
+              - { from: tick.out, to: a.in, condition: {{first}} }
+              - { from: tick.out, to: b.in, condition: {{second}} }
+            """).Load().Findings;
+
+        if (said is null)
+        {
+            findings.ShouldBeEmpty();
+        }
+        else
+        {
+            findings.ShouldHaveSingleItem().ToString().ShouldStartWith(said);
+        }
+    }
+
     [Fact]
     public void Svg_OfAnyGraph_IsXmlAndTheSameEveryTime()
     {

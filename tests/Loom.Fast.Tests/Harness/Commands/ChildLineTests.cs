@@ -36,6 +36,17 @@ public sealed class ChildLineTests
     public void Read_KnownMessageWithAWrongField_IsMalformed(string line) => Read(line).ShouldBeOfType<ChildLine.Malformed>().Why.ShouldNotBeEmpty();
 
     [Fact]
+    public void Read_EmitOfNestedData_AsDeepAsAPayloadMayAndNoDeeper()
+    {
+        static string Emit(int levels) => $$"""{"type":"emit","n":1,"port":"out","data":{{new string('[', levels)}}{{new string(']', levels)}}}""";
+
+        Read(Emit(64)).ShouldBeOfType<ChildLine.Emit>();
+        Read(Emit(65)).ShouldBeOfType<ChildLine.Malformed>().Why.ShouldContain("more than 64 levels deep");
+        Read($$"""{"type":"state","id":1,"data":{{new string('[', 90)}}{{new string(']', 90)}}}""").ShouldBeOfType<ChildLine.State>();
+        Read(Emit(2000)).ShouldBeOfType<ChildLine.Output>();
+    }
+
+    [Fact]
     public void Read_Messages_HaveTheirFields()
     {
         Read("""{"type":"ready","v":1}""").ShouldBe(new ChildLine.Ready(new ChildReady(16, false, false, false, false)));

@@ -108,22 +108,24 @@ public sealed class RulesTests
                     time.Advance(TimeSpan.FromMilliseconds(100));
                     return host.Loop.Pause.Reason is not null;
                 },
-                TimeSpan.FromSeconds(60)).ShouldBeTrue();
+                TimeSpan.FromSeconds(180)).ShouldBeTrue();
             paused = host.Loop.Pause.Reason == "asked to pause by rules.control";
             gate.SetResult();
+            // Not longer than events flow: the end has its deadlines, and a machine that is busy meanwhile must not see them pass.
+            var counters = assembly.Run.Hosts.Single(h => h.Plan.Name == "keep").Loop.Counters;
             SpinWait.SpinUntil(
                 () =>
                 {
                     time.Advance(TimeSpan.FromMilliseconds(100));
-                    return Volatile.Read(ref ended);
+                    return counters.Done == 100 || Volatile.Read(ref ended);
                 },
-                TimeSpan.FromSeconds(60));
+                TimeSpan.FromSeconds(180));
         }));
         await Task.WhenAny(run, pumping.ContinueWith(t => t.IsFaulted ? t : run).Unwrap());
         Volatile.Write(ref ended, true);
         await pumping;
         var result = await run;
-        result.ExitCode.ShouldBe(RunResult.Ended);
+        result.ExitCode.ShouldBe(RunResult.Ended, $"{result.Reason}: {string.Join("; ", result.Errors.Select(e => e.Message))}");
         paused.ShouldBeTrue();
         kept.Count.ShouldBe(100);
     }

@@ -45,6 +45,17 @@ public sealed class DeadLetterLineTests
         }
     }
 
+    [Theory]
+    [InlineData(62)]
+    [InlineData(64)]
+    [InlineData(500)]
+    public void Write_PayloadThatNestsAsDeepAsOneMay_IsRead(int levels)
+    {
+        var payload = new string('[', levels) + new string(']', levels);
+        var line = Line(Letter("0") with { Payload = JsonElement.Parse(payload, new JsonDocumentOptions { MaxDepth = 1000 }) });
+        DeadLetterLine.Read(line.AsSpan(0, line.Length - 1)).Letter.ShouldNotBeNull().Payload.GetRawText().ShouldBe(payload);
+    }
+
     [Fact]
     public void Read_RetriedMark_NamesItsLetter()
     {

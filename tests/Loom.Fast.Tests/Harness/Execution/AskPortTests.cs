@@ -74,7 +74,7 @@ public sealed class AskPortTests
     {
         // An asker that waited for room goes on on the pool.
         var e = default(Event<JsonElement>);
-        SpinWait.SpinUntil(() => _stream.TryRead(out e), TimeSpan.FromSeconds(30)).ShouldBeTrue();
+        SpinWait.SpinUntil(() => _stream.TryRead(out e), TimeSpan.FromSeconds(180)).ShouldBeTrue();
         return e;
     }
 }

@@ -11,7 +11,7 @@ namespace Loom.Fast.Tests.Harness.Execution;
 
 public sealed class BatchLoopTests
 {
-    private static readonly TimeSpan s_long = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_long = TimeSpan.FromSeconds(180);
 
     [Fact]
     public async Task Relaxed_ConcurrencyOfThree_ThreeBatchesAreInWorkAtOnce()

@@ -33,7 +33,7 @@ public sealed class BudgetTests
             var loop = assembly.Run.Hosts.Single(h => h.Plan.Name == "model").Loop;
             for (var i = 0; i < 2; i++)
             {
-                SpinWait.SpinUntil(() => loop.Pause.Reason is not null && loop.Counters.Taken == loop.Counters.Done + 1, TimeSpan.FromSeconds(60)).ShouldBeTrue();
+                SpinWait.SpinUntil(() => loop.Pause.Reason is not null && loop.Counters.Taken == loop.Counters.Done + 1, TimeSpan.FromSeconds(180)).ShouldBeTrue();
                 loop.Pause.Reason.ShouldBe("budget_exhausted: the budget of 50 tokens is used up; resuming the component grants as many again");
                 held.Add((int)loop.Counters.Done);
                 loop.Pause.Release();
@@ -62,7 +62,7 @@ public sealed class BudgetTests
                 var loop = assembly.Run.Hosts.Single(h => h.Plan.Name == "model").Loop;
                 for (var i = 0; i < 2; i++)
                 {
-                    SpinWait.SpinUntil(() => loop.Pause.Reason is not null, TimeSpan.FromSeconds(60)).ShouldBeTrue();
+                    SpinWait.SpinUntil(() => loop.Pause.Reason is not null, TimeSpan.FromSeconds(180)).ShouldBeTrue();
                     held.Add((int)loop.Counters.Done);
                     loop.Pause.Release();
                 }

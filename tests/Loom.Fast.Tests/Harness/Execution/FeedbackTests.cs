@@ -15,7 +15,7 @@ namespace Loom.Fast.Tests.Harness.Execution;
 
 public sealed class FeedbackTests
 {
-    private static readonly TimeSpan s_long = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_long = TimeSpan.FromSeconds(180);
 
     [Fact]
     public async Task Loop_EveryEventGoesRoundThreeTimes_AllArriveAndTheRunEnds()

@@ -38,7 +38,7 @@ internal sealed class RunKit : IErrorDestination
         using var assembly = Assemble(builder);
         assembly.Run.Started = () => started?.Invoke(assembly);
         Task<RunResult> Run() => assembly.Run.RunAsync(new RunTokens(stop, force));
-        return await (Scheduler is null ? Run() : Scheduler.RunAsync(Run)).WaitAsync(TimeSpan.FromSeconds(60));
+        return await (Scheduler is null ? Run() : Scheduler.RunAsync(Run)).WaitAsync(TimeSpan.FromSeconds(180));
     }
 
     public SystemAssembly Assemble(HarnessBuilder builder) => new(WithPolicy(builder.Plan("/system")), new RunMaterials

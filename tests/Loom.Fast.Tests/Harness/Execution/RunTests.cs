@@ -55,11 +55,39 @@ public sealed class RunTests
                 }
             },
         };
-        var result = await kit.RunAsync(Line(
-            5, (e, o, ct) => e.Data == 2 ? throw new ItemException("bad", "two") : o.SendAsync(e.Derive(e.Data), ct), kept));
+        SystemAssembly? seen = null;
+        var result = await kit.RunAsync(
+            Line(5, (e, o, ct) => e.Data == 2 ? throw new ItemException("bad", "two") : o.SendAsync(e.Derive(e.Data), ct), kept), started: a => seen = a);
         result.ExitCode.ShouldBe(RunResult.Failed);
         result.Reason.ShouldContain("1 event in hand of");
         kept.Select(e => e.Data).ShouldBe([0L, 1, 3, 4]); // what can be delivered still is
+        var losing = RunSnapshot.Of(seen!).Components.Single(c => c.Lost > 0);
+        (losing.Taken, losing.Done, losing.Failed, losing.Lost, losing.InHand).ShouldBe((5, 4, 0, 1, 0));
+    }
+
+    [Fact]
+    public async Task Run_ClassWithALoopOfItsOwnThatLeavesEarly_HasNothingInHandAtTheEnd()
+    {
+        SystemAssembly? seen = null;
+        var builder = new HarnessBuilder("system").Add("numbers", () => new Numbers(10)).Add("some", () => new TakesThree()).Bind("numbers.out", "some.in");
+        (await new RunKit().RunAsync(builder, started: a => seen = a)).ExitCode.ShouldBe(RunResult.Ended);
+
+        var (some, stream) = (RunSnapshot.Of(seen!).Components[1], RunSnapshot.Of(seen!).Streams[0]);
+        (some.Taken, some.Done, some.InHand).ShouldBe((3, 3, 0));
+        (stream.In, stream.Out, stream.Depth).ShouldBe((10, 3, 7));
+    }
+
+    [Input("in", typeof(long))]
+    private sealed class TakesThree : Component
+    {
+        protected internal override async Task ProcessAsync(ProcessContext ctx, CancellationToken ct)
+        {
+            var input = ctx.In<long>();
+            for (var taken = 0; taken < 3 && await input.WaitToReadAsync(ct);)
+            {
+                taken += input.TryRead(out _) ? 1 : 0;
+            }
+        }
     }
 
     [Theory]

@@ -102,6 +102,31 @@ public sealed class DeterministicSchedulerTests
     }
 
     [Fact]
+    public async Task Step_OfEachBatch_SaysThePortItCameBy()
+    {
+        var turns = new List<string>();
+        var scheduler = new DeterministicScheduler(1, s_start) { Step = t => turns.Add($"{t.Component}.{t.Port} {t.Count}") };
+        var builder = new HarnessBuilder("steps")
+            .Add("one", () => new Numbers(2))
+            .Add("other", () => new Numbers(3))
+            .Add("both", () => new TwoInputs(), p => p with { Mode = ProcessingMode.Batch, Batching = new BatchingPlan { MaxItems = 16 } })
+            .Bind("one.out", "both.a")
+            .Bind("other.out", "both.b");
+        (await new RunKit { Scheduler = scheduler }.RunAsync(builder)).ExitCode.ShouldBe(0);
+        turns.Where(t => t.StartsWith("both", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ShouldBe(["both.a 2", "both.b 3"]);
+    }
+
+    [Input("a", typeof(long))]
+    [Input("b", typeof(long))]
+    [Output("out", typeof(long))]
+    private sealed class TwoInputs : StreamProcessor<long, long>
+    {
+        protected internal override IReadOnlyList<string> Inputs => ["a", "b"];
+
+        protected override ValueTask OnItemAsync(string port, Event<long> e, Emitter<long> output, CancellationToken ct) => output.SendAsync(e, ct);
+    }
+
+    [Fact]
     public async Task Restart_OfAComponentThatThrows_WaitsInVirtualTime()
     {
         var scheduler = new DeterministicScheduler(1, s_start);
@@ -148,8 +173,8 @@ public sealed class DeterministicSchedulerTests
             }))
             .Bind("numbers.out", "hung.in");
         var running = new RunKit { Scheduler = scheduler }.RunAsync(builder);
-        await entered.Task.WaitAsync(TimeSpan.FromSeconds(60));
-        SpinWait.SpinUntil(() => scheduler.Busy.SequenceEqual(["hung"]), TimeSpan.FromSeconds(60)).ShouldBeTrue();
+        await entered.Task.WaitAsync(TimeSpan.FromSeconds(180));
+        SpinWait.SpinUntil(() => scheduler.Busy.SequenceEqual(["hung"]), TimeSpan.FromSeconds(180)).ShouldBeTrue();
         scheduler.Abandon();
         await Should.ThrowAsync<OperationCanceledException>(running);
     }

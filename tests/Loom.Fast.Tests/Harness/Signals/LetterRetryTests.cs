@@ -36,11 +36,11 @@ public sealed class LetterRetryTests
         var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         assembly.Run.Started = started.SetResult;
         var run = assembly.Run.RunAsync(new RunTokens(default, default));
-        await started.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await started.Task.WaitAsync(TimeSpan.FromSeconds(180));
         await Deadline.Until(() => assembly.Run.Hosts.All(h => h.State == ComponentState.Running), "all run");
         await meanwhile(assembly);
         _end.SetResult();
-        (await run.WaitAsync(TimeSpan.FromSeconds(60))).ExitCode.ShouldBe(0);
+        (await run.WaitAsync(TimeSpan.FromSeconds(180))).ExitCode.ShouldBe(0);
         return (kit, assembly);
     }
 
@@ -101,7 +101,7 @@ public sealed class LetterRetryTests
                 using var gone = new CancellationTokenSource();
                 var retry = new LetterRetry(a);
                 var sending = retry.SendAsync([Letter("1", "middle", "21"), Letter("2", "middle", "22"), Letter("3", "middle", "23")], gone.Token);
-                await begun.Task.WaitAsync(TimeSpan.FromSeconds(60));
+                await begun.Task.WaitAsync(TimeSpan.FromSeconds(180));
                 await gone.CancelAsync();
                 await Deadline.Until(() => retry.NotTried == 2, "those not begun are taken back");
                 goOn.SetResult();
@@ -154,7 +154,7 @@ public sealed class LetterRetryTests
                 time.Advance(LetterRetry.Patience);
                 await Deadline.Until(() => retry.NotTried == 999, "the others were taken back");
                 release.SetResult();
-                (await sending.WaitAsync(TimeSpan.FromSeconds(60))).ShouldBe(["1"]);
+                (await sending.WaitAsync(TimeSpan.FromSeconds(180))).ShouldBe(["1"]);
                 retry.NotTried.ShouldBe(999);
                 (await retry.SendAsync([Letter("x", "middle", "7")], default)).ShouldBeEmpty();
                 retry.NotTried.ShouldBe(1000);
@@ -167,7 +167,7 @@ public sealed class LetterRetryTests
     [Fact]
     public async Task Send_ComponentEndsWithItInHand_StaysALetter() => await RunAsync(
         () => new LeavesEarly(),
-        async a => (await new LetterRetry(a).SendAsync([Letter("1", "middle", "21"), Letter("2", "middle", "22")], default).AsTask().WaitAsync(TimeSpan.FromSeconds(60))).ShouldBeEmpty());
+        async a => (await new LetterRetry(a).SendAsync([Letter("1", "middle", "21"), Letter("2", "middle", "22")], default).AsTask().WaitAsync(TimeSpan.FromSeconds(180))).ShouldBeEmpty());
 
     private sealed class BatchesAlone : Transformer<long, long>
     {

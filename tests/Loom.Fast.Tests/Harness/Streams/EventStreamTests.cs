@@ -79,6 +79,23 @@ public sealed class EventStreamTests
     }
 
     [Fact]
+    public async Task CanRead_FewerThanWantedAndTheWriterStands_OffersWhatIsThere()
+    {
+        var stream = new EventStream<string>(Plan(10) with { BufferBytes = 100 }, new Signal(), new Signal(), TimeProvider.System);
+        var large = new Event<string>(EventId.Root("s:0", 0), new string('x', 40));
+        stream.TryWrite(large).ShouldBeTrue();
+        stream.TryWrite(large).ShouldBeFalse();
+        stream.CanRead(10).ShouldBeFalse();
+
+        var waiting = stream.WaitForRoomAsync(large, TestContext.Current.CancellationToken).AsTask();
+        stream.CanRead(10).ShouldBeTrue();
+        stream.TryRead(out _).ShouldBeTrue();
+        await waiting.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        stream.TryWrite(large).ShouldBeTrue();
+        stream.CanRead(10).ShouldBeFalse();
+    }
+
+    [Fact]
     public void Mark_BetweenEvents_HoldsTheReaderUntilItIsTaken()
     {
         var stream = new Pair<int>(10).Stream;

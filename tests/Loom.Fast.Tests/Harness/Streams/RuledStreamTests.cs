@@ -12,7 +12,7 @@ namespace Loom.Fast.Tests.Harness.Streams;
 
 public sealed class RuledStreamTests
 {
-    private static readonly TimeSpan s_long = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_long = TimeSpan.FromSeconds(180);
 
     private readonly ManualTimeProvider _time = new();
     private readonly RunKit _kit = new();
@@ -131,8 +131,10 @@ public sealed class RuledStreamTests
         stream.CanRead(10).ShouldBeFalse();
     }
 
-    [Fact]
-    public async Task Run_BatchThatWaitsLongBehindAStreamFullByBytes_IsFilledAllTheSame()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Run_BatchThatWaitsLongBehindAStreamFullByBytes_IsFilledAllTheSame(bool ruled)
     {
         var batches = new List<int>();
         var kit = new RunKit { Time = _time };
@@ -141,7 +143,7 @@ public sealed class RuledStreamTests
             .Add("write", () => new Write())
             .Add("keep", () => new KeepBatches(batches), p => p with { Mode = ProcessingMode.Batch, Batching = new BatchingPlan { MaxItems = 50, MaxWait = TimeSpan.FromHours(1) } })
             .Bind("numbers.out", "write.in")
-            .Bind("write.out", "keep.in", b => b with { BufferBytes = 1000, TimeToLive = TimeSpan.FromHours(9) });
+            .Bind("write.out", "keep.in", b => b with { BufferBytes = 1000, TimeToLive = ruled ? TimeSpan.FromHours(9) : null });
         (await kit.RunAsync(builder)).ExitCode.ShouldBe(RunResult.Ended);
         batches.ShouldBe([50, 50]);
     }

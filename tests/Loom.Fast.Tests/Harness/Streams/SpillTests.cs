@@ -16,7 +16,7 @@ namespace Loom.Fast.Tests.Harness.Streams;
 
 public sealed class SpillTests
 {
-    private static readonly TimeSpan s_long = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_long = TimeSpan.FromSeconds(180);
 
     private readonly MemorySpillFiles _files = new();
     private readonly RunKit _kit = new();

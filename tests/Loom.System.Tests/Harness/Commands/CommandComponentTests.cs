@@ -2,6 +2,7 @@ using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Commands;
+using Loom.Testing;
 using Loom.Testing.Harness;
 using Shouldly;
 using Xunit;
@@ -193,7 +194,7 @@ public sealed class CommandComponentTests : IAsyncDisposable
             echo '{"type":"ready","v":1}'
             while read -r line; do
               case $line in
-                *hang*) sleep 1000 ;;
+                *hang*) : > hanging; sleep 1000 ;;
                 *'"type":"item"'*) n=${line#*'"n":'}; n=${n%%,*}; echo "{\"type\":\"emit\",\"n\":$n,\"port\":\"out\",\"data\":1}"; echo "{\"type\":\"done\",\"n\":$n}" ;;
                 *'"type":"cleanup"'*) echo '{"type":"bye"}'; exit ;;
               esac
@@ -201,8 +202,11 @@ public sealed class CommandComponentTests : IAsyncDisposable
             """);
         var component = await _stage.UpAsync(CommandStage.Plan("deaf", program));
         (await CommandStage.SendAsync(component, "first")).ShouldBe(["out:1"]);
-        using var timeout = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
-        await Should.ThrowAsync<OperationCanceledException>(() => CommandStage.SendAsync(component, "hang", ct: timeout.Token));
+        using var timeout = new CancellationTokenSource();
+        var hanging = CommandStage.SendAsync(component, "hang", ct: timeout.Token);
+        await Deadline.Until(() => File.Exists(Path.Combine(_stage.Folder, "hanging")), "the program has the item");
+        await timeout.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(() => hanging);
 
         (await CommandStage.SendAsync(component, "next")).ShouldBe(["out:1"]);
         component.Restarts.ShouldBe(1);

@@ -53,7 +53,7 @@ public sealed class CutDrills
             Drill.Report($"random cuts of a diamond, {adapter}", done, cuts, $"{inFlight} with events in flight, {resumed} went on from the cut before; seed {seed}");
         }
 
-        inFlight.ShouldBeGreaterThan(cuts / 2);
+        inFlight.ShouldBeGreaterThan(cuts / 10, "cuts with nothing in flight prove little");
     }
 
     private static string Text(SortedDictionary<string, long> state) => string.Join(' ', state.OrderBy(s => s.Key, StringComparer.Ordinal).Select(s => $"{s.Key}={s.Value}"));

@@ -107,6 +107,6 @@ public sealed class DiskFullDrills
     private static async Task<bool> MountAsync(string folder, string[] command)
     {
         await using var child = Child.Start(folder, command);
-        return (await child.Exited.WaitAsync(TimeSpan.FromSeconds(30))).Code == 0;
+        return (await child.Exited.WaitAsync(TimeSpan.FromSeconds(120))).Code == 0;
     }
 }

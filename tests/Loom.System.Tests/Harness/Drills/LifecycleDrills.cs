@@ -13,12 +13,13 @@ public sealed class LifecycleDrills
     private const int Items = 40;
     private const int BatchSize = 4;
 
-    private static readonly LifecycleTimes s_times = new()
+    // Short only where the fault waits for its end: what a busy machine delays is no fault.
+    private static LifecycleTimes TimesOf(Fault fault) => new()
     {
-        Setup = TimeSpan.FromSeconds(3),
-        Drain = TimeSpan.FromMilliseconds(400),
-        Cancel = TimeSpan.FromMilliseconds(400),
-        Cleanup = TimeSpan.FromSeconds(3),
+        Setup = fault is { Hangs: true, Point: FaultPoint.Constructor or FaultPoint.Setup or FaultPoint.Restore } ? TimeSpan.FromSeconds(5) : TimeSpan.FromSeconds(60),
+        Drain = TimeSpan.FromMilliseconds(fault.Hangs ? 400 : 60_000),
+        Cancel = TimeSpan.FromMilliseconds(fault.Hangs ? 1_500 : 60_000),
+        Cleanup = fault is { Hangs: true, Point: FaultPoint.Cleanup } ? TimeSpan.FromSeconds(5) : TimeSpan.FromSeconds(60),
     };
 
     [Fact]
@@ -51,7 +52,7 @@ public sealed class LifecycleDrills
     private static async Task ProveAsync(Fault fault)
     {
         using var folder = new TempFolder();
-        var around = new CodedSurroundings { Folder = folder.Path, State = CodedSurroundings.Adapter("sqlite_snapshot"), Times = s_times, Interval = TimeSpan.FromMilliseconds(50) };
+        var around = new CodedSurroundings { Folder = folder.Path, State = CodedSurroundings.Adapter("sqlite_snapshot"), Times = TimesOf(fault), Interval = TimeSpan.FromMilliseconds(50) };
         if (fault.Point == FaultPoint.Restore)
         {
             using var none = new Fault(FaultPoint.Setup, -1, hangs: false);

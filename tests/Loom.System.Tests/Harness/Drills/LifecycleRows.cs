@@ -11,7 +11,9 @@ namespace Loom.SystemTests.Harness.Drills;
 /// <param name="dedicated">Whether the component in the middle has a thread of its own.</param>
 internal sealed class LifecycleRows(bool dedicated)
 {
-    internal static readonly LifecycleTimes s_short = new() { Drain = TimeSpan.FromMilliseconds(200), Cancel = TimeSpan.FromMilliseconds(200) };
+    internal static readonly LifecycleTimes s_short = new() { Drain = TimeSpan.FromMilliseconds(200), Cancel = TimeSpan.FromMilliseconds(500) };
+
+    private int _read;
 
     /// <summary><c>ProcessAsync</c> returns: outputs complete, downstream drains, cleanup, 0.</summary>
     public async Task<WeakReference> ReturnsAsync()
@@ -101,6 +103,8 @@ internal sealed class LifecycleRows(bool dedicated)
             {
                 if (e.Data == 50)
                 {
+                    // More lie in the stream by then.
+                    await Deadline.Until(() => Volatile.Read(ref _read) > 60, "events wait behind this one");
                     await stop.CancelAsync();
                     await Task.Delay(Timeout.InfiniteTimeSpan, ct);
                 }
@@ -147,7 +151,7 @@ internal sealed class LifecycleRows(bool dedicated)
     private HarnessBuilder Chain(
         int count, Func<Event<long>, CancellationToken, Task> handle, List<long> kept, OnExhausted exhausted = OnExhausted.FailSystem, List<string>? cleaned = null) =>
         new HarnessBuilder("rows")
-            .Add("from", () => new From(count, cleaned ?? []))
+            .Add("from", () => new From(count, () => Interlocked.Increment(ref _read), cleaned ?? []))
             .Add("own", () => new Own(handle, cleaned ?? []), p => p with { Restart = new RestartPlan { Backoff = TimeSpan.FromMilliseconds(1), OnExhausted = exhausted }, Dedicated = dedicated })
             .Add("into", () => new Into(kept))
             .Bind("from.out", "own.in")
@@ -163,12 +167,15 @@ internal sealed class LifecycleRows(bool dedicated)
     }
 
     [Component("rows.from", Type = ComponentType.Source, Replayable = true)]
-    private sealed class From(int count, List<string> cleaned) : Source<long>
+    private sealed class From(int count, Action read, List<string> cleaned) : Source<long>
     {
         private int _next;
 
-        protected internal override ValueTask<Read<long>> ReadAsync(CancellationToken stopping, CancellationToken ct) =>
-            new(_next < count ? Read<long>.Item(_next, _next, ++_next) : Read<long>.End);
+        protected internal override ValueTask<Read<long>> ReadAsync(CancellationToken stopping, CancellationToken ct)
+        {
+            read();
+            return new(_next < count ? Read<long>.Item(_next, _next, ++_next) : Read<long>.End);
+        }
 
         protected internal override ValueTask CleanupAsync(CleanupContext ctx, CancellationToken ct)
         {

@@ -78,7 +78,7 @@ public sealed class SignalDrills
                 File.Delete(folder["sys/slow-" + phase]);
             }
 
-            var (code, signal) = await run.Exited.WaitAsync(TimeSpan.FromSeconds(60));
+            var (code, signal) = await run.Exited.WaitAsync(TimeSpan.FromSeconds(120));
             switch (signals)
             {
                 case 1:

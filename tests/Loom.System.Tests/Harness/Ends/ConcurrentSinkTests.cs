@@ -44,7 +44,7 @@ public class ConcurrentSinkTests
             await sink.OnTickAsync(default, none, default);
         }
 
-        await Task.WhenAll(workers).WaitAsync(TimeSpan.FromSeconds(60));
+        await Task.WhenAll(workers).WaitAsync(TimeSpan.FromSeconds(120));
         await sink.FlushAsync(true, none, default);
         var lines = kind switch
         {

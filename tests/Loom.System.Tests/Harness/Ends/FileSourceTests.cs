@@ -38,6 +38,46 @@ public class FileSourceTests
     }
 
     [Fact]
+    public async Task Lag_OfEachSourceThatCanTell_IsWhatIsLeftAndNothingAtTheEnd()
+    {
+        using var folder = new TempFolder();
+        var large = string.Concat(Enumerable.Range(0, 60_000).Select(n => $"{n:D9}\n"));
+        foreach (var name in new[] { "a.jsonl", "b.jsonl" })
+        {
+            await File.WriteAllTextAsync(folder[name], string.Concat(Enumerable.Range(0, 60_000).Select(n => $"{n:D9}\n").Select(l => "1" + l)));
+        }
+
+        foreach (var name in new[] { "a.csv", "b.csv" })
+        {
+            await File.WriteAllTextAsync(folder[name], "n\n" + large);
+        }
+
+        using (var database = new SqliteConnection($"Data Source={folder["in.db"]};Pooling=False"))
+        {
+            database.Open();
+            Run(database, "CREATE TABLE docs (id INTEGER PRIMARY KEY)");
+            Run(database, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO docs SELECT i FROM n");
+        }
+
+        await LeftAsync(folder, Jsonl(new JsonlOptions { Path = "*.jsonl" }), "behind_bytes", 660_000, 1_320_000);
+        await LeftAsync(folder, Csv(new CsvOptions { Path = "*.csv" }), "behind_bytes", 600_000, 1_200_004);
+        await LeftAsync(folder, new FilesSource(new FilesOptions { Path = "*.csv" }, NullLogger<FilesSource>.Instance), "behind_files", 1, 1);
+        await LeftAsync(folder, Watch(new DirWatchOptions { Path = ".", Glob = "*.csv", SettleMs = TimeSpan.Zero, Once = true }), "behind_files", 1, 1);
+        await LeftAsync(folder, new SqliteSource(new SqliteInOptions { Path = "in.db", Query = "SELECT * FROM docs" }), "behind_rows", 4000, 4000);
+        await LeftAsync(folder, new GenerateSource(new GenerateOptions { Count = 10 }), "behind_events", 10, 10);
+    }
+
+    private static async Task LeftAsync(TempFolder folder, Source<System.Text.Json.JsonElement> source, string gauge, double least, double most)
+    {
+        await using var stage = new Stage(folder.Path);
+        await stage.SetUpAsync(source);
+        await Stage.ReadAsync(source, most: 1);
+        stage.Gauges[gauge].ShouldBeInRange(least, most, source.GetType().Name);
+        await Stage.ReadAsync(source);
+        stage.Gauges[gauge].ShouldBe(0, source.GetType().Name);
+    }
+
+    [Fact]
     public async Task Jsonl_BadLines_GoWhereTheRuleSays()
     {
         using var folder = new TempFolder();
@@ -152,11 +192,11 @@ public class FileSourceTests
         var source = await stage.SetUpAsync(Watch(options));
         var first = await Stage.ReadAsync(source, 1);
         first[0].Data.GetProperty("path").GetString().ShouldBe("docs/a.md");
-        await File.WriteAllTextAsync(folder["docs/sub/b.md"], "two");
+        await SaveAsync("docs/sub/b.md", "two");
         await File.WriteAllTextAsync(folder["docs/sub/c.txt"], "no");
         var second = await Stage.ReadAsync(source, 1);
         second[0].Data.GetProperty("text").GetString().ShouldBe("two");
-        await File.WriteAllTextAsync(folder["docs/a.md"], "three");
+        await SaveAsync("docs/a.md", "three");
         var third = await Stage.ReadAsync(source, 1);
         third[0].Data.GetProperty("text").GetString().ShouldBe("three");
         third[0].Offset.ShouldNotBe(first[0].Offset);
@@ -165,6 +205,13 @@ public class FileSourceTests
         var resumed = await stage.SetUpAsync(Watch(options with { Once = true }));
         await resumed.SeekAsync(Stage.Offsets([.. first, .. second, .. third]), default);
         (await Stage.ReadAsync(resumed)).ShouldBeEmpty();
+
+        // Whole from the start: a writer that is held up for longer than a file takes to settle would show it empty first.
+        async Task SaveAsync(string file, string text)
+        {
+            await File.WriteAllTextAsync(folder["beside"], text);
+            File.Move(folder["beside"], folder[file], overwrite: true);
+        }
     }
 
     [Fact]

@@ -209,7 +209,7 @@ public class HttpInTests
             var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             served._assembly.Run.Started = () => started.TrySetResult();
             served._run = served._assembly.Run.RunAsync(new RunTokens(served._stop.Token, default));
-            await started.Task.WaitAsync(TimeSpan.FromSeconds(60));
+            await started.Task.WaitAsync(TimeSpan.FromSeconds(120));
             var gate = new Gatekeeper(new GateOptions { Address = IPAddress.Loopback, RunToken = "secret", OpenInference = false }, TimeProvider.System, NullLogger.Instance);
             served._server = new WebServer(new IPEndPoint(IPAddress.Loopback, 0), shapeErrors: true, NullLoggerFactory.Instance);
             await served._server.StartAsync(new RouteServer(() => routes.Table, gate, NullLogger.Instance), default);
@@ -226,13 +226,13 @@ public class HttpInTests
                 request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
             }
 
-            return await Client.SendAsync(request).WaitAsync(TimeSpan.FromSeconds(60));
+            return await Client.SendAsync(request).WaitAsync(TimeSpan.FromSeconds(120));
         }
 
         public async Task<RunResult> StopAsync()
         {
             await _stop.CancelAsync();
-            return await _run.WaitAsync(TimeSpan.FromSeconds(60));
+            return await _run.WaitAsync(TimeSpan.FromSeconds(120));
         }
 
         public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct) => default;

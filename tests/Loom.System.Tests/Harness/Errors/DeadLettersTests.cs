@@ -72,7 +72,7 @@ public sealed class DeadLettersTests : IDisposable
         taking.IsCompleted.ShouldBeFalse();
         Directory.Delete(place);
 
-        await taking.WaitAsync(TimeSpan.FromSeconds(60));
+        await taking.WaitAsync(TimeSpan.FromSeconds(120));
         letters.Trouble.ShouldBeNull();
         new DeadLetterReader(Files(), "c").Read().Select(l => l.Record.ErrorId).ShouldBe(["e1"]);
     }

@@ -17,6 +17,7 @@ public sealed partial class GuideTests : IDisposable
     public GuideTests() => _environment =
     [
         ("PATH", $"{Path.GetDirectoryName(RunningLoom.Program)}:{Environment.GetEnvironmentVariable("PATH")}"), ("LOOM_HARNESS__BIND", "127.0.0.1:0"),
+        ("LOOM_STATE__CHECKPOINT_INTERVAL_S", "3600"), // the page kills it within the first minute; whoever types slowly would have another checkpoint
     ];
 
     private string First => _folder["first"];

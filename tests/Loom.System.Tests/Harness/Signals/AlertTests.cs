@@ -44,12 +44,12 @@ public sealed class AlertTests
         (firing.GetProperty("state").GetString(), firing.GetProperty("severity").GetString(), firing.GetProperty("fired").GetInt64()).ShouldBe(("firing", "critical", 1));
         var health = await system.GetAsync("/health");
         health.GetProperty("health").GetString().ShouldBe("degraded");
-        health.GetProperty("alerts").EnumerateArray().Select(a => a.GetString()).ShouldBe(["backlog"]);
+        health.GetProperty("alerts").EnumerateArray().Select(a => a.GetString()).ShouldContain("backlog");
         (await system.TypeAsync("ps", ".")).Out.ShouldContain("alert backlog firing since");
 
         (await system.AskAsync("/components/store/resume")).Status.ShouldBe(System.Net.HttpStatusCode.OK);
         await Deadline.Until(() => receiver.Taken.Count == 2, "its end is sent", RunningLoom.Deadline);
-        (await system.GetAsync("/health")).GetProperty("health").GetString().ShouldBe("healthy");
+        await RunningSystem.UntilAsync(async () => (await system.GetAsync("/health")).GetProperty("health").GetString() == "healthy", "it is well again");
         (await system.DrainAsync()).ShouldBe(0, system.Err);
 
         receiver.Taken.Count.ShouldBe(2, "each once, also after the end");

@@ -23,6 +23,7 @@ public sealed class OneRunTests
         exit.ShouldBe(1);
         error.ShouldContain("system \"copy\" runs already");
         (await system.TypeAsync("ps")).Out.ShouldContain("copy");
+        await RunningSystem.UntilAsync(async () => (await system.GetAsync("/components/lines")).GetProperty("taken").GetInt64() == 1, "the line is read");
         (await system.DrainAsync()).ShouldBe(0, system.Err);
         File.ReadAllLines(system.Folder["out.jsonl"]).Length.ShouldBe(1);
     }

@@ -92,4 +92,110 @@ public sealed class SystemsUnderUpTests
         (await File.ReadAllTextAsync(Path.Combine(folder, "orders", "out.jsonl"))).Trim().ShouldBe("""{"n":1}""");
         File.Exists(Path.Combine(folder, "orders", ".loom", "harness", "orders", "run.json")).ShouldBeFalse();
     }
+
+    private const string Small = "[serving]\nbind = \"127.0.0.1:0\"\n[telemetry]\nmetrics_port = 0\n";
+
+    private static async Task<Dictionary<string, string>> StatesAsync(string folder) =>
+        JsonElement.Parse((await RunningLoom.RunAsync(folder, ["status", "--json"])).Out).GetProperty("systems").EnumerateArray().ToDictionary(s => s.GetProperty("name").GetString()!, s => s.GetProperty("state").GetString()!);
+
+    [Fact]
+    public async Task Steer_SystemsByName_FailedOneIsBroughtBackAndOthersStopAndStart()
+    {
+        var folder = await ProjectAsync(Small);
+        await using var loom = RunningLoom.Launch(folder);
+        await loom.WaitReadyAsync();
+        using var client = Client(loom);
+
+        (await RunningLoom.RunAsync(folder, ["start", "broken", "--wait"])).Exit.ShouldBe(4, "it is still not what was locked");
+        (await RunningLoom.RunAsync(folder, ["harness", "lock", "broken"])).Exit.ShouldBe(0);
+        var (exit, _, error) = await RunningLoom.RunAsync(folder, ["start", "broken", "later", "--wait"]);
+        exit.ShouldBe(0, error);
+        (await StatesAsync(folder)).ShouldBe(new Dictionary<string, string> { ["orders"] = "running", ["broken"] = "running", ["later"] = "running" });
+        using (var posted = await client.PostAsync("/broken", new StringContent("{}", Encoding.UTF8, "application/json")))
+        {
+            posted.StatusCode.ShouldBe(HttpStatusCode.Accepted);
+        }
+
+        (exit, _, error) = await RunningLoom.RunAsync(folder, ["stop", "orders"]);
+        (exit, error.Trim()).ShouldBe((0, "orders: stopped"));
+        using (var gone = await client.PostAsync("/orders", new StringContent("{}", Encoding.UTF8, "application/json")))
+        {
+            gone.StatusCode.ShouldBe(HttpStatusCode.NotFound);
+        }
+
+        (await RunningLoom.RunAsync(folder, ["restart", "orders", "broken", "--wait"])).Exit.ShouldBe(0);
+        (await RunningLoom.RunAsync(folder, ["wait", "orders", "broken", "later", "--timeout", "60s"])).Exit.ShouldBe(0);
+        (await RunningLoom.RunAsync(folder, ["logs", "orders"])).Err.ShouldContain("loom logs loom --grep orders");
+        (await RunningLoom.RunAsync(folder, ["start", "order"])).Err.ShouldContain("did you mean orders?");
+        (await RunningLoom.RunAsync(folder, ["down"])).Exit.ShouldBe(0);
+        (await File.ReadAllTextAsync(Path.Combine(folder, "broken", "out.jsonl"))).Trim().ShouldBe("{}");
+    }
+
+    [Fact]
+    public async Task Apply_ListHasChanged_NewOnesRunAndOthersAreDrained()
+    {
+        // Nothing is listed at first, and nothing is served: the address is opened for the first system.
+        var folder = await ProjectAsync(Small);
+        var listed = await File.ReadAllTextAsync(Path.Combine(folder, "loom.toml"));
+        await File.WriteAllTextAsync(Path.Combine(folder, "loom.toml"), listed.Replace(Listed, "", StringComparison.Ordinal));
+        await using var loom = RunningLoom.Launch(folder);
+        await loom.WaitReadyAsync();
+        (await StatesAsync(folder)).ShouldBeEmpty();
+
+        await File.WriteAllTextAsync(Path.Combine(folder, "loom.toml"), listed);
+        (await RunningLoom.RunAsync(folder, ["up"])).Err.ShouldContain("orders: added in loom.toml or agents/, not in force");
+        var (exit, _, error) = await RunningLoom.RunAsync(folder, ["up", "--apply"]);
+        exit.ShouldBe(0, error);
+        error.ShouldContain("orders: added");
+        error.ShouldNotContain("takes effect after loom down");
+        (await StatesAsync(folder)).ShouldBe(new Dictionary<string, string> { ["orders"] = "running", ["broken"] = "failed", ["later"] = "stopped" });
+
+        // The first is gone, the second has been mended, the third runs with a deployment of its own.
+        (await RunningLoom.RunAsync(folder, ["harness", "lock", "broken"])).Exit.ShouldBe(0);
+        await File.WriteAllTextAsync(Path.Combine(folder, "later", "night.yaml"), "schema_version: \"1.0.0\"\nbinding_overrides: { \"web.out->store.in\": { buffer: 7 } }\n");
+        await File.WriteAllTextAsync(Path.Combine(folder, "loom.toml"), Small + """
+
+            [[harness.systems]]
+            path = "broken"
+
+            [[harness.systems]]
+            path = "later"
+            deployment = "later/night.yaml"
+            """);
+        (exit, _, error) = await RunningLoom.RunAsync(folder, ["up", "--apply"]);
+        exit.ShouldBe(0, error);
+        error.ShouldContain("orders: removed");
+        error.ShouldContain("later: changed");
+        (await StatesAsync(folder)).ShouldBe(new Dictionary<string, string> { ["broken"] = "running", ["later"] = "running" });
+        (await RunningLoom.RunAsync(folder, ["harness", "ps", "later"])).Out.ShouldContain("0/7");
+        (await RunningLoom.RunAsync(folder, ["down"])).Exit.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task System_EndsUnderUp_ItsLastMetricsAreSent()
+    {
+        await using var collector = await Loom.Testing.Telemetry.CollectorDouble.StartAsync(grpc: true);
+        var folder = RunningLoom.NewFolder(Small.Replace("metrics_port = 0", $"metrics_port = 0\notlp_endpoint = \"{collector.Endpoint}\"", StringComparison.Ordinal) + """
+
+            [[harness.systems]]
+            path = "short"
+            """);
+        Directory.CreateDirectory(Path.Combine(folder, "short"));
+        await File.WriteAllTextAsync(Path.Combine(folder, "short", "architecture.yaml"), """
+            schema_version: "1.0.0"
+            system: { name: short, version: 1.0.0 }
+            components:
+              - { name: make, type: Source, uses: generate, config: { count: 3 } }
+              - { name: store, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
+            bindings: [ { from: make.out, to: store.in } ]
+            """);
+        (await RunningLoom.RunAsync(folder, ["harness", "lock", "short"])).Exit.ShouldBe(0);
+        await using var loom = RunningLoom.Launch(folder);
+        await loom.WaitReadyAsync();
+
+        (await RunningLoom.RunAsync(folder, ["wait", "short", "--for", "ended", "--timeout", "120s"])).Exit.ShouldBe(0);
+
+        collector.Metrics.Keys.ShouldContain("loom_harness_items_total", "sent before it is said to have ended; the export looks by itself only every ten seconds");
+        (await RunningLoom.RunAsync(folder, ["down"])).Exit.ShouldBe(0);
+    }
 }

@@ -250,7 +250,7 @@ public sealed class RedisStateTests : StateAdapterSuite
         await state.PutAsync("ckpt/1.7/chunk", "v"u8.ToArray(), default);
 
         await using var cli = Child.Start("/", ["redis-cli", "-p", $"{_redis.Port}", "keys", "*"]);
-        await cli.Exited.WaitAsync(TimeSpan.FromSeconds(30));
+        await cli.Exited.WaitAsync(TimeSpan.FromSeconds(120));
         await Deadline.Until(() => cli.Output.Trim() == "loom:{rag}:ckpt:1.7:chunk", $"the key: {cli.Output}");
     }
 
@@ -279,15 +279,15 @@ public sealed class RedisStateTests : StateAdapterSuite
     [Fact]
     public async Task Call_ServerFrozen_EndsByItsDeadlineAndTheNextOneWorksAgain()
     {
-        await using var state = Make("f");
+        await using var state = Make("f", seconds: 3);
         await state.OpenAsync(default);
         await state.PutAsync("k", "v"u8.ToArray(), default);
 
         _redis.Signal(19);
         try
         {
-            (await Should.ThrowAsync<IOException>(async () => await state.GetAsync("k", default).AsTask().WaitAsync(TimeSpan.FromSeconds(40)))).Message.ShouldContain("did not answer");
-            await Should.ThrowAsync<IOException>(async () => await state.GetAsync("k", default).AsTask().WaitAsync(TimeSpan.FromSeconds(40)));
+            (await Should.ThrowAsync<IOException>(async () => await state.GetAsync("k", default).AsTask().WaitAsync(TimeSpan.FromSeconds(120)))).Message.ShouldContain("did not answer");
+            await Should.ThrowAsync<IOException>(async () => await state.GetAsync("k", default).AsTask().WaitAsync(TimeSpan.FromSeconds(120)));
         }
         finally
         {
@@ -306,7 +306,7 @@ public sealed class RedisStateTests : StateAdapterSuite
         {
             await state.PutAsync($"k/{round}", "v"u8.ToArray(), default);
             await _redis.KillAsync();
-            await Should.ThrowAsync<IOException>(async () => await state.PutAsync("lost", "v"u8.ToArray(), default).AsTask().WaitAsync(TimeSpan.FromSeconds(40)));
+            await Should.ThrowAsync<IOException>(async () => await state.PutAsync("lost", "v"u8.ToArray(), default).AsTask().WaitAsync(TimeSpan.FromSeconds(120)));
             await _redis.StartAgainAsync();
             (await state.ListAsync("k/", default)).Count.ShouldBe(round + 1);
         }
@@ -316,7 +316,7 @@ public sealed class RedisStateTests : StateAdapterSuite
     public async Task Put_RedisIsFull_IsRefusedInItsOwnWordsAndTheConnectionStays()
     {
         await using var full = await RedisServer.StartAsync("--maxmemory", "3mb", "--maxmemory-policy", "noeviction");
-        await using var state = new RedisState(RedisUrl.Parse(full.Url), "m", TimeSpan.FromSeconds(5), TimeProvider.System);
+        await using var state = new RedisState(RedisUrl.Parse(full.Url), "m", TimeSpan.FromSeconds(30), TimeProvider.System);
         await state.OpenAsync(default);
 
         var error = await Should.ThrowAsync<IOException>(async () =>
@@ -331,5 +331,6 @@ public sealed class RedisStateTests : StateAdapterSuite
         await state.PutAsync("m/1", new byte[900_000], default);
     }
 
-    private RedisState Make(string system) => new(RedisUrl.Parse(_redis.Url), system, TimeSpan.FromSeconds(3), TimeProvider.System);
+    // Every write is flushed to a disk that others use, too.
+    private RedisState Make(string system, int seconds = 30) => new(RedisUrl.Parse(_redis.Url), system, TimeSpan.FromSeconds(seconds), TimeProvider.System);
 }

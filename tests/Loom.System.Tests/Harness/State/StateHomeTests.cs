@@ -35,7 +35,7 @@ public sealed class StateHomeTests : IDisposable
         var returned = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         home.WhenReturned(() => returned.TrySetResult());
         await redis.StartAgainAsync();
-        await returned.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await returned.Task.WaitAsync(TimeSpan.FromSeconds(120));
 
         home.Fallback.ShouldBeNull();
         (await home.Store.SaveAsync(Draft("full"), default)).Id.ToString().ShouldBe("2.2");

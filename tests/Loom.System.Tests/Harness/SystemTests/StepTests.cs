@@ -51,7 +51,7 @@ public sealed class StepTests : IDisposable
         await Deadline.Until(() => Steps(terminal.Screen).Length == 2, "a key goes on by one", RunningLoom.Deadline);
         terminal.Type("q");
         (await run.Exited.WaitAsync(RunningLoom.Deadline)).Code.ShouldBe(0, terminal.Screen);
-        terminal.Screen.ShouldContain("steps drained: ");
+        await Deadline.Until(() => terminal.Screen.Contains("steps drained: ", StringComparison.Ordinal), "its last words are on the screen");
     }
 
     private static string[] Steps(string output) => [.. output.Split('\n').Select(l => l.TrimEnd('\r')).Where(l => l.Contains("read:in.jsonl", StringComparison.Ordinal))];

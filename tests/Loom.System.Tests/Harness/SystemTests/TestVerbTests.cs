@@ -57,6 +57,18 @@ public sealed class TestVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Filter_Completion_OffersNamesOfCases()
+    {
+        Write("a.test.yaml", "cases: [ { name: large orders pass }, { name: small ones do not } ]\n");
+        Write("b.test.yaml", "cases: [ { name: not right in any other way, given: 7 }, 5 ]\n");
+        Write("c.test.yaml", "no: [ yaml\n");
+        const string typed = "loom harness test --filter ";
+        var (exit, output, error) = await RunningLoom.RunAsync(_folder.Path, [$"[suggest:{typed.Length}]", typed]);
+        exit.ShouldBe(0, error);
+        output.Split('\n', StringSplitOptions.RemoveEmptyEntries).ShouldBe(["large orders pass", "not right in any other way", "small ones do not"], ignoreOrder: true);
+    }
+
+    [Fact]
     public async Task Failure_PrintsADifferenceWithFileAndLine()
     {
         Write("out/large.jsonl", "what the user has\n");
@@ -302,7 +314,7 @@ public sealed class TestVerbTests : IDisposable
         Write("never.test.yaml", """
             cases:
               - name: hangs
-                timeout: 3s
+                timeout: 6s
                 expect: { keep.in: [] }
               - name: goes on
                 mocks: { silent: { replies: [ [] ] } }
@@ -310,7 +322,7 @@ public sealed class TestVerbTests : IDisposable
             """);
         var (exit, output, error) = await LoomAsync("test");
         exit.ShouldBe(1, output + error);
-        output.ShouldContain("never.test.yaml:2:5: the case is not over after 3 s of real time; it waits for something outside: silent");
+        output.ShouldContain("never.test.yaml:2:5: the case is not over after 6 s of real time; it waits for something outside: silent");
         output.ShouldContain("ok   goes on");
     }
 

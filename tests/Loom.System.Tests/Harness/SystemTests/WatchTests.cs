@@ -38,7 +38,7 @@ public sealed class WatchTests : IDisposable
         Append(2);
         await ReadAsync(1);
 
-        File.WriteAllText(_folder["architecture.yaml"], "system: { name: watched\n");
+        Replace("architecture.yaml", "system: { name: watched\n");
         await SeenAsync(run, "the running system stays as it is", 1);
         run.Output.ShouldContain("architecture.yaml:2:1: error LH102");
         Append(3);
@@ -47,7 +47,7 @@ public sealed class WatchTests : IDisposable
         Save(by: 100);
         await SeenAsync(run, "whole system restarted", 2);
         await SeenAsync(run, "health and metrics", 3);
-        File.WriteAllText(_folder["schemas/n.json"], """{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}""");
+        Replace("schemas/n.json", """{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}""");
         await SeenAsync(run, "changed: schemas/n.json; whole system restarted", 1);
         await SeenAsync(run, "health and metrics", 4);
         Append(4);
@@ -96,10 +96,16 @@ public sealed class WatchTests : IDisposable
 
     private Task<(int Exit, string Out, string Err)> LoomAsync(params string[] arguments) => RunningLoom.RunAsync(_folder.Path, ["harness", .. arguments]);
 
-    // Written beside and renamed, as editors do.
+    // Written beside and renamed, as editors do: a file that is written in its place is empty for a moment, and is looked at then.
+    private void Replace(string file, string text)
+    {
+        File.WriteAllText(_folder["written.new"], text);
+        File.Move(_folder["written.new"], _folder[file], overwrite: true);
+    }
+
     private void Save(int by)
     {
-        File.WriteAllText(_folder["architecture.new"], $$"""
+        Replace("architecture.yaml", $$"""
             schema_version: "1.0.0"
             system: { name: watched, version: 1.0.0 }
             schemas: { n: { version: 1.0.0, file: schemas/n.json } }
@@ -111,6 +117,5 @@ public sealed class WatchTests : IDisposable
               - { from: read.out, to: times.in }
               - { from: times.out, to: keep.in }
             """);
-        File.Move(_folder["architecture.new"], _folder["architecture.yaml"], overwrite: true);
     }
 }

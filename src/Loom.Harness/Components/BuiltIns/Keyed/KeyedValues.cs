@@ -108,7 +108,7 @@ internal sealed class SqliteValues : IKeyedValues, IDisposable
     public JsonElement? Get(string key, long now)
     {
         Set(_get, key, now);
-        return _get.ExecuteScalar() is string json ? JsonElement.Parse(json) : null;
+        return _get.ExecuteScalar() is string json ? JsonElement.Parse(json, Errors.PayloadJson.Around) : null;
     }
 
     public void Put(string key, JsonElement value, long expires, long now)

@@ -38,7 +38,7 @@ internal static class StateLines
         using var reader = new StreamReader(from, leaveOpen: true);
         while (await reader.ReadLineAsync(ct).ConfigureAwait(false) is { } line)
         {
-            yield return JsonElement.Parse(line);
+            yield return JsonElement.Parse(line, Errors.PayloadJson.Around);
         }
     }
 }

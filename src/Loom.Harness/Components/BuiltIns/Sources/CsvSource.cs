@@ -64,7 +64,9 @@ internal sealed class CsvSource(CsvOptions options, ILogger<CsvSource> log) : So
     private IReadOnlyDictionary<string, long> _next = new Dictionary<string, long>();
     private BadLines _bad = null!;
     private FileSet _files = null!;
+    private IComponentMetrics _metrics = null!;
     private bool _listed;
+    private long _waitingBytes;
 
     // The file that is open.
     private SafeFileHandle? _file;
@@ -82,6 +84,7 @@ internal sealed class CsvSource(CsvOptions options, ILogger<CsvSource> log) : So
     {
         _bad = new BadLines(options.OnBadLine, ctx, log);
         _files = FileSet.Of(options.Path, ctx);
+        _metrics = ctx.Metrics;
         return _files.List().Count > 0 ? default : throw new FileNotFoundException($"there is no file '{options.Path}' to read");
     }
 
@@ -179,6 +182,7 @@ internal sealed class CsvSource(CsvOptions options, ILogger<CsvSource> log) : So
         var read = await RandomAccess.ReadAsync(_file!, _buffer.AsMemory(_end), _position + (_end - _start), ct).ConfigureAwait(false);
         _end += read;
         _final = read == 0;
+        _metrics.Set("behind_bytes", Math.Max(0, RandomAccess.GetLength(_file!) - _position - (_final ? _end - _start : 0)) + _waitingBytes);
     }
 
     private async ValueTask<bool> OpenNextAsync(CancellationToken ct)
@@ -197,6 +201,7 @@ internal sealed class CsvSource(CsvOptions options, ILogger<CsvSource> log) : So
             return false;
         }
 
+        _waitingBytes = _waiting.Sum(static path => new FileInfo(path) is { Exists: true } file ? file.Length : 0);
         _name = _files.NameOf(next);
         _file = File.OpenHandle(next, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.Asynchronous | FileOptions.SequentialScan);
         MoveTo(0);

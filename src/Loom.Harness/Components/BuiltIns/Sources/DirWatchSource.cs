@@ -66,6 +66,7 @@ internal sealed partial class DirWatchSource(DirWatchOptions options, ILogger<Di
         {
             while (_ready.TryDequeue(out var next))
             {
+                TellLag();
                 if (await TakeAsync(next.Path, next.Version, ct).ConfigureAwait(false) is { } read)
                 {
                     return read;
@@ -78,6 +79,7 @@ internal sealed partial class DirWatchSource(DirWatchOptions options, ILogger<Di
             }
 
             Settle();
+            TellLag();
             if (_ready.Count == 0)
             {
                 if (options.Once && _settling.Count == 0)
@@ -91,6 +93,8 @@ internal sealed partial class DirWatchSource(DirWatchOptions options, ILogger<Di
 
         return Read<JsonElement>.End;
     }
+
+    private void TellLag() => _ctx.Metrics.Set("behind_files", _ready.Count + _settling.Count);
 
     private void Scan()
     {

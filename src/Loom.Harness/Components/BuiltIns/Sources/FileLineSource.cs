@@ -25,6 +25,7 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
     private uint _turn;
     private bool _filled;
     private bool _listed;
+    private long _waitingBytes;
 
     /// <inheritdoc />
     protected internal override ValueTask SetupAsync(SetupContext ctx, CancellationToken ct)
@@ -170,7 +171,13 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
                 continue;
             }
 
-            if (await file.Lines.FillAsync(ct).ConfigureAwait(false))
+            var more = await file.Lines.FillAsync(ct).ConfigureAwait(false);
+            if (_tail is null)
+            {
+                TellLag(file.Lines.Behind + _waitingBytes);
+            }
+
+            if (more)
             {
                 _filled = true;
                 if (_tail is not null && Tail.WasReplaced(file))
@@ -193,6 +200,8 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
 
         return Read<JsonElement>.End;
     }
+
+    private void TellLag(long bytes) => _ctx.Metrics.Set("behind_bytes", bytes);
 
     private bool TakesRest(TailedFile file) => !options.Follow || Tail.IsDone(file);
 
@@ -230,6 +239,7 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
             return false;
         }
 
+        _waitingBytes = _waiting.Sum(static w => new FileInfo(w.Path) is { Exists: true } file ? Math.Max(0, file.Length - w.From) : 0);
         var handle = File.OpenHandle(next.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.Asynchronous | FileOptions.SequentialScan);
         _current = new TailedFile(_files.NameOf(next.Path), new Fingerprint(next.Partition, next.Path, 0, 0, 0, "", 0), new LineReader(handle, next.From, options.MaxLineBytes));
         return true;
@@ -259,7 +269,7 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
             {
                 tail.Look();
                 _lastLook = _ctx.Time.GetTimestamp();
-                _ctx.Metrics.Set("behind_bytes", tail.Open.Sum(f => f.Lines.Behind));
+                TellLag(tail.Open.Sum(f => f.Lines.Behind));
             }
 
             for (var i = 0; i < tail.Open.Count; i++)

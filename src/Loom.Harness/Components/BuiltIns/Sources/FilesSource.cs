@@ -41,12 +41,14 @@ internal sealed partial class FilesSource(FilesOptions options, ILogger<FilesSou
     private readonly Queue<string> _waiting = new();
     private IReadOnlyDictionary<string, long> _next = new Dictionary<string, long>();
     private FileSet _files = null!;
+    private IComponentMetrics _metrics = null!;
     private bool _listed;
 
     /// <inheritdoc />
     protected internal override ValueTask SetupAsync(SetupContext ctx, CancellationToken ct)
     {
         _files = FileSet.Of(options.Path, ctx);
+        _metrics = ctx.Metrics;
         return default;
     }
 
@@ -71,6 +73,7 @@ internal sealed partial class FilesSource(FilesOptions options, ILogger<FilesSou
 
         while (!stopping.IsCancellationRequested && _waiting.TryDequeue(out var path))
         {
+            _metrics.Set("behind_files", _waiting.Count);
             var name = _files.NameOf(path);
             if (await FilePayload.ReadAsync(path, name, options.Content, options.MaxBytes, ct).ConfigureAwait(false) is { } read)
             {

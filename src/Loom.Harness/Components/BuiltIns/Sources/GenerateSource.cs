@@ -41,7 +41,11 @@ internal sealed class GenerateSource(GenerateOptions options) : Source<JsonEleme
     private readonly string?[] _keys = new string?[Math.Min(options.Keys, KeptKeys)];
     private readonly byte[] _pad = [.. Enumerable.Repeat((byte)'x', options.PadBytes)];
     private readonly PayloadWriter _payload = new();
+    private const int TellEvery = 1024;
+
     private TimeProvider _time = TimeProvider.System;
+    private IComponentMetrics _metrics = null!;
+    private long _told = -1;
     private long _next;
     private long _first;
     private long _started;
@@ -50,6 +54,7 @@ internal sealed class GenerateSource(GenerateOptions options) : Source<JsonEleme
     protected internal override ValueTask SetupAsync(SetupContext ctx, CancellationToken ct)
     {
         _time = ctx.Time;
+        _metrics = ctx.Metrics;
         return default;
     }
 
@@ -72,12 +77,18 @@ internal sealed class GenerateSource(GenerateOptions options) : Source<JsonEleme
     /// <inheritdoc />
     protected internal override ValueTask<Read<JsonElement>> ReadAsync(CancellationToken stopping, CancellationToken ct)
     {
-        if (stopping.IsCancellationRequested || (options.Count > 0 && _next >= options.Count))
+        var ends = stopping.IsCancellationRequested || (options.Count > 0 && _next >= options.Count);
+        var wait = ends ? TimeSpan.Zero : UntilDue();
+        if (ends || wait > TimeSpan.Zero || (_next & (TellEvery - 1)) == 0)
+        {
+            TellLag(wait);
+        }
+
+        if (ends)
         {
             return new(Read<JsonElement>.End);
         }
 
-        var wait = UntilDue();
         return wait > TimeSpan.Zero ? WaitAsync(wait, stopping, ct) : new(Make());
     }
 
@@ -97,6 +108,18 @@ internal sealed class GenerateSource(GenerateOptions options) : Source<JsonEleme
         }
 
         return TimeSpan.FromSeconds((_next - _first) / rate) - _time.GetElapsedTime(_started);
+    }
+
+    // With a pace, what is due and not yet made; else what is still to make, where that is known.
+    private void TellLag(TimeSpan wait)
+    {
+        var rate = options.Rate;
+        var behind = rate > 0 ? (long)(Math.Max(0, -wait.TotalSeconds) * rate) : options.Count > 0 ? options.Count - _next : 0;
+        if (behind != _told)
+        {
+            _told = behind;
+            _metrics.Set("behind_events", behind);
+        }
     }
 
     private async ValueTask<Read<JsonElement>> WaitAsync(TimeSpan wait, CancellationToken stopping, CancellationToken ct)

@@ -41,12 +41,20 @@ internal sealed class SqliteSource(SqliteInOptions options) : Source<JsonElement
     private readonly PayloadWriter _payload = new();
     private SqliteConnection _database = null!;
     private TimeProvider _time = TimeProvider.System;
+    // Counting what is left may take as long as reading it: so much of it, and only so often.
+    private const int MostCounted = 1_000_000;
+    private static readonly TimeSpan s_countEvery = TimeSpan.FromSeconds(10);
+
+    private IComponentMetrics _metrics = null!;
     private long _from = options.Start;
+    private long _behind;
+    private long? _countedAt;
 
     /// <inheritdoc />
     protected internal override ValueTask SetupAsync(SetupContext ctx, CancellationToken ct)
     {
         _time = ctx.Time;
+        _metrics = ctx.Metrics;
         var path = ctx.ReadPath(options.Path);
         if (!File.Exists(path))
         {
@@ -78,7 +86,7 @@ internal sealed class SqliteSource(SqliteInOptions options) : Source<JsonElement
                 return read;
             }
 
-            Fill();
+            TellLag(Fill());
             if (_page.Count == 0 && (!options.Follow || !await Waiting.ForAsync(options.PollMs, _time, stopping, ct).ConfigureAwait(false)))
             {
                 break;
@@ -88,7 +96,29 @@ internal sealed class SqliteSource(SqliteInOptions options) : Source<JsonElement
         return Read<JsonElement>.End;
     }
 
-    private void Fill()
+    // Rows of the page that was just read are no longer to be read.
+    private void TellLag(int read)
+    {
+        if (read < options.PageRows)
+        {
+            (_behind, _countedAt) = (0, null);
+        }
+        else if (_countedAt is not { } at || _time.GetElapsedTime(at) >= s_countEvery)
+        {
+            _countedAt = _time.GetTimestamp();
+            using var command = Command(MostCounted, inOrder: false);
+            command.CommandText = $"SELECT count(*) FROM ({command.CommandText})";
+            _behind = (long)command.ExecuteScalar()!;
+        }
+        else
+        {
+            _behind = Math.Max(0, _behind - read);
+        }
+
+        _metrics.Set("behind_rows", _behind);
+    }
+
+    private int Fill()
     {
         using var command = Command(options.PageRows);
         using var rows = command.ExecuteReader();
@@ -108,13 +138,17 @@ internal sealed class SqliteSource(SqliteInOptions options) : Source<JsonElement
             _page.Enqueue(Read<JsonElement>.Item(Row(rows), at, at + 1));
             _from = at + 1;
         }
+
+        return _page.Count;
     }
 
-    private SqliteCommand Command(int rows)
+    private string Cursor => $"\"{options.Cursor.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+
+    // From the cursor on.
+    private SqliteCommand Command(int rows, bool inOrder = true)
     {
         var command = _database.CreateCommand();
-        var cursor = $"\"{options.Cursor.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
-        command.CommandText = $"SELECT * FROM ({options.Query.TrimEnd().TrimEnd(';')}) WHERE {cursor} >= $from ORDER BY {cursor} LIMIT $rows";
+        command.CommandText = $"SELECT * FROM ({options.Query.TrimEnd().TrimEnd(';')}) WHERE {Cursor} >= $from {(inOrder ? $"ORDER BY {Cursor} " : "")}LIMIT $rows";
         command.Parameters.AddWithValue("$from", _from);
         command.Parameters.AddWithValue("$rows", rows);
         return command;
