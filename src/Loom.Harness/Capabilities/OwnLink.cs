@@ -29,7 +29,7 @@ internal sealed class OwnLink(string name, Capability capability, TimeProvider t
         {
             if (batch is not null)
             {
-                await (_aroundMembers ? AroundAsync(contexts, 0, call) : Next.InvokeAsync(call)).ConfigureAwait(true);
+                await AroundAsync(contexts, _aroundMembers ? 0 : contexts.Count, call).ConfigureAwait(true);
             }
             else
             {
