@@ -1,6 +1,7 @@
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Commands;
+using Loom.SystemTests.Processes;
 using Loom.Testing;
 using Loom.Testing.Harness;
 using Shouldly;
@@ -9,6 +10,7 @@ using Xunit;
 namespace Loom.SystemTests.Harness.Commands;
 
 /// <summary>The drill "child" of section 17: whatever a program does, its component restarts or fails by rule, memory stays flat, and others are unharmed.</summary>
+[Collection(Alone.Name)]
 public sealed class CommandDrills : IAsyncDisposable
 {
     // Misbehaves once for each kind of trouble it is asked for; a marker file remembers that it has.

@@ -82,7 +82,15 @@ public sealed class ExampleTests : IDisposable
         {
             var ask = request.GetProperty("ask").GetString()!.Split(' ');
             var body = request.TryGetProperty("body", out var given) ? given.GetRawText() : null;
-            var (status, answer) = await running.SendAsync(new HttpMethod(ask[0]), ask[1], body);
+            var (status, answer) = (HttpStatusCode.OK, "");
+            // A route is served a moment before the component behind it takes requests.
+            await RunningSystem.UntilAsync(
+                async () =>
+                {
+                    (status, answer) = await running.SendAsync(new HttpMethod(ask[0]), ask[1], body);
+                    return status != HttpStatusCode.ServiceUnavailable || request.GetProperty("status").GetInt32() == 503;
+                },
+                $"{ask[1]} takes requests");
             ((int)status).ShouldBe(request.GetProperty("status").GetInt32(), answer);
             if (request.TryGetProperty("answer", out var expected))
             {

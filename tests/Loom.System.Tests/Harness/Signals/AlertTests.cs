@@ -33,6 +33,7 @@ public sealed class AlertTests
                   - { name: component_paused, enabled: false }
             """,
             environment: ("HOOK_SECRET", "a long secret of the hook"));
+        await RunningSystem.UntilAsync(async () => (await system.GetAsync("/components/web")).GetProperty("state").GetString() == "running", "the endpoint runs");
         (await system.AskAsync("/components/store/pause")).Status.ShouldBe(System.Net.HttpStatusCode.OK);
         for (var i = 0; i < 10; i++)
         {
@@ -91,7 +92,8 @@ public sealed class AlertTests
             """);
         if (stuck)
         {
-            (await system.AskAsync("/components/store/pause")).Status.ShouldBe(System.Net.HttpStatusCode.OK);
+            await RunningSystem.UntilAsync(async () => (await system.GetAsync("/components/web")).GetProperty("state").GetString() == "running", "the endpoint runs");
+        (await system.AskAsync("/components/store/pause")).Status.ShouldBe(System.Net.HttpStatusCode.OK);
             (await system.PostAsync("/in", "{}")).Status.ShouldBe(System.Net.HttpStatusCode.Accepted);
         }
 
