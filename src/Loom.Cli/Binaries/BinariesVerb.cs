@@ -35,7 +35,7 @@ internal static class BinariesVerb
         var verify = Verb.Create("verify", "Read every cached program through and compare its checksum; exit 6 when one does not fit",
             ["loom binaries verify", "loom binaries verify --json"],
             async (context, parse, cancellationToken) => await VerifyAsync(context, Look(context, parse), cancellationToken).ConfigureAwait(false));
-        var prune = Verb.Create("prune", "Delete old versions, damaged files and what cut downloads left; programs that run now stay",
+        var prune = Verb.Create("prune", "Delete old versions, damaged files and what cut downloads left; programs that run now or that another project uses stay",
             ["loom binaries prune --dry-run", "loom binaries prune"], PruneAsync);
         prune.Options.Add(s_dryRun);
         return new Command("binaries", "Find, fetch, check and delete cached programs") { list, fetch, verify, prune };
@@ -169,10 +169,11 @@ internal static class BinariesVerb
         return ExitCode.Ok;
     }
 
-    // The newest of each, what this project names, and what runs now.
+    // The newest of each, what this project names, what others use, and what runs now.
     private static bool IsNeeded(BinaryCache cache, BinaryOptions options, string name, string version) =>
         cache.Versions(name)[0] == version
         || options.Declared.Any(d => d.Name == name && BinaryNames.Plain(d.Version) == version)
         || (new BinaryRequest(name).IsLoom && BinaryNames.Plain(options.RuntimeVersion) == version)
+        || new CachePins(options.Cache).IsUsed(name, version)
         || cache.IsInUse(name, version);
 }

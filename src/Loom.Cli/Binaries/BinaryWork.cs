@@ -21,17 +21,27 @@ internal sealed class BinaryWork(VerbContext context, BinaryOptions options, boo
     /// <exception cref="CliError">One of them cannot be had.</exception>
     public async Task LinkDeclaredAsync(CancellationToken cancellationToken)
     {
+        var pins = new CachePins(options.Cache);
         if (options.Links is not { } links)
         {
+            pins.Keep(options.Project, CachePins.Declared, []);
             return;
         }
 
         // First all, then the links: when one cannot be had, the project is as it was.
         var found = new List<(string Name, string Path)>();
+        var used = new List<(string Name, string Version)>();
         foreach (var plan in options.Declared)
         {
-            found.Add((plan.Name, (await FindAsync(plan, cancellationToken).ConfigureAwait(false)).Path));
+            var program = await FindAsync(plan, cancellationToken).ConfigureAwait(false);
+            found.Add((plan.Name, program.Path));
+            if (program is { Origin: BinaryOrigin.Cache or BinaryOrigin.Download, Version: { } version })
+            {
+                used.Add((plan.Name, version));
+            }
         }
+
+        pins.Keep(options.Project, CachePins.Declared, used);
 
         Directory.CreateDirectory(links);
         foreach (var (name, path) in found)

@@ -45,6 +45,8 @@ internal static class VersionHandOver
 
         using var work = new BinaryWork(context, options, allowUnverified);
         var found = await work.FindAsync(new BinaryPlan("loom") { Version = wanted }, cancellationToken).ConfigureAwait(false);
+        new CachePins(options.Cache).Keep(
+            options.Project, CachePins.Runtime, found is { Origin: BinaryOrigin.Cache or BinaryOrigin.Download, Version: { } pinned } ? [("loom", pinned)] : []);
         if (found.Origin == BinaryOrigin.Running)
         {
             return;

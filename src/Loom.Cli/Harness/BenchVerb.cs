@@ -54,13 +54,22 @@ internal static class BenchVerb
                 throw new CliError(ExitCode.Usage, "NO_SUCH_ROW", $"there is no row '{unknown}'; there are: {string.Join(", ", rows.Select(r => r.Name))}");
             }
 
+            var unmeasured = new List<string>();
             foreach (var row in rows.Where(r => wanted.Length == 0 || wanted.Contains(r.Name)))
             {
-                var result = await row.RunAsync(parse.GetValue(s_rounds), ct).ConfigureAwait(false);
-                results.Add(result);
-                if (!context.Terminal.Json)
+                try
                 {
-                    Show(context.Terminal, result, before.GetValueOrDefault(result.Name));
+                    var result = await row.RunAsync(parse.GetValue(s_rounds), ct).ConfigureAwait(false);
+                    results.Add(result);
+                    if (!context.Terminal.Json)
+                    {
+                        Show(context.Terminal, result, before.GetValueOrDefault(result.Name));
+                    }
+                }
+                catch (Exception e) when (e is InvalidOperationException or IOException or TimeoutException)
+                {
+                    // The others are worth their time all the same.
+                    unmeasured.Add($"{row.Name}: {e.Message}");
                 }
             }
 
@@ -70,7 +79,9 @@ internal static class BenchVerb
                 context.Terminal.Out.WriteLine(JsonSerializer.Serialize(results, BenchJson.Default.ListBenchResult));
             }
 
-            return ExitCode.Ok;
+            return unmeasured.Count == 0
+                ? ExitCode.Ok
+                : throw new CliError(ExitCode.Failed, "NOT_MEASURED", $"{string.Join("; ", unmeasured)}", "a machine that is busy with something else may be too slow for a row: --row ROW runs it alone");
         }
         finally
         {

@@ -21,6 +21,9 @@ internal sealed partial class AlertMonitor(IReadOnlyList<AlertRule> rules, Metri
     /// <summary>Told of each change, on the thread that looks; returns at once.</summary>
     public Action<AlertChange> Changed { get; set; } = static _ => { };
 
+    /// <summary>Those that fire now; for whoever is told of a change.</summary>
+    public IEnumerable<FiringAlert> Firing => _trackers.Where(t => t.State == AlertState.Firing).Select(t => new FiringAlert(t.Rule.Name, t.Since!.Value));
+
     /// <summary>All alerts as they stood at the last look.</summary>
     public IReadOnlyList<AlertStatus> Status => _status;
 
@@ -31,6 +34,17 @@ internal sealed partial class AlertMonitor(IReadOnlyList<AlertRule> rules, Metri
         {
             metrics.Watch(rule.Condition);
         }
+    }
+
+    /// <summary>Takes over what fired when the run before came to no good end; said before the first look.</summary>
+    public void Resume(IReadOnlyList<FiringAlert> firing)
+    {
+        foreach (var alert in firing)
+        {
+            _trackers.Find(t => t.Rule.Name == alert.Name)?.Resume(alert.Since);
+        }
+
+        Show();
     }
 
     /// <summary>Looks once.</summary>

@@ -72,6 +72,10 @@ internal sealed class AlertTracker(AlertRule rule)
         return new AlertChange(rule, Fires: true, _since, now);
     }
 
+    /// <summary>It fired when the run before came to no good end, and that was told: it goes on firing until its condition has not held for long enough.</summary>
+    /// <param name="since">When its condition began to hold.</param>
+    public void Resume(DateTimeOffset since) => (State, _since, _times, _quietSince) = (AlertState.Firing, since, 1, null);
+
     /// <summary>Nobody looks any more, and for a good reason: an alert that fires is over. Null when it does not fire.</summary>
     /// <param name="now">When that is.</param>
     /// <param name="reason">Why.</param>

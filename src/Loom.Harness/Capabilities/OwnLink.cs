@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Runtime.ExceptionServices;
 using Loom.Components;
 
@@ -6,6 +7,9 @@ namespace Loom.Harness.Capabilities;
 /// <summary>A capability of the user's own: its hooks around the rest of the chain. After runs for each whose Before ran, also when a later one failed.</summary>
 internal sealed class OwnLink(string name, Capability capability, TimeProvider time, LinkCounters counters) : Link(name)
 {
+    private readonly bool _aroundMembers =
+        Overrides(capability, "AroundProcessAsync") && !Overrides(capability, "BeforeReceiveBatchAsync") && !Overrides(capability, "AfterSendBatchAsync");
+
     public override async ValueTask InvokeAsync(Call call)
     {
         var start = time.GetTimestamp();
@@ -25,7 +29,7 @@ internal sealed class OwnLink(string name, Capability capability, TimeProvider t
         {
             if (batch is not null)
             {
-                await Next.InvokeAsync(call).ConfigureAwait(true);
+                await AroundAsync(contexts, _aroundMembers ? 0 : contexts.Count, call).ConfigureAwait(true);
             }
             else
             {
@@ -53,4 +57,11 @@ internal sealed class OwnLink(string name, Capability capability, TimeProvider t
             failure.Throw();
         }
     }
+
+    // One in the other, the first member's outermost: the rest of the chain handles the batch as a whole.
+    private ValueTask AroundAsync(IReadOnlyList<ItemContext> members, int at, Call call) =>
+        at == members.Count ? Next.InvokeAsync(call) : capability.AroundProcessAsync(members[at], _ => AroundAsync(members, at + 1, call), call.Token);
+
+    private static bool Overrides(Capability capability, string hook) =>
+        capability.GetType().GetMethod(hook, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic)?.DeclaringType != typeof(Capability);
 }

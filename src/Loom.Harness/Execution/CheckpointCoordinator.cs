@@ -33,6 +33,7 @@ internal sealed record CheckpointsSnapshot(long Taken, long Failed, CheckpointIn
 internal sealed partial class CheckpointCoordinator(StateHome? home, string graphHash, CheckpointTimes times, TimeProvider time, ILogger log) : ICheckpointParts
 {
     private static readonly TimeSpan s_restAfterFailure = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_tellAgain = TimeSpan.FromSeconds(10);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, CheckpointPart> _ended = new(StringComparer.Ordinal);
@@ -49,6 +50,7 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
     private long _confirmed;
     private long _roundEnded = time.GetTimestamp();
     private TimeSpan _rest;
+    private long? _toldAt;
     private volatile CheckpointsSnapshot _snapshot = new(0, 0, null, null, TimeSpan.Zero);
 
     public CheckpointsSnapshot Snapshot => _snapshot;
@@ -117,8 +119,8 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
             catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
             {
                 var why = e is TimeoutException ? $"no part within {CheckpointTimes.Longest.TotalSeconds:0} s from {MissingOf(gathering)}" : e.Message;
+                Tell(gathering.Barrier, why);
                 _snapshot = _snapshot with { Failed = _snapshot.Failed + 1, LastError = why };
-                LogAbandoned(log, gathering.Barrier.Number, why);
                 _bound.Settled();
                 foreach (var host in _hosts)
                 {
@@ -275,6 +277,16 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
             }
 
             return _gathering;
+        }
+    }
+
+    // While somebody waits it is tried again each second: the same trouble is told once in a while.
+    private void Tell(CheckpointBarrier barrier, string why)
+    {
+        if (why != _snapshot.LastError || _toldAt is not { } at || time.GetElapsedTime(at) > s_tellAgain)
+        {
+            _toldAt = time.GetTimestamp();
+            LogAbandoned(log, barrier.Number, why);
         }
     }
 

@@ -197,8 +197,12 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
         }
 
         Webhook[] webhooks = [.. plan.Policy.Webhooks.Select(w => new Webhook(w, plan, http, assembly.Materials.Run, world.Time, log))];
-        assembly.Monitor.Alerts.Changed = change =>
+        var alerts = assembly.Monitor.Alerts;
+        var kept = new FiringAlerts(Path.Combine(plan.Directory, ".loom", "harness", plan.Name), log);
+        alerts.Resume(kept.Read());
+        alerts.Changed = change =>
         {
+            kept.Write(alerts.Firing);
             foreach (var webhook in webhooks.Where(w => change.Rule.Webhook is null || change.Rule.Webhook == w.Name))
             {
                 webhook.Tell(change);

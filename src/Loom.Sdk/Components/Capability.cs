@@ -36,7 +36,7 @@ public abstract class Capability
     /// <summary>Before the handler, from the lowest tier to the highest. Throw <see cref="ItemException"/> to refuse the event.</summary>
     protected internal virtual ValueTask BeforeProcessAsync(ItemContext item, CancellationToken ct) => default;
 
-    /// <summary>Around the handler and everything of higher tiers.</summary>
+    /// <summary>Around the handler and everything of higher tiers. Where the component takes batches and this class has no batch hooks: once for each member, one in the other, around the whole.</summary>
     protected internal virtual ValueTask AroundProcessAsync(ItemContext item, Func<CancellationToken, ValueTask> next, CancellationToken ct) => next(ct);
 
     /// <summary>After the handler, from the highest tier to the lowest, for each whose Before ran; with the error when there was one.</summary>
@@ -52,7 +52,7 @@ public abstract class Capability
         }
     }
 
-    /// <summary>After a batch's results were sent, from the highest tier to the lowest (<c>after_send_batch</c>).</summary>
+    /// <summary>After a batch was handled, from the highest tier to the lowest (<c>after_send_batch</c>); its results go on when all have returned.</summary>
     protected internal virtual async ValueTask AfterSendBatchAsync(BatchContext batch, Exception? error, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(batch);

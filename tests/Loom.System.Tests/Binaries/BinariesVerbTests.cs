@@ -49,6 +49,27 @@ public sealed class BinariesVerbTests : IAsyncLifetime
     }
 
     [Fact(Timeout = 300_000)]
+    public async Task Prune_VersionAnotherProjectUses_StaysUntilThatProjectIsGone()
+    {
+        foreach (var version in new[] { "1.0", "1.1", "1.2" })
+        {
+            _release.Publish(version, ReleaseServer.Script(version));
+            (await LoomAsync("binaries", "fetch", $"tool@{version}")).Exit.ShouldBe(0);
+        }
+
+        var other = Directory.CreateDirectory(_release.Folder["other"]).FullName;
+        await File.WriteAllTextAsync(Path.Combine(other, "loom.toml"), "[binaries.tool]\nversion = \"1.0\"\n[agents.once]\ncommand = [\"tool\"]\nrestart = \"never\"\n[serving]\nbind = \"127.0.0.1:0\"\n");
+        var (exit, _, error) = await RunningLoom.RunAsync(other, ["run"], [.. _release.Environment, ("LOOM_PROJECT", other)]);
+        exit.ShouldBe(0, error);
+
+        (await LoomAsync("binaries", "prune")).Exit.ShouldBe(0);
+        (await LoomAsync("binaries", "verify")).ShouldBe((0, "tool 1.0: ok\ntool 1.2: ok\n"));
+        Directory.Delete(other, recursive: true);
+        (await LoomAsync("binaries", "prune")).Exit.ShouldBe(0);
+        (await LoomAsync("binaries", "verify")).ShouldBe((0, "tool 1.2: ok\n"));
+    }
+
+    [Fact(Timeout = 300_000)]
     public async Task Fetch_FaultsOfTheNetwork_HaveTheirExitCodes()
     {
         _release.Server.Files[$"/base/v1.0/{ReleaseServer.Artifact("1.0")}"] = ReleaseServer.Script("1");

@@ -106,4 +106,17 @@ internal static class Codes
     public const string TestValue = "LH904";
     public const string TestData = "LH905";
     public const string TestMetric = "LH906";
+
+    /// <summary>What to do about a finding that does not say so itself.</summary>
+    public static string RemedyOf(string code) => code switch
+    {
+        MissingKey or ConfigMissing => "add it",
+        Expression or Template => "docs/expressions.md tells what can be written",
+        Schema => "write it as JSON Schema has it",
+        Feedback => "write max_in_flight: 100",
+        ConfigRule => "make these keys agree",
+        File => "put a readable file there",
+        TestData => "put it there, or name another",
+        _ => $"docs/reference/harness-codes.md shows {code} mended",
+    };
 }

@@ -21,10 +21,13 @@ internal sealed class FindingList
     public void Error(string code, string file, int line, int column, string message)
     {
         ErrorCount++;
-        _all.Add(new Finding(code, Severity.Error, file, line, column, message));
+        _all.Add(new Finding(code, Severity.Error, file, line, column, WithRemedy(code, message)));
     }
 
-    public void Warning(string code, YamlNode at, string message) => _all.Add(new Finding(code, Severity.Warning, at.File, at.Line, at.Column, message));
+    public void Warning(string code, YamlNode at, string message) => _all.Add(new Finding(code, Severity.Warning, at.File, at.Line, at.Column, WithRemedy(code, message)));
 
-    public void Warning(string code, string file, int line, int column, string message) => _all.Add(new Finding(code, Severity.Warning, file, line, column, message));
+    public void Warning(string code, string file, int line, int column, string message) => _all.Add(new Finding(code, Severity.Warning, file, line, column, WithRemedy(code, message)));
+
+    // Every finding says what to do, or lists what is allowed in parentheses at its end: where its own words do neither, those of its code follow.
+    private static string WithRemedy(string code, string message) => message.Contains("; ", StringComparison.Ordinal) || message.EndsWith(')') ? message : $"{message.TrimEnd('.')}; {Codes.RemedyOf(code)}";
 }

@@ -67,9 +67,9 @@ public sealed class LoaderTests
     [Fact]
     public void Load_ASystemOfNothing_TellsWhatItNeeds() => new MemorySystem("{}").Lines().ShouldBe(
     [
-        "architecture.yaml:1:1: error LH107: architecture needs the key \"components\": a list of what the system is made of",
-        "architecture.yaml:1:1: error LH107: architecture needs the key \"schema_version\"",
-        "architecture.yaml:1:1: error LH107: architecture needs the key \"system\": { name, version }",
+        "architecture.yaml:1:1: error LH107: architecture needs the key \"components\": a list of what the system is made of; add it",
+        "architecture.yaml:1:1: error LH107: architecture needs the key \"schema_version\"; add it",
+        "architecture.yaml:1:1: error LH107: architecture needs the key \"system\": { name, version }; add it",
     ]);
 
     private sealed class Services : IServiceProvider

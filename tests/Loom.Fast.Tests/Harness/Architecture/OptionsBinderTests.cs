@@ -54,7 +54,7 @@ public sealed class OptionsBinderTests
         "x.yaml:1:9: error LH404: component \"c\": copies is 700; allowed is 1 to 100",
         "x.yaml:2:1: error LH401: component \"c\" has no config key \"felds\"; did you mean \"fields\"? (keys: copies, fields, weights, limits, every, url, ratio, max_bytes, quality, free, maybe)",
         "x.yaml:3:15: error LH403: component \"c\": weights.x is \"one\"; a whole number is wanted",
-        "x.yaml:4:16: error LH405: component \"c\": limits: low 20 is above high 10",
+        "x.yaml:4:16: error LH405: component \"c\": limits: low 20 is above high 10; make these keys agree",
         "x.yaml:5:8: error LH403: component \"c\": every is \"soon\"; a time such as 5s, 500ms or 2m, or a number of seconds is wanted",
         "x.yaml:6:6: error LH403: component \"c\": url is \"nowhere\"; an absolute URL is wanted",
         "x.yaml:7:10: error LH404: component \"c\": quality is \"fst\"; did you mean fast? allowed is fast, good",
@@ -73,7 +73,7 @@ public sealed class OptionsBinderTests
         binder.Bind(typeof(Parts.LinesOptions), bad.RootElement, "set_config").ShouldBeNull();
         findings.Sorted().Select(f => f.ToString()).ShouldBe(
         [
-            "set_config: error LH402: component \"c\" needs config key \"path\": Path of the file.",
+            "set_config: error LH402: component \"c\" needs config key \"path\": Path of the file; add it",
             "set_config: error LH403: component \"c\": settle_ms is \"x\"; a number of milliseconds is wanted",
         ]);
     }

@@ -93,7 +93,7 @@ public sealed class YamlTests
     public void File_OverFourMiB_IsNotParsed() => new MemorySystem("# " + new string('x', YamlReader.MaxBytes)).Lines().ShouldHaveSingleItem().ShouldContain("LH101");
 
     [Fact]
-    public void File_IsAFolder_IsToldSo() => new MemorySystem().With("architecture.yaml/x", "").Lines().ShouldBe(["architecture.yaml: error LH101: the file cannot be read: it is a folder"]);
+    public void File_IsAFolder_IsToldSo() => new MemorySystem().With("architecture.yaml/x", "").Lines().ShouldBe(["architecture.yaml: error LH101: the file cannot be read: it is a folder; put a readable file there"]);
 
     [Fact]
     public void File_OfAHundredThousandComponents_IsAnsweredInTime()

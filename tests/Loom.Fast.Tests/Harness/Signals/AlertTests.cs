@@ -49,6 +49,18 @@ public sealed class AlertTests
     }
 
     [Fact]
+    public void Resume_FiredInTheRunBefore_NotToldAgainAndItsEndIs()
+    {
+        var tracker = new AlertTracker(Rule("x > 1", hold: 60, keep: 30));
+        tracker.Resume(s_start.AddHours(-1));
+
+        tracker.Observe(holds: true, s_start).ShouldBeNull();
+        tracker.Observe(holds: false, s_start.AddSeconds(1)).ShouldBeNull();
+        var end = tracker.Observe(holds: false, s_start.AddSeconds(31)).ShouldNotBeNull();
+        (end.Fires, end.Since).ShouldBe((false, s_start.AddHours(-1)));
+    }
+
+    [Fact]
     public void End_WhileOneFiresAndOneIsPending_TheFiringOneIsOverWithTheReason()
     {
         var time = new ManualTimeProvider();

@@ -104,9 +104,9 @@ public sealed class TestFileReaderTests
             """);
         findings.ShouldBe(
         [
-            "a.test.yaml:2:5: error LH107: case needs the key \"expect\"",
+            "a.test.yaml:2:5: error LH107: case needs the key \"expect\"; add it",
             "a.test.yaml:3:22: error LH904: given big.in is 5 (a number); write a list of payloads, or { file: data.jsonl }",
-            "a.test.yaml:3:39: error LH905: given make: there is no file gone.jsonl beside the test",
+            "a.test.yaml:3:39: error LH905: given make: there is no file gone.jsonl beside the test; put it there, or name another",
             "a.test.yaml:4:19: error LH904: mock of big says nothing; write recording, replies or fail",
             "a.test.yaml:4:29: error LH904: mock of show is a list; write { recording: FILE }, { replies: [...] } or { fail: { on: 1, code: timeout } }",
             "a.test.yaml:5:5: error LH105: case has no key \"expected\"; did you mean \"expect\"? (keys: name, clock, start, seed, live, match, run_for, timeout, expect, only, given, mocks)",
