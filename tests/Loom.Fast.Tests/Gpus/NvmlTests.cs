@@ -106,17 +106,19 @@ public sealed class NvmlTests
         var time = new ManualTimeProvider();
         var hold = new ManualResetEventSlim();
         var calls = 0;
+        var called = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var source = new NvmlSource(
             () =>
             {
                 Interlocked.Increment(ref calls);
+                called.TrySetResult();
                 hold.Wait();
                 return (null, "at last");
             },
             () => 0, _ => false, time);
 
-        (await HangAsync(source, time)).Trouble.ShouldBe("the driver gives no answer within 10 s");
-        (await HangAsync(source, time)).Devices.ShouldBeNull();
+        (await HangAsync(source, time, called.Task)).Trouble.ShouldBe("the driver gives no answer within 10 s");
+        (await HangAsync(source, time, called.Task)).Devices.ShouldBeNull();
         calls.ShouldBe(1);
 
         hold.Set();
@@ -124,9 +126,10 @@ public sealed class NvmlTests
         hold.Dispose();
     }
 
-    private static async Task<GpuReading> HangAsync(NvmlSource source, ManualTimeProvider time)
+    private static async Task<GpuReading> HangAsync(NvmlSource source, ManualTimeProvider time, Task called)
     {
         var reading = source.ReadAsync(default);
+        await called.WaitAsync(TimeSpan.FromSeconds(60)); // time passes while it hangs, not before
         while (!reading.IsCompleted)
         {
             time.Advance(TimeSpan.FromSeconds(10));
