@@ -30,6 +30,9 @@ internal sealed class Expression : IEquatable<Expression>
     /// <summary>Whether its result is the same for all events.</summary>
     public bool IsConstant => _root.IsConstant;
 
+    /// <summary>Places of the payload whose values may stand in its result.</summary>
+    public IReadOnlyList<PathNode> Paths => _root.Paths;
+
     /// <summary>Compiles and checks.</summary>
     /// <exception cref="ExpressionException">What is wrong and at which column.</exception>
     public static Expression Compile(string text) => new(text, Parser.ParseAll(text, Scope.Event));

@@ -14,6 +14,10 @@ internal abstract class Node
         {
             Depth = Math.Max(Depth, part.Depth + 1);
             IsConstant &= part.IsConstant;
+            if (kind != Kind.Bool)
+            {
+                Paths = [.. Paths, .. part.Paths];
+            }
         }
     }
 
@@ -27,6 +31,9 @@ internal abstract class Node
 
     /// <summary>Whether its value is the same for all events.</summary>
     public bool IsConstant { get; protected init; } = true;
+
+    /// <summary>Places of the payload whose values may stand in its value; what is only asked (compared, looked for) is none.</summary>
+    public IReadOnlyList<PathNode> Paths { get; protected init; } = [];
 
     /// <summary>Its value, or an error as a value; throws nothing.</summary>
     public abstract Value Evaluate(ref Frame frame);

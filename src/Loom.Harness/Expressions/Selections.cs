@@ -21,9 +21,13 @@ internal sealed class PathNode : Node, ISelection
     {
         _steps = steps;
         IsConstant = false;
+        Paths = [this];
     }
 
     public bool IsRoot => _steps.Length == 0;
+
+    /// <summary>The way to the place; null: a member of a list.</summary>
+    public IEnumerable<string?> Steps => _steps.Select(static s => s.Name is null ? null : Encoding.UTF8.GetString(s.Name));
 
     public PathNode Field(string name, string source) => new(source, [.. _steps, (Encoding.UTF8.GetBytes(name), 0)]);
 

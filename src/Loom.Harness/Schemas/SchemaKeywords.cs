@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Loom.Harness.Expressions;
+using Loom.Harness.Secrets;
 
 namespace Loom.Harness.Schemas;
 
@@ -48,7 +49,11 @@ internal static class SchemaKeywords
 
         foreach (var keyword in schema.EnumerateObject())
         {
-            if (!IsNote(keyword.Name))
+            if (keyword.Name == "x-secret")
+            {
+                CheckSecret(keyword.Value, $"{at}/x-secret");
+            }
+            else if (!IsNote(keyword.Name))
             {
                 CheckKeyword(keyword.Name, keyword.Value, root, $"{at}/{Escape(keyword.Name)}", depth);
             }
@@ -89,6 +94,8 @@ internal static class SchemaKeywords
             case "items" when value.ValueKind == JsonValueKind.Array:
                 CheckAll(value, root, at, depth);
                 break;
+            case "not" when SecretSchema.Of(value) is not null:
+                throw new SchemaException(at, "x-secret marks nothing within not, which says what is not there; write it beside not");
             case "additionalProperties" or "items" or "additionalItems" or "not":
                 Check(value, root, at, depth + 1);
                 break;
@@ -142,6 +149,15 @@ internal static class SchemaKeywords
         foreach (var schema in list.EnumerateArray())
         {
             Check(schema, root, $"{at}/{index++}", depth + 1);
+        }
+    }
+
+    // What is meant to mark a field and does not would show it to everybody.
+    private static void CheckSecret(JsonElement value, string at)
+    {
+        if (value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
+        {
+            throw new SchemaException(at, $"x-secret is true or false, not {Named(value.ValueKind)}");
         }
     }
 

@@ -48,6 +48,9 @@ internal sealed class SecretFields
             ],
             system.Secrets);
 
+    /// <summary>The first part of an expression that puts a field into its result which a schema marks, or what holds one; null: none does.</summary>
+    public string? ReadBy(Expression expression) => expression.Paths.FirstOrDefault(p => SecretSchema.Reaches(_schemas, p.Steps))?.Source;
+
     /// <summary>JSON Pointers of what is secret in a payload, in order; none where nothing is.</summary>
     public IReadOnlyList<string> In(JsonElement payload)
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace Loom.Harness.Secrets;
@@ -10,8 +11,9 @@ internal sealed class SecretSchema
 {
     private readonly Dictionary<string, SecretSchema> _properties = new(StringComparer.Ordinal);
 
-    // Schemas of fields whose names are not known before, of the items of lists, and those that hold beside this one.
-    private readonly List<SecretSchema> _anyProperty = [];
+    // Schemas of fields by a pattern of their names, of fields that are not named, of the items of lists, and those that hold beside this one.
+    private readonly List<SecretSchema> _matching = [];
+    private readonly List<SecretSchema> _others = [];
     private readonly List<SecretSchema> _items = [];
     private readonly List<SecretSchema> _beside = [];
     private bool _isSecret;
@@ -27,12 +29,7 @@ internal sealed class SecretSchema
     /// <summary>Adds the JSON Pointers of all secret values of a payload.</summary>
     public static void Find(IReadOnlyCollection<SecretSchema> schemas, JsonElement value, string at, ISet<string> found)
     {
-        var all = new HashSet<SecretSchema>();
-        foreach (var schema in schemas)
-        {
-            schema.AddTo(all);
-        }
-
+        var all = Beside(schemas);
         if (all.Any(s => s._isSecret))
         {
             found.Add(at);
@@ -41,8 +38,7 @@ internal sealed class SecretSchema
         {
             foreach (var property in value.EnumerateObject())
             {
-                SecretSchema[] inner = [.. all.SelectMany(s => s._anyProperty.Concat(s._properties.TryGetValue(property.Name, out var own) ? [own] : []))];
-                Find(inner, property.Value, SecretFields.Below(at, property.Name), found);
+                Find([.. all.SelectMany(s => s.Of(property.Name))], property.Value, SecretFields.Below(at, property.Name), found);
             }
         }
         else if (all.Count > 0 && value.ValueKind == JsonValueKind.Array)
@@ -54,6 +50,52 @@ internal sealed class SecretSchema
                 Find(inner, item, $"{at}/{index++}", found);
             }
         }
+    }
+
+    /// <summary>Whether a place is secret, lies within what is, or may hold something that is.</summary>
+    /// <param name="schemas">Of the payload.</param>
+    /// <param name="path">The way to the place; null: a member of a list.</param>
+    public static bool Reaches(IReadOnlyCollection<SecretSchema> schemas, IEnumerable<string?> path)
+    {
+        var all = Beside(schemas);
+        foreach (var step in path)
+        {
+            if (all.Any(s => s._isSecret))
+            {
+                return true;
+            }
+
+            all = Beside([.. all.SelectMany(s => step is null ? s._items : s.Of(step))]);
+        }
+
+        var seen = new HashSet<SecretSchema>();
+        var open = new Stack<SecretSchema>(all);
+        while (open.TryPop(out var next))
+        {
+            if (seen.Add(next))
+            {
+                foreach (var inner in next._beside.Concat(next._items).Concat(next._properties.Values).Concat(next._others).Concat(next._matching))
+                {
+                    open.Push(inner);
+                }
+            }
+        }
+
+        return seen.Any(s => s._isSecret);
+    }
+
+    private IEnumerable<SecretSchema> Of(string name) =>
+        _properties.TryGetValue(name, out var own) ? _matching.Append(own) : _matching.Concat(_others);
+
+    private static HashSet<SecretSchema> Beside(IEnumerable<SecretSchema> schemas)
+    {
+        var all = new HashSet<SecretSchema>();
+        foreach (var schema in schemas)
+        {
+            schema.AddTo(all);
+        }
+
+        return all;
     }
 
     private void AddTo(HashSet<SecretSchema> all)
@@ -102,10 +144,10 @@ internal sealed class SecretSchema
 
                     break;
                 case ("patternProperties", JsonValueKind.Object):
-                    made._anyProperty.AddRange(value.EnumerateObject().Select(p => Make(p.Value)));
+                    made._matching.AddRange(value.EnumerateObject().Select(p => Make(p.Value)));
                     break;
                 case ("additionalProperties", JsonValueKind.Object):
-                    made._anyProperty.Add(Make(value));
+                    made._others.Add(Make(value));
                     break;
                 case ("items" or "additionalItems", JsonValueKind.Object):
                     made._items.Add(Make(value));
@@ -133,7 +175,11 @@ internal sealed class SecretSchema
             var at = root;
             foreach (var part in pointer.TrimStart('#').Split('/', StringSplitOptions.RemoveEmptyEntries).Select(p => Uri.UnescapeDataString(p).Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)))
             {
-                if (at.ValueKind != JsonValueKind.Object || !at.TryGetProperty(part, out at))
+                if (at.ValueKind == JsonValueKind.Array && int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var index) && index < at.GetArrayLength())
+                {
+                    at = at[index];
+                }
+                else if (at.ValueKind != JsonValueKind.Object || !at.TryGetProperty(part, out at))
                 {
                     return made;
                 }

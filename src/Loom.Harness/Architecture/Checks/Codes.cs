@@ -48,6 +48,7 @@ internal static class Codes
     public const string FlowType = "LH223";
     public const string TypeRule = "LH224";
     public const string Interval = "LH225";
+    public const string SecretKey = "LH226";
 
     // LH3xx: classes and commands.
     public const string ClassNotFound = "LH301";

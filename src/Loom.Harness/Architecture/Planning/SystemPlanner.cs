@@ -53,6 +53,7 @@ internal sealed partial class SystemPlanner(PlanningContext context)
         BindingChecks.Run(placed, schemas, _findings);
         CycleChecks.Run(placed, _findings);
         StateChecks.Run(placed, plan, _findings);
+        SecretChecks.Run(placed, plan, _findings);
         DeliveryChecks.Run(placed, plan, context.Settings, _findings);
         return new PlannedSystem(plan, placed);
     }

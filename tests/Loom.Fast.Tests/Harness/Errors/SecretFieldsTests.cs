@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Loom.Harness.Api;
 using Loom.Harness.Errors;
+using Loom.Harness.Schemas;
 using Loom.Harness.Secrets;
 using Microsoft.Extensions.Logging;
 using Shouldly;
@@ -21,6 +22,9 @@ public sealed class SecretFieldsTests
     [InlineData("""{"anyOf":[{"properties":{"a":{"x-secret":true}}},{"oneOf":[{"properties":{"b":{"x-secret":true}}}]}]}""", """{"a":1,"b":2,"c":3}""", "/a /b")]
     [InlineData("""{"properties":{"pin":{"x-secret":true},"next":{"$ref":"#"}}}""", """{"pin":1,"next":{"pin":2,"next":{"pin":3}}}""", "/next/next/pin /next/pin /pin")]
     [InlineData("""{"$ref":"#/definitions/a~1b","definitions":{"a/b":{"properties":{"a":{"x-secret":true}}}}}""", """{"a":{"b":1}}""", "/a")]
+    [InlineData("""{"additionalProperties":{"x-secret":true},"properties":{"a":{}}}""", """{"a":1,"b":1}""", "/b")]
+    [InlineData("""{"additionalProperties":false,"patternProperties":{"^a":{"x-secret":true}},"properties":{"a":{}}}""", """{"a":1}""", "/a")]
+    [InlineData("""{"properties":{"a":{"$ref":"#/anyOf/1"}},"anyOf":[{},{"properties":{"b":{"x-secret":true}}}]}""", """{"a":{"b":1}}""", "/a/b")]
     public void Find_SchemaThatMarksAField_GivesItsPlaces(string schema, string payload, string places)
     {
         var found = new SortedSet<string>(StringComparer.Ordinal);
@@ -31,6 +35,37 @@ public sealed class SecretFieldsTests
 
         string.Join(' ', found).ShouldBe(places);
     }
+
+    [Theory]
+    [InlineData("data.ssn", "data.ssn")]
+    [InlineData("'p ' + string(data.ssn)", "data.ssn")]
+    [InlineData("data", "data")]
+    [InlineData("data.cards[0].number", "data.cards[0].number")]
+    [InlineData("data.cards", "data.cards")]
+    [InlineData("data.whole.of.it", "data.whole.of.it")]
+    [InlineData("data.cards[0].bank", null)]
+    [InlineData("data.id", null)]
+    [InlineData("has(data.ssn) ? data.id : 'none'", null)]
+    [InlineData("data.ssn == 'x'", null)]
+    [InlineData("key", null)]
+    public void ReadBy_Expression_NamesThePartThatPutsASecretIntoIt(string expression, string? part) => SecretFields.Of(
+        ["""{"properties":{"id":{},"ssn":{"x-secret":true},"whole":{"x-secret":true},"cards":{"items":{"properties":{"number":{"x-secret":true},"bank":{}}}}}}"""],
+        new Dictionary<string, string>()).ReadBy(Loom.Harness.Expressions.Expression.Compile(expression)).ShouldBe(part);
+
+    [Theory]
+    [InlineData("""{"properties":{"a":{"x-secret":"true"}}}""", "x-secret is true or false, not a string")]
+    [InlineData("""{"not":{"properties":{"a":{"x-secret":true}}}}""", "x-secret marks nothing within not")]
+    [InlineData("""{"prefixItems":[{"x-secret":true}]}""", "the keyword \"prefixItems\" is not supported")]
+    [InlineData("""{"if":{"x-secret":true}}""", "the keyword \"if\" is not supported")]
+    [InlineData("""{"contains":{"x-secret":true}}""", "the keyword \"contains\" is not supported")]
+    [InlineData("""{"dependentSchemas":{"a":{"x-secret":true}}}""", "the keyword \"dependentSchemas\" is not supported")]
+    [InlineData("""{"$dynamicRef":"#a"}""", "the keyword \"$dynamicRef\" is not supported")]
+    [InlineData("""{"$ref":"#a","$defs":{"x":{"$anchor":"a","x-secret":true}}}""", "")]
+    public void Check_MarkThatWouldMarkNothing_IsRefused(string schema, string why) =>
+        Should.Throw<SchemaException>(() => SchemaKeywords.Check(JsonElement.Parse(schema))).Message.ShouldContain(why);
+
+    [Fact]
+    public void Check_FieldNamedNot_MayBeMarked() => SchemaKeywords.Check(JsonElement.Parse("""{"properties":{"not":{"x-secret":true}}}"""));
 
     [Fact]
     public void Letter_WithSecrets_KeepsThemForRetryAndSaysWhereTheyAre()
