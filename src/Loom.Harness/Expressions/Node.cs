@@ -10,15 +10,18 @@ internal abstract class Node
     {
         Kind = kind;
         Source = source;
+        List<PathNode>? paths = null;
         foreach (var part in parts)
         {
             Depth = Math.Max(Depth, part.Depth + 1);
             IsConstant &= part.IsConstant;
-            if (kind != Kind.Bool)
+            if (kind != Kind.Bool && part.Paths.Count > 0)
             {
-                Paths = [.. Paths, .. part.Paths];
+                (paths ??= []).AddRange(part.Paths);
             }
         }
+
+        Paths = paths ?? [];
     }
 
     /// <summary>Of its value; <see cref="Kind.Any"/> when only an event can tell.</summary>
@@ -33,7 +36,7 @@ internal abstract class Node
     public bool IsConstant { get; protected init; } = true;
 
     /// <summary>Places of the payload whose values may stand in its value; what is only asked (compared, looked for) is none.</summary>
-    public IReadOnlyList<PathNode> Paths { get; protected init; } = [];
+    public IReadOnlyList<PathNode> Paths { get; protected init; }
 
     /// <summary>Its value, or an error as a value; throws nothing.</summary>
     public abstract Value Evaluate(ref Frame frame);
