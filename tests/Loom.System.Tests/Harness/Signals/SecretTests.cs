@@ -140,6 +140,32 @@ public sealed class SecretTests
         tapped.GetProperty("data").GetRawText().ShouldBe("""{"name":"Ann","ssn":"[redacted]","cards":[{"number":"[redacted]","bank":"X"}],"auth":"[redacted]"}""");
     }
 
+    [Fact]
+    public async Task Tap_OfAnErrorPort_ShowsTheKeyOfAFailedEventMasked()
+    {
+        const string Failing = """
+            schema_version: "1.0.0"
+            system: { name: people, version: 1.0.0 }
+            schemas: { person: { version: 1.0.0, schema: { properties: { ssn: { type: string, x-secret: true } } } } }
+            components:
+              - { name: people, type: Source, uses: jsonl, config: { path: people.jsonl, follow: true, poll_ms: 50 }, ports: { outputs: [ { name: out, data_schema: { id: person, version: 1.0.0 } } ] } }
+              - { name: keyed, type: Transformer, uses: map, config: { key: data.ssn } }
+              - { name: fails, type: Transformer, uses: map, config: { set: { n: data.nothing } }, ports: { inputs: [ { name: in, data_schema: { id: person, version: 1.0.0 } } ] } }
+              - { name: store, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
+              - { name: bad, type: Sink, uses: jsonl_out, config: { path: bad.jsonl } }
+            bindings:
+              - { from: people.out, to: keyed.in }
+              - { from: keyed.out, to: fails.in }
+              - { from: fails.out, to: store.in }
+              - { from: fails.errors, to: bad.in }
+            """;
+        await using var system = await RunningSystem.StartAsync(Failing, Prepare);
+        var tapped = await TapAsync(system, "fails.errors", "--json");
+        tapped.ShouldNotContain(Field);
+        JsonElement.Parse(tapped).GetProperty("key").GetString().ShouldBe("[redacted:field 1]");
+        (await system.DrainAsync()).ShouldBe(0, system.Err);
+    }
+
     private static void Prepare(TempFolder folder)
     {
         File.Copy(Path.Combine(Repository.Root, "sdk", "harness", "python", "loom_component.py"), folder["loom_component.py"]);
