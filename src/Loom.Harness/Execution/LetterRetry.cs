@@ -65,7 +65,7 @@ internal sealed class LetterRetry(SystemAssembly assembly)
             return null;
         }
 
-        var e = new Event<System.Text.Json.JsonElement>(EventId.Parse(letter.Record.Event.Id), letter.Payload, letter.Record.Event.Key, letter.Record.Event.Time, letter.Record.Mock);
+        var e = new Event<System.Text.Json.JsonElement>(EventId.Parse(letter.Record.Event.Id), letter.Payload, letter.Key, letter.Record.Event.Time, letter.Record.Mock);
         foreach (var (name, value) in letter.Headers)
         {
             e = e.WithHeader(name, value);

@@ -52,6 +52,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     /// <summary>Where failed items go.</summary>
     public required IErrorDestination Errors { get; set; }
 
+    /// <summary>A text about a failed event as it may be told.</summary>
+    public Func<ItemFailure, string, string> Clean { get; init; } = static (_, text) => text;
+
     /// <summary>Takes the component's part in a checkpoint.</summary>
     public required ICheckpointParts Checkpoints { get; init; }
 
