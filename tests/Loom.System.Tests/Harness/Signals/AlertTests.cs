@@ -93,7 +93,7 @@ public sealed class AlertTests
         if (stuck)
         {
             await RunningSystem.UntilAsync(async () => (await system.GetAsync("/components/web")).GetProperty("state").GetString() == "running", "the endpoint runs");
-        (await system.AskAsync("/components/store/pause")).Status.ShouldBe(System.Net.HttpStatusCode.OK);
+            (await system.AskAsync("/components/store/pause")).Status.ShouldBe(System.Net.HttpStatusCode.OK);
             (await system.PostAsync("/in", "{}")).Status.ShouldBe(System.Net.HttpStatusCode.Accepted);
         }
 

@@ -139,6 +139,45 @@ public sealed class SystemsUnderUpTests
     }
 
     [Fact]
+    public async Task Start_RunFileCouldNotBeWritten_FailsAndItsNameIsFree()
+    {
+        var folder = await ProjectAsync(Small);
+        var inTheWay = Path.Combine(folder, "later", ".loom", "harness", "later", "run.json");
+        Directory.CreateDirectory(inTheWay);
+        await using var loom = RunningLoom.Launch(folder);
+        await loom.WaitReadyAsync();
+
+        (await RunningLoom.RunAsync(folder, ["start", "later", "--wait"])).Exit.ShouldNotBe(0);
+        (await StatesAsync(folder))["later"].ShouldBe("failed");
+        Directory.Delete(inTheWay);
+        var (exit, _, error) = await RunningLoom.RunAsync(folder, ["start", "later", "--wait"]);
+
+        exit.ShouldBe(0, error);
+        (await StatesAsync(folder))["later"].ShouldBe("running");
+        (await RunningLoom.RunAsync(folder, ["down"])).Exit.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Down_WhileSystemsAreSteered_EndsInOrder()
+    {
+        var folder = await ProjectAsync(Small);
+        (await RunningLoom.RunAsync(folder, ["harness", "lock", "broken"])).Exit.ShouldBe(0);
+        await using var loom = RunningLoom.Launch(folder);
+        await loom.WaitReadyAsync();
+
+        // Whether one of them is done, refused or finds nobody any more is a matter of moments; that the project comes down is not.
+        var steering = Enumerable.Range(0, 6).Select(i => RunningLoom.RunAsync(folder, [i % 2 == 0 ? "restart" : "start", i % 3 == 0 ? "broken" : "orders", "later"])).ToList();
+        await Task.WhenAny(steering);
+        (await RunningLoom.RunAsync(folder, ["down"])).Exit.ShouldBe(0);
+        await Task.WhenAll(steering);
+
+        foreach (var name in new[] { "orders", "broken", "later" })
+        {
+            File.Exists(Path.Combine(folder, name, ".loom", "harness", name, "run.json")).ShouldBeFalse(name);
+        }
+    }
+
+    [Fact]
     public async Task Apply_ListHasChanged_NewOnesRunAndOthersAreDrained()
     {
         // Nothing is listed at first, and nothing is served: the address is opened for the first system.
