@@ -14,7 +14,7 @@ namespace Loom.Harness.Components.BuiltIns.Web;
     Summary = "Serves a route of the harness's own address: each request becomes an event, answered at once or by the event that comes back. Full streams and too many requests give 503 with Retry-After.")]
 [Output("out", typeof(JsonElement))]
 [Input("in", typeof(JsonElement), Required = false)]
-internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Random random) : Component
+internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Random random) : Component, IEntrance
 {
     /// <summary>Header of the event by which its answer is known; whatever is derived from it inherits it.</summary>
     internal const string RequestHeader = "loom-request";
