@@ -74,7 +74,10 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     public Injections Injections { get; } = new();
 
     /// <summary>Who waits for word that what the component sent is confirmed.</summary>
-    public Acknowledgements Acknowledgements { get; } = new();
+    public required Acknowledgements Acknowledgements { get; init; }
+
+    /// <summary>For a class with a loop of its own: number of the newest barrier it has passed, by whichever input.</summary>
+    public long PassedBarrier { get; set; }
 
     /// <summary>Resumes a component that waits for a person.</summary>
     public PauseSwitch Pause { get; } = new(lane);

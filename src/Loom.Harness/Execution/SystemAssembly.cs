@@ -181,6 +181,7 @@ internal sealed class SystemAssembly : IDisposable
             Errors = materials.DeadLetters,
             Clean = materials.Clean,
             Checkpoints = Barriers,
+            Acknowledgements = new Acknowledgements(plan.Name, materials.Time, materials.Logs.CreateLogger("Loom.Harness")),
             Stopping = _stopping.Token,
             Run = materials.Run,
             TraceSample = Plan.Policy.TraceSample,

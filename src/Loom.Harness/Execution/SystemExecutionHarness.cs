@@ -203,18 +203,19 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             return [];
         }
 
-        Webhook[] webhooks = [.. plan.Policy.Webhooks.Select(w => new Webhook(w, plan, http, assembly.Materials.Run, world.Time, log))];
         var alerts = assembly.Monitor.Alerts;
         var kept = new FiringAlerts(Path.Combine(plan.Directory, ".loom", "harness", plan.Name), log);
-        alerts.Resume(kept.Read());
+        Webhook[] webhooks = [.. plan.Policy.Webhooks.Select(w => new Webhook(w, plan, http, assembly.Materials.Run, world.Time, kept.Delivered, log))];
         alerts.Changed = change =>
         {
-            kept.Write(alerts.Firing);
-            foreach (var webhook in webhooks.Where(w => change.Rule.Webhook is null || change.Rule.Webhook == w.Name))
+            var told = webhooks.Where(w => change.Rule.Webhook is null || change.Rule.Webhook == w.Name).ToList();
+            told.ForEach(w => w.Tell(change));
+            if (told.Count == 0)
             {
-                webhook.Tell(change);
+                kept.Delivered(change); // its webhook went with it: nobody is left to tell
             }
         };
+        alerts.Resume(kept.Read());
         return webhooks;
     }
 

@@ -58,7 +58,7 @@ internal sealed class CsvSource(CsvOptions options, ILogger<CsvSource> log) : So
 {
     private const int BlockBytes = 256 * 1024;
 
-    private readonly Queue<string> _waiting = new();
+    private readonly Queue<(string Path, long Bytes)> _waiting = new();
     private readonly CsvRecord _record = new((byte)options.Delimiter[0]);
     private readonly PayloadWriter _payload = new();
     private IReadOnlyDictionary<string, long> _next = new Dictionary<string, long>();
@@ -192,7 +192,9 @@ internal sealed class CsvSource(CsvOptions options, ILogger<CsvSource> log) : So
             _listed = true;
             foreach (var path in _files.List())
             {
-                _waiting.Enqueue(path);
+                var bytes = new FileInfo(path) is { Exists: true } file ? file.Length : 0;
+                _waiting.Enqueue((path, bytes));
+                _waitingBytes += bytes;
             }
         }
 
@@ -201,9 +203,9 @@ internal sealed class CsvSource(CsvOptions options, ILogger<CsvSource> log) : So
             return false;
         }
 
-        _waitingBytes = _waiting.Sum(static path => new FileInfo(path) is { Exists: true } file ? file.Length : 0);
-        _name = _files.NameOf(next);
-        _file = File.OpenHandle(next, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.Asynchronous | FileOptions.SequentialScan);
+        _waitingBytes -= next.Bytes;
+        _name = _files.NameOf(next.Path);
+        _file = File.OpenHandle(next.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.Asynchronous | FileOptions.SequentialScan);
         MoveTo(0);
         await FillAsync(ct).ConfigureAwait(false);
         if (_buffer.AsSpan(0, _end).StartsWith((ReadOnlySpan<byte>)[0xEF, 0xBB, 0xBF]))

@@ -13,7 +13,7 @@ namespace Loom.Harness.Components.BuiltIns.Sources;
 internal abstract class FileLineSource(FileLineOptions options, ILogger log) : Source<JsonElement>
 #pragma warning restore CA1001
 {
-    private readonly Queue<(string Path, string Partition, long From)> _waiting = new();
+    private readonly Queue<(string Path, string Partition, long From, long Bytes)> _waiting = new();
     private IReadOnlyDictionary<string, long> _next = new Dictionary<string, long>();
     private SetupContext _ctx = null!;
     private BadLines _bad = null!;
@@ -230,7 +230,10 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
             foreach (var path in _files.List())
             {
                 var name = PartitionOf(path);
-                _waiting.Enqueue((path, name, _next.GetValueOrDefault(name)));
+                var from = _next.GetValueOrDefault(name);
+                var bytes = new FileInfo(path) is { Exists: true } file ? Math.Max(0, file.Length - from) : 0;
+                _waiting.Enqueue((path, name, from, bytes));
+                _waitingBytes += bytes;
             }
         }
 
@@ -239,7 +242,7 @@ internal abstract class FileLineSource(FileLineOptions options, ILogger log) : S
             return false;
         }
 
-        _waitingBytes = _waiting.Sum(static w => new FileInfo(w.Path) is { Exists: true } file ? Math.Max(0, file.Length - w.From) : 0);
+        _waitingBytes -= next.Bytes;
         var handle = File.OpenHandle(next.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.Asynchronous | FileOptions.SequentialScan);
         _current = new TailedFile(_files.NameOf(next.Path), new Fingerprint(next.Partition, next.Path, 0, 0, 0, "", 0), new LineReader(handle, next.From, options.MaxLineBytes));
         return true;

@@ -37,18 +37,20 @@ internal sealed record SqliteInOptions
     Summary = "Reads rows of an SQLite query, in order of a column that only grows. A BLOB becomes base64.")]
 internal sealed class SqliteSource(SqliteInOptions options) : Source<JsonElement>
 {
+    // Counting what is left may take as long as reading it: so much of it, only so often, and a twentieth of the time at most.
+    private const int MostCounted = 1_000_000;
+    private const int CountShare = 20;
+    private static readonly TimeSpan s_countEvery = TimeSpan.FromSeconds(10);
+
     private readonly Queue<Read<JsonElement>> _page = new();
     private readonly PayloadWriter _payload = new();
     private SqliteConnection _database = null!;
     private TimeProvider _time = TimeProvider.System;
-    // Counting what is left may take as long as reading it: so much of it, and only so often.
-    private const int MostCounted = 1_000_000;
-    private static readonly TimeSpan s_countEvery = TimeSpan.FromSeconds(10);
-
     private IComponentMetrics _metrics = null!;
     private long _from = options.Start;
     private long _behind;
     private long? _countedAt;
+    private TimeSpan _countRest = s_countEvery;
 
     /// <inheritdoc />
     protected internal override ValueTask SetupAsync(SetupContext ctx, CancellationToken ct)
@@ -103,12 +105,15 @@ internal sealed class SqliteSource(SqliteInOptions options) : Source<JsonElement
         {
             (_behind, _countedAt) = (0, null);
         }
-        else if (_countedAt is not { } at || _time.GetElapsedTime(at) >= s_countEvery)
+        else if (_countedAt is not { } at || _time.GetElapsedTime(at) >= _countRest)
         {
-            _countedAt = _time.GetTimestamp();
+            var begun = _time.GetTimestamp();
             using var command = Command(MostCounted, inOrder: false);
             command.CommandText = $"SELECT count(*) FROM ({command.CommandText})";
             _behind = (long)command.ExecuteScalar()!;
+            _countedAt = _time.GetTimestamp();
+            var rest = _time.GetElapsedTime(begun) * CountShare;
+            _countRest = rest > s_countEvery ? rest : s_countEvery;
         }
         else
         {
