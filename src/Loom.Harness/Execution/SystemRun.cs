@@ -236,7 +236,7 @@ internal sealed partial class SystemRun(
 
             foreach (var host in hosts)
             {
-                await In(host, () => host.Loop.Acknowledgements.TellAllAsync().AsTask()).WaitAsync(limit.Token).ConfigureAwait(true);
+                await In(host, () => host.Loop.Acknowledgements.TellAllAsync(limit.Token).AsTask()).WaitAsync(limit.Token).ConfigureAwait(true);
             }
 
             return result;
