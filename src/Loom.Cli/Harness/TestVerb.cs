@@ -174,7 +174,10 @@ internal static class TestVerb
             }
         }
 
-        var all = findings.Sorted().Concat(systems.Values.SelectMany(s => s.Loaded.Findings.Where(f => f.Severity == Severity.Error))).ToList();
+        // Named as the test files are, from where the command is typed: several systems may have an architecture.yaml.
+        var ofSystems = systems.Values.SelectMany(s => s.Loaded.Findings.Where(f => f.Severity == Severity.Error)
+            .Select(f => f with { File = Path.GetRelativePath(context.WorkingDirectory, Path.Combine(s.Session.Directory, f.File)) }));
+        var all = findings.Sorted().Concat(ofSystems).ToList();
         if (all.Exists(f => f.Severity == Severity.Error))
         {
             FindingText.Write(context.Terminal, context.Terminal.Err, context.Terminal.Json ? [] : all);

@@ -146,6 +146,23 @@ public sealed class TestVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Malformed_SystemInAFolderBelow_IsNamedWithItsFolder()
+    {
+        Write("shop/architecture.yaml", Architecture.Replace("amount >= 100", "amount >> 100"));
+        Write("shop/a.test.yaml", """
+            cases:
+              - name: right
+                expect: { store.in: [] }
+            """);
+
+        var (exit, _, error) = await LoomAsync("test");
+
+        exit.ShouldBe(2);
+        error.ShouldContain("shop/architecture.yaml:5:87: error LH406");
+        JsonElement.Parse((await LoomAsync("test", "--json")).Err).GetRawText().ShouldContain("\"shop/architecture.yaml\"");
+    }
+
+    [Fact]
     public async Task Recording_ThatIsMissing_SaysHowToRecordAndUpdateDoes()
     {
         using var sample = new SampleSystem("enrich");
