@@ -148,8 +148,9 @@ internal sealed class ControlDesk(ISupervisor supervisor, Func<RunState> state, 
     {
         var (host, read) = Known();
         var reading = await read(cancellationToken).ConfigureAwait(false);
-        var result = await host.ApplyAsync(reading.Plan, cancellationToken).ConfigureAwait(false);
+        // Systems first, as at the start: they may be refused (an address in use, the project stopping), and then nothing of the new configuration is in force.
         var flows = systems() is { } owner ? await owner.ApplyAsync(reading.Systems, cancellationToken).ConfigureAwait(false) : [];
+        var result = await host.ApplyAsync(reading.Plan, cancellationToken).ConfigureAwait(false);
         applied(reading);
         return new ControlReply { State = state(), Changes = [.. ControlChange.From(result.Changes), .. flows] };
     }

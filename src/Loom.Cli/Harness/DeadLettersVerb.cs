@@ -259,7 +259,7 @@ internal static class DeadLettersVerb
             }
 
             json.WriteStartObject("headers");
-            foreach (var (name, value) in letter.Headers)
+            foreach (var (name, value) in letter.ShownHeaders())
             {
                 json.WriteString(name, value);
             }

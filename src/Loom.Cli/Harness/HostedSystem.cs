@@ -14,12 +14,15 @@ namespace Loom.Cli.Harness;
 /// <param name="log">Where it speaks.</param>
 internal sealed partial class HostedSystem(SystemListing listed, SystemsRuntime owner, ILogger log) : IAsyncDisposable
 {
+    private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile SystemRecord _record = new(
         NameOf(listed), listed.Folder, listed.Autostart ? "starting" : "stopped", listed.Autostart ? null : "autostart is off");
 
     private BackgroundLoop? _loop;
+    private bool _drains;
+    private bool _disposed;
     private volatile HarnessApi? _api;
 
     /// <summary>How it was called when its files were last read.</summary>
@@ -49,33 +52,62 @@ internal sealed partial class HostedSystem(SystemListing listed, SystemsRuntime 
     /// <summary>How it is called until its files have been read.</summary>
     public static string NameOf(SystemListing listed) => Path.GetFileName(listed.Folder.TrimEnd('/'));
 
-    /// <summary>Starts it, once.</summary>
+    /// <summary>Starts it, once; one that was asked to drain before does not start.</summary>
     /// <param name="kill">Ends all patience.</param>
     /// <returns>Completes when it runs or has failed.</returns>
     public Task StartAsync(CancellationToken kill)
     {
-        Become("starting", null);
-        _loop = BackgroundLoop.Start($"system {_record.Name}", _ => RunAsync(kill), log);
+        lock (_gate)
+        {
+            if (_drains || _disposed)
+            {
+                _settled.TrySetResult();
+                return _settled.Task;
+            }
+
+            _record = _record with { State = "starting", Note = null };
+            _loop = BackgroundLoop.Start($"system {_record.Name}", _ => RunAsync(kill), log);
+        }
+
+        owner.Changed();
         return _settled.Task;
     }
 
-    /// <summary>Asks it to drain.</summary>
+    /// <summary>Asks it to drain. One that has come to its end, or is disposed already, stays as it is.</summary>
     public void Drain()
     {
-        if (_record.State == "running")
+        lock (_gate)
         {
-            Become("draining", null);
+            if (_disposed)
+            {
+                return;
+            }
+
+            _drains = true;
+            if (_record.State is "starting" or "running")
+            {
+                _record = _record with { State = _loop is null ? "stopped" : "draining", Note = null };
+            }
         }
 
-        _stop.Cancel();
+        try
+        {
+            _stop.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // Its owner has put another one in its place this moment; it is at its end.
+        }
+
+        owner.Changed();
     }
 
     /// <summary>Drains it and waits for its end.</summary>
     public async Task DrainAsync()
     {
+        Drain();
         if (_loop is { } loop)
         {
-            Drain();
             await loop.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
@@ -87,6 +119,11 @@ internal sealed partial class HostedSystem(SystemListing listed, SystemsRuntime 
             await _loop.DisposeAsync().ConfigureAwait(false);
         }
 
+        lock (_gate)
+        {
+            _disposed = true;
+        }
+
         _stop.Dispose();
     }
 
@@ -96,7 +133,8 @@ internal sealed partial class HostedSystem(SystemListing listed, SystemsRuntime 
         {
             using var services = owner.Services();
             var request = new HarnessRequest { Directory = Listed.Folder, Deployment = Listed.Deployment is { } file ? Path.GetRelativePath(Listed.Folder, file) : null };
-            await using var harness = await SystemExecutionHarness.LoadAsync(request, owner.World(services), _stop.Token).ConfigureAwait(false);
+            using var load = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, kill);
+            await using var harness = await SystemExecutionHarness.LoadAsync(request, owner.World(services), load.Token).ConfigureAwait(false);
             await RunAsync(harness, kill).ConfigureAwait(false);
         }
         catch (SystemFilesException e)
@@ -107,7 +145,7 @@ internal sealed partial class HostedSystem(SystemListing listed, SystemsRuntime 
         {
             Fail(e.Message);
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested || kill.IsCancellationRequested)
         {
             Become("stopped", null);
         }
@@ -125,7 +163,11 @@ internal sealed partial class HostedSystem(SystemListing listed, SystemsRuntime 
     private async Task RunAsync(SystemExecutionHarness harness, CancellationToken kill)
     {
         var plan = harness.Assembly.Plan;
-        _record = _record with { Name = plan.Name };
+        lock (_gate)
+        {
+            _record = _record with { Name = plan.Name };
+        }
+
         await using var api = new HarnessApi(harness, Drain, log) { Address = owner.Address };
         if (!owner.Add(plan.Name, api))
         {
@@ -133,9 +175,10 @@ internal sealed partial class HostedSystem(SystemListing listed, SystemsRuntime 
             return;
         }
 
-        var file = new RunningSystem(owner.Address, owner.Token, Environment.ProcessId).Write(Listed.Folder, plan.Name);
+        string? file = null;
         try
         {
+            file = new RunningSystem(owner.Address, owner.Token, Environment.ProcessId).Write(Listed.Folder, plan.Name);
             using var shown = owner.Metrics.Show(harness.Assembly);
             foreach (var notice in harness.Notices)
             {
@@ -171,13 +214,21 @@ internal sealed partial class HostedSystem(SystemListing listed, SystemsRuntime 
             api.IsRunning = false;
             _api = null;
             owner.Remove(plan.Name);
-            File.Delete(file);
+            if (file is not null)
+            {
+                File.Delete(file);
+            }
         }
     }
 
     private void Become(string state, string? note)
     {
-        _record = _record with { State = state, Note = note };
+        lock (_gate)
+        {
+            // Asked to drain while it was set up, it begins by draining.
+            _record = _record with { State = state == "running" && _drains ? "draining" : state, Note = note };
+        }
+
         owner.Changed();
     }
 

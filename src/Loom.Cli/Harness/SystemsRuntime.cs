@@ -150,6 +150,8 @@ internal sealed class SystemsRuntime : IProjectSystems, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        // Also where a stop is over or under way: nothing that is still left may keep this waiting.
+        await _kill.CancelAsync().ConfigureAwait(false);
         await StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
 
         foreach (var system in _systems)
@@ -195,16 +197,21 @@ internal sealed class SystemsRuntime : IProjectSystems, IAsyncDisposable
         await _steering.WaitAsync(ct).ConfigureAwait(false);
         try
         {
-            if (_stopped)
-            {
-                throw new InvalidOperationException("the project is stopping");
-            }
-
+            RefuseAfterStop();
             await work().ConfigureAwait(false);
         }
         finally
         {
             _steering.Release();
+        }
+    }
+
+    // Asked again after each wait: a stop begins while somebody is steering, and nothing may be started after it.
+    private void RefuseAfterStop()
+    {
+        if (_stopped)
+        {
+            throw new InvalidOperationException("the project is stopping");
         }
     }
 
@@ -216,9 +223,11 @@ internal sealed class SystemsRuntime : IProjectSystems, IAsyncDisposable
         }
 
         await system.DrainAsync().ConfigureAwait(false);
+        RefuseAfterStop();
         var next = new HostedSystem(system.Listed, this, _log) { Name = system.Record.Name };
         _systems = _systems.Replace(system, next);
         await system.DisposeAsync().ConfigureAwait(false);
+        RefuseAfterStop();
         await next.StartAsync(_kill.Token).ConfigureAwait(false);
     }
 
@@ -240,6 +249,7 @@ internal sealed class SystemsRuntime : IProjectSystems, IAsyncDisposable
         var before = _systems;
         var leaving = before.Where(s => Find(listed, s.Listed) is not { } now || now.Deployment != s.Listed.Deployment).ToList();
         await Task.WhenAll(leaving.Select(s => s.DrainAsync())).ConfigureAwait(false);
+        RefuseAfterStop();
         var starting = new List<HostedSystem>();
         var after = new List<HostedSystem>();
         foreach (var listing in listed)
@@ -262,6 +272,7 @@ internal sealed class SystemsRuntime : IProjectSystems, IAsyncDisposable
         }
 
         Changed();
+        RefuseAfterStop();
         await Task.WhenAll(starting.Select(s => s.StartAsync(_kill.Token))).ConfigureAwait(false);
     }
 

@@ -21,9 +21,6 @@ internal sealed partial class AlertMonitor(IReadOnlyList<AlertRule> rules, Metri
     /// <summary>Told of each change, on the thread that looks; returns at once.</summary>
     public Action<AlertChange> Changed { get; set; } = static _ => { };
 
-    /// <summary>Those that fire now; for whoever is told of a change.</summary>
-    public IEnumerable<FiringAlert> Firing => _trackers.Where(t => t.State == AlertState.Firing).Select(t => new FiringAlert(t.Rule.Name, t.Since!.Value));
-
     /// <summary>All alerts as they stood at the last look.</summary>
     public IReadOnlyList<AlertStatus> Status => _status;
 
@@ -36,12 +33,19 @@ internal sealed partial class AlertMonitor(IReadOnlyList<AlertRule> rules, Metri
         }
     }
 
-    /// <summary>Takes over what fired when the run before came to no good end; said before the first look.</summary>
+    /// <summary>Takes over what fired when the run before came to no good end; said before the first look. What is none of the system's alerts any more is over.</summary>
     public void Resume(IReadOnlyList<FiringAlert> firing)
     {
         foreach (var alert in firing)
         {
-            _trackers.Find(t => t.Rule.Name == alert.Name)?.Resume(alert.Since);
+            if (_trackers.Find(t => t.Rule.Name == alert.Name) is { } tracker)
+            {
+                tracker.Resume(alert.Since);
+            }
+            else if (alert.Rule() is { } gone)
+            {
+                Tell(new AlertChange(gone, Fires: false, alert.Since, time.GetUtcNow(), Reason: "no longer an alert"));
+            }
         }
 
         Show();

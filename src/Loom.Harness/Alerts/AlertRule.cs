@@ -25,5 +25,5 @@ internal sealed record AlertRule(string Name, MetricExpression Condition, TimeSp
 /// <param name="Since">When its condition began to hold.</param>
 /// <param name="At">Now.</param>
 /// <param name="Times">How often its condition came to hold since then; more than once when it went and came back too soon to be over.</param>
-/// <param name="Reason">Why it is over although its condition may still hold: the run has ended in order, and there is nothing to look after; null otherwise.</param>
+/// <param name="Reason">Why it is over although its condition may still hold: the run has ended in order, and there is nothing to look after, or it is no alert any more; null otherwise.</param>
 internal sealed record AlertChange(AlertRule Rule, bool Fires, DateTimeOffset Since, DateTimeOffset At, long Times = 1, string? Reason = null);

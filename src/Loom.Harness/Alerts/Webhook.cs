@@ -45,6 +45,7 @@ internal sealed partial class Webhook : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly string _run;
+    private readonly Action<AlertChange> _delivered;
     private readonly BackgroundLoop _loop;
     private long _number;
     private long _sent;
@@ -56,10 +57,11 @@ internal sealed partial class Webhook : IAsyncDisposable
     /// <param name="http">Transport that follows no redirects.</param>
     /// <param name="run">The run, for ids of messages.</param>
     /// <param name="time">Clock.</param>
+    /// <param name="delivered">Told of each change the receiver has taken, in order; must not throw.</param>
     /// <param name="log">Told of what could not be sent.</param>
-    public Webhook(WebhookPlan plan, SystemPlan system, HttpClient http, string run, TimeProvider time, ILogger log)
+    public Webhook(WebhookPlan plan, SystemPlan system, HttpClient http, string run, TimeProvider time, Action<AlertChange> delivered, ILogger log)
     {
-        (_plan, _system, _http, _run, _time, _log) = (plan, system, http, run, time, log);
+        (_plan, _system, _http, _run, _time, _delivered, _log) = (plan, system, http, run, time, delivered, log);
         _loop = BackgroundLoop.Start($"webhook {plan.Name}", SendAllAsync, log);
     }
 
@@ -71,7 +73,7 @@ internal sealed partial class Webhook : IAsyncDisposable
     public void Tell(AlertChange change)
     {
         var id = string.Create(CultureInfo.InvariantCulture, $"{_system.Name}-{_run}-{_plan.Name}-{++_number}");
-        if (!_queue.Writer.TryWrite(new Message(id, BodyOf(id, change))))
+        if (!_queue.Writer.TryWrite(new Message(id, change, BodyOf(id, change))))
         {
             Interlocked.Increment(ref _lost);
             LogFull(_log, _plan.Name, MostWaiting);
@@ -140,6 +142,7 @@ internal sealed partial class Webhook : IAsyncDisposable
             _lastError = await TryAsync(message, ct).ConfigureAwait(false);
             if (_lastError is null)
             {
+                _delivered(message.Change);
                 Interlocked.Increment(ref _sent);
                 return;
             }
@@ -193,5 +196,5 @@ internal sealed partial class Webhook : IAsyncDisposable
     [LoggerMessage(EventId = 4612, Level = LogLevel.Warning, Message = "webhook {Webhook} was not told {Count} messages before the end")]
     private static partial void LogLeft(ILogger logger, string webhook, int count);
 
-    private sealed record Message(string Id, ReadOnlyMemory<byte> Body);
+    private sealed record Message(string Id, AlertChange Change, ReadOnlyMemory<byte> Body);
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Loom.Core.Web;
+using Loom.Harness.Architecture;
 using Loom.Harness.Execution;
 using Loom.Harness.Expressions;
 using Loom.Harness.Secrets;
@@ -28,6 +29,7 @@ internal static class TapAnswer
 
         var sample = int.TryParse(call.Query("sample"), out var every) && every > 0 ? every : 1;
         var secrets = SecretFields.Of(assembly.Plan, stream.Plan);
+        var isError = assembly.Plan.Components.Any(c => c.Name == stream.Plan.FromComponent && c.Ports.Any(p => p.Name == stream.Plan.FromPort && p.Class == SemanticClass.ErrorOut));
         using var tap = stream.Tap(sample);
         call.Http.Response.ContentType = "text/event-stream";
         var body = call.Http.Response.Body;
@@ -49,7 +51,7 @@ internal static class TapAnswer
                 await body.WriteAsync(Encoding.UTF8.GetBytes($"event: dropped\ndata: {{\"dropped\":{dropped}}}\n\n"), call.Gone).ConfigureAwait(false);
             }
 
-            await body.WriteAsync(Encoding.UTF8.GetBytes($"event: item\ndata: {TapText.Of(e, secrets)}\n\n"), call.Gone).ConfigureAwait(false);
+            await body.WriteAsync(Encoding.UTF8.GetBytes($"event: item\ndata: {TapText.Of(e, secrets, isError)}\n\n"), call.Gone).ConfigureAwait(false);
             await body.FlushAsync(call.Gone).ConfigureAwait(false);
         }
     }

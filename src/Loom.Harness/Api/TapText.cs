@@ -9,7 +9,10 @@ namespace Loom.Harness.Api;
 /// <summary>An event as those who tap a stream see it: one line of JSON, secrets masked.</summary>
 internal static class TapText
 {
-    public static string Of(in Event<JsonElement> e, SecretFields secrets)
+    /// <param name="e">The event.</param>
+    /// <param name="secrets">What of the stream is secret.</param>
+    /// <param name="isError">It is an error on its way from an error port: its key is shown as the record in it has it.</param>
+    public static string Of(in Event<JsonElement> e, SecretFields secrets, bool isError = false)
     {
         var buffer = new ArrayBufferWriter<byte>(256);
         using (var w = new Utf8JsonWriter(buffer))
@@ -19,7 +22,7 @@ internal static class TapText
             w.WriteString("id", e.Id.ToString());
             if (e.Key is { } key)
             {
-                w.WriteString("key", SecretFields.TextsAt(e.Data, places).Any(t => key.Contains(t, StringComparison.Ordinal)) ? SecretFields.Mask : key);
+                w.WriteString("key", secrets.Key(isError ? KeyIn(e.Data) ?? SecretFields.Mask : key, e.Data, places));
             }
 
             w.WriteString("time", e.Time);
@@ -35,4 +38,9 @@ internal static class TapText
 
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
     }
+
+    // The event that failed is not there any more to tell by it what is secret.
+    private static string? KeyIn(JsonElement record) =>
+        record.ValueKind == JsonValueKind.Object && record.TryGetProperty("event"u8, out var e) && e.ValueKind == JsonValueKind.Object && e.TryGetProperty("key"u8, out var key)
+            && key.ValueKind == JsonValueKind.String ? key.GetString() : null;
 }

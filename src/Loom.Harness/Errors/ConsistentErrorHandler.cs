@@ -34,6 +34,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
 
     private readonly Lock _gate = new();
     private readonly ErrorOrigin _origin;
+    private readonly SecretText _secrets;
     private readonly ResourceSampler _resources;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
@@ -51,7 +52,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
     /// <param name="log">Where errors are said.</param>
     public ConsistentErrorHandler(ErrorOrigin origin, IResourceProbe probe, TimeProvider time, Random random, ILogger log)
     {
-        (_origin, _time, _log) = (origin, time, log);
+        (_origin, _secrets, _time, _log) = (origin, SecretText.Of(origin.Secrets), time, log);
         _resources = new ResourceSampler(probe, time);
         _run = random.Next(0, 1 << 24).ToString("x6", CultureInfo.InvariantCulture);
         _timer = time.CreateTimer(static self => ((ConsistentErrorHandler)self!).SayRepeated(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -84,15 +85,30 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
     /// <summary>What the machine is like, at most a second old.</summary>
     public ResourceSample Resources => _resources.Current();
 
-    /// <summary>JSON Pointers of what is secret in the payload of a failed event.</summary>
-    public IReadOnlyList<string> SecretsIn(ItemFailure failure) =>
-        _fields.GetOrAdd((failure.Component, failure.Port), static (at, of) => of(at.Component, at.Port), _origin.FieldsOf).In(failure.Payload);
-
     /// <summary>Makes the record of a failed item and tells the log.</summary>
-    public ErrorRecord Describe(ItemFailure failure)
+    public ErrorRecord Describe(ItemFailure failure) => Describe(failure, SecretsOf(failure, PlacesIn(failure)));
+
+    /// <summary>The same, with what is needed to send the event again as it was.</summary>
+    public DeadLetter Letter(ItemFailure failure)
     {
-        var secrets = SecretsOf(failure);
-        string Clean(string message) => Cut(SecretText.In(message, secrets));
+        var places = PlacesIn(failure);
+        var secrets = SecretsOf(failure, places);
+        return new DeadLetter(Describe(failure, secrets), failure.Headers, failure.Payload)
+        {
+            Key = failure.Key,
+            Secrets = places,
+            SecretHeaders = [.. failure.Headers.Where(h => secrets.IsIn(h.Value)).Select(h => h.Key)],
+        };
+    }
+
+    /// <summary>A text about an event as it may be told.</summary>
+    /// <param name="failure">The event.</param>
+    /// <param name="text">What may quote it.</param>
+    public string Clean(ItemFailure failure, string text) => SecretsOf(failure, PlacesIn(failure)).In(text);
+
+    private ErrorRecord Describe(ItemFailure failure, SecretText secrets)
+    {
+        string Clean(string message) => Cut(secrets.In(message));
         var verdict = ErrorVerdict.Of(failure.Error);
         var now = _time.GetUtcNow();
         var number = Interlocked.Increment(ref _count);
@@ -106,7 +122,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
             Instance = _origin.Instance,
             Capability = failure.Capability,
             Port = failure.Port,
-            Event = new ErrorEvent(failure.Id.ToString(), failure.Key is { } key ? SecretText.In(key, secrets) : null, failure.Time),
+            Event = new ErrorEvent(failure.Id.ToString(), failure.Key is { } key ? secrets.In(key) : null, failure.Time),
             Attempt = failure.Attempt,
             Index = failure.Index,
             Code = verdict.Code,
@@ -129,7 +145,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
         SayRepeated(last: true);
     }
 
-    private void Say(ErrorRecord record, ErrorClass errorClass, Exception error, IReadOnlyDictionary<string, string> secrets, DateTimeOffset now)
+    private void Say(ErrorRecord record, ErrorClass errorClass, Exception error, SecretText secrets, DateTimeOffset now)
     {
         var kind = new ErrorKind(record.Component, record.Capability, record.Code);
         lock (_gate)
@@ -147,7 +163,7 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
         }
 
         // An item's own refusal needs no stack; what nobody expected does.
-        var unexpected = error is ItemException ? null : secrets.Count == 0 ? error : new MaskedException(SecretText.In(error.ToString(), secrets));
+        var unexpected = error is ItemException ? null : secrets.IsNone ? error : new MaskedException(secrets.In(error.ToString()));
         LogError(
             _log, errorClass == ErrorClass.Configuration ? LogLevel.Error : LogLevel.Warning, unexpected, record.Component, record.Code, record.Message, record.ErrorId,
             record.Event.Id, record.Attempt);
@@ -171,22 +187,12 @@ internal sealed partial class ConsistentErrorHandler : IDisposable
         }
     }
 
+    private IReadOnlyList<string> PlacesIn(ItemFailure failure) =>
+        _fields.GetOrAdd((failure.Component, failure.Port), static (at, of) => of(at.Component, at.Port), _origin.FieldsOf).In(failure.Payload);
+
     // The configured ones, and what the event itself holds that nobody is to see: messages quote it.
-    private IReadOnlyDictionary<string, string> SecretsOf(ItemFailure failure)
-    {
-        if (SecretsIn(failure) is not { Count: > 0 } places)
-        {
-            return _origin.Secrets;
-        }
-
-        var all = _origin.Secrets.ToDictionary(StringComparer.Ordinal);
-        foreach (var text in SecretFields.TextsAt(failure.Payload, places))
-        {
-            all[$"field {all.Count + 1 - _origin.Secrets.Count}"] = text;
-        }
-
-        return all;
-    }
+    private SecretText SecretsOf(ItemFailure failure, IReadOnlyList<string> places) =>
+        places.Count == 0 ? _secrets : _secrets.And([.. SecretFields.TextsAt(failure.Payload, places)]);
 
     private static List<ErrorCause> Chain(Exception error, Func<string, string> clean)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Loom.Harness.Secrets;
 
 namespace Loom.Harness.Errors;
 
@@ -10,6 +11,20 @@ internal sealed record DeadLetter(ErrorRecord Record, IReadOnlyDictionary<string
 {
     /// <summary>JSON Pointers of what in the payload is shown to nobody; it is kept, since it is needed to send the event again.</summary>
     public IReadOnlyList<string> Secrets { get; init; } = [];
+
+    /// <summary>The event's key as it was, to send it again with; the record has it as it may be shown.</summary>
+    public string? Key { get; init; } = Record.Event.Key;
+
+    /// <summary>Names of the headers whose values are shown to nobody; they too are kept.</summary>
+    public IReadOnlyList<string> SecretHeaders { get; init; } = [];
+
+    /// <summary>The headers as they may be shown.</summary>
+    public IEnumerable<KeyValuePair<string, string>> ShownHeaders()
+    {
+        // Letters of before say nothing of their headers; what the payload holds is known of them too.
+        var texts = SecretText.None.And([.. SecretFields.TextsAt(Payload, Secrets)]);
+        return Headers.Select(h => SecretHeaders.Contains(h.Key) || texts.IsIn(h.Value) ? KeyValuePair.Create(h.Key, SecretFields.Mask) : h);
+    }
 }
 
 /// <summary>A line that is no whole dead letter.</summary>

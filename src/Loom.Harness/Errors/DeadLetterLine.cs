@@ -9,7 +9,7 @@ using Loom.Harness.Components;
 namespace Loom.Harness.Errors;
 
 /// <summary>
-/// The form of one line: the record's fields, <c>headers</c>, <c>payload</c> and, last, <c>crc32c</c> over the bytes before it. A line is JSON, so other programs
+/// The form of one line: the record's fields, <c>headers</c>, <c>key</c> where the record shows another, <c>secret_headers</c> and <c>secrets</c> where there are any, <c>payload</c> and, last, <c>crc32c</c> over the bytes before it. A line is JSON, so other programs
 /// read it. A line that only says <c>retried</c> takes back the letter it names. Pure.
 /// </summary>
 internal static class DeadLetterLine
@@ -30,7 +30,7 @@ internal static class DeadLetterLine
         {
             // A failure that is no letter would be an event that is lost.
             var said = $"this payload could not be written: {e.Message}";
-            return Written(letter with { Headers = new Dictionary<string, string>(), Payload = JsonSerializer.SerializeToElement(said, ErrorJson.Default.String), Secrets = [] });
+            return Written(letter with { Headers = new Dictionary<string, string>(), SecretHeaders = [], Payload = JsonSerializer.SerializeToElement(said, ErrorJson.Default.String), Secrets = [] });
         }
     }
 
@@ -59,16 +59,13 @@ internal static class DeadLetterLine
 
             json.WritePropertyName("headers");
             JsonSerializer.Serialize(json, new Dictionary<string, string>(letter.Headers), ErrorJson.Default.DictionaryStringString);
-            if (letter.Secrets.Count > 0)
+            if (letter.Key is { } key && key != letter.Record.Event.Key)
             {
-                json.WriteStartArray("secrets");
-                foreach (var place in letter.Secrets)
-                {
-                    json.WriteStringValue(place);
-                }
-
-                json.WriteEndArray();
+                json.WriteString("key", key);
             }
+
+            WriteNames(json, "secret_headers", letter.SecretHeaders);
+            WriteNames(json, "secrets", letter.Secrets);
 
             json.WritePropertyName("payload");
             RawJson.Write(json, letter.Payload);
@@ -76,6 +73,22 @@ internal static class DeadLetterLine
         }
 
         Seal(from, to);
+    }
+
+    private static void WriteNames(Utf8JsonWriter json, string field, IReadOnlyList<string> names)
+    {
+        if (names.Count == 0)
+        {
+            return;
+        }
+
+        json.WriteStartArray(field);
+        foreach (var name in names)
+        {
+            json.WriteStringValue(name);
+        }
+
+        json.WriteEndArray();
     }
 
     /// <summary>Writes that a letter was sent again, with its line feed.</summary>
@@ -125,14 +138,16 @@ internal static class DeadLetterLine
             var record = JsonSerializer.Deserialize(line, ErrorJson.Default.ErrorRecord)!;
             var root = JsonElement.Parse(line, PayloadJson.Around);
             var headers = root.GetProperty("headers").Deserialize(ErrorJson.Default.DictionaryStringString) ?? [];
-            var secrets = root.TryGetProperty("secrets", out var places) ? places.EnumerateArray().Select(p => p.GetString()!).ToArray() : [];
-            return new Content(new DeadLetter(record, headers, root.GetProperty("payload")) { Secrets = secrets }, null, null);
+            var letter = new DeadLetter(record, headers, root.GetProperty("payload")) { Secrets = Names(root, "secrets"), SecretHeaders = Names(root, "secret_headers") };
+            return new Content(root.TryGetProperty("key", out var key) ? letter with { Key = key.GetString() } : letter, null, null);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
         {
             return new Content(null, null, $"it cannot be read: {e.Message}");
         }
     }
+
+    private static string[] Names(JsonElement root, string field) => root.TryGetProperty(field, out var names) ? [.. names.EnumerateArray().Select(n => n.GetString()!)] : [];
 
     // Replaces the closing brace by the checksum of everything before it.
     private static void Seal(int from, ArrayBufferWriter<byte> to)

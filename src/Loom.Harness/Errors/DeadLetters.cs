@@ -255,7 +255,7 @@ internal sealed partial class DeadLetters : IAsyncDisposable
 internal sealed class DeadLetterDestination(ConsistentErrorHandler errors, DeadLetters letters) : IErrorDestination
 {
     public ValueTask TakeAsync(ItemFailure failure, CancellationToken ct) =>
-        letters.TakeAsync(new DeadLetter(errors.Describe(failure), failure.Headers, failure.Payload) { Secrets = errors.SecretsIn(failure) }, ct);
+        letters.TakeAsync(errors.Letter(failure), ct);
 
     public ValueTask FlushAsync(CancellationToken ct) => letters.FlushAsync(ct);
 }

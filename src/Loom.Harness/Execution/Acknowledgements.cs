@@ -1,4 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
 using Loom.Harness.Streams;
+using Microsoft.Extensions.Logging;
 
 namespace Loom.Harness.Execution;
 
@@ -6,8 +8,11 @@ namespace Loom.Harness.Execution;
 /// Who waits for word that what a component has sent is confirmed. A barrier stands behind all that was sent before it, so once it has come through the system those are told.
 /// For the component's own loop alone; kept across its restarts.
 /// </summary>
-internal sealed class Acknowledgements
+internal sealed partial class Acknowledgements(string component, TimeProvider time, ILogger log)
 {
+    // For all who are told at once: a broker that does not answer must not hold the source up.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+
     private readonly Queue<(CheckpointBarrier Barrier, List<Func<ValueTask>> Waiting)> _marked = [];
     private List<Func<ValueTask>> _since = [];
 
@@ -25,32 +30,57 @@ internal sealed class Acknowledgements
     }
 
     /// <summary>A barrier is confirmed, and with it those that were given up before it.</summary>
-    public async ValueTask TellAsync(CheckpointBarrier upTo)
+    public async ValueTask TellAsync(CheckpointBarrier upTo, CancellationToken ct)
     {
         while (_marked.TryPeek(out var next) && next.Barrier.Number <= upTo.Number)
         {
             _marked.Dequeue();
-            await TellAsync(next.Waiting).ConfigureAwait(true);
+            await TellAsync(next.Waiting, ct).ConfigureAwait(true);
         }
     }
 
     /// <summary>The run has ended well: everything is confirmed.</summary>
-    public async ValueTask TellAllAsync()
+    public async ValueTask TellAllAsync(CancellationToken ct)
     {
         while (_marked.TryDequeue(out var next))
         {
-            await TellAsync(next.Waiting).ConfigureAwait(true);
+            await TellAsync(next.Waiting, ct).ConfigureAwait(true);
         }
 
-        await TellAsync(_since).ConfigureAwait(true);
+        await TellAsync(_since, ct).ConfigureAwait(true);
         _since.Clear();
     }
 
-    private static async ValueTask TellAsync(List<Func<ValueTask>> waiting)
+    // One who cannot be told keeps nobody else from it: what is confirmed and not acknowledged comes again, which is no loss.
+    [SuppressMessage("Design", "CA1031", Justification = "The function is somebody else's; what it throws is told and concerns its own event.")]
+    private async ValueTask TellAsync(List<Func<ValueTask>> waiting, CancellationToken ct)
     {
+        var start = time.GetTimestamp();
+        var (failed, first) = (0, (Exception?)null);
         foreach (var acknowledge in waiting)
         {
-            await acknowledge().ConfigureAwait(true);
+            try
+            {
+                var told = acknowledge();
+                if (!told.IsCompletedSuccessfully)
+                {
+                    var left = s_patience - time.GetElapsedTime(start);
+                    await told.AsTask().WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time, ct).ConfigureAwait(true);
+                }
+            }
+            catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
+            {
+                failed++;
+                first ??= e;
+            }
+        }
+
+        if (first is not null)
+        {
+            LogUntold(log, component, failed, waiting.Count, first.Message);
         }
     }
+
+    [LoggerMessage(EventId = 4021, Level = LogLevel.Warning, Message = "{Component}: {Failed} of {Count} events were done and could not be acknowledged; whoever sent them may send them again: {Why}")]
+    private static partial void LogUntold(ILogger logger, string component, int failed, int count, string why);
 }

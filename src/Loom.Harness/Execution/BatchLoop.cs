@@ -166,7 +166,7 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
         if (error is not null && Errors.ErrorClasses.Of(error) == ErrorClass.Configuration)
         {
             // The whole batch waits for the setting to be mended.
-            await HoldAsync(error, slot.Releases, ct).ConfigureAwait(true);
+            await HoldAsync(error, batch, batch.Port, slot.Releases, ct).ConfigureAwait(true);
             call.Take(batch);
             slot.Start(here: _slots.Length == 1);
             return false;

@@ -33,6 +33,7 @@ internal sealed record CheckpointsSnapshot(long Taken, long Failed, CheckpointIn
 internal sealed partial class CheckpointCoordinator(StateHome? home, string graphHash, CheckpointTimes times, TimeProvider time, ILogger log) : ICheckpointParts
 {
     private static readonly TimeSpan s_restAfterFailure = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_restOfALoop = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan s_tellAgain = TimeSpan.FromSeconds(10);
 
     private readonly Lock _lock = new();
@@ -91,7 +92,7 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
     /// <summary>Takes one now; null when it had to be abandoned, which <see cref="Snapshot"/> explains, or when nothing is stored.</summary>
     public async Task<CheckpointInfo?> TakeAsync(CancellationToken ct) => (await RoundAsync(ct).ConfigureAwait(false)).Stored;
 
-    /// <summary>Lets a barrier pass behind everything now; false when it did not come through.</summary>
+    /// <summary>Lets a barrier pass behind everything now; false when it did not come through, or found events in a loop that nothing keeps.</summary>
     public async Task<bool> ConfirmAsync(CancellationToken ct) => (await RoundAsync(ct).ConfigureAwait(false)).Confirmed;
 
     private async Task<(bool Confirmed, CheckpointInfo? Stored)> RoundAsync(CancellationToken ct)
@@ -109,6 +110,13 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
                 if (!MayConfirm)
                 {
                     throw new IOException("events in hand of a component that failed are lost; they come again from the last complete checkpoint");
+                }
+
+                if (home is null && GoesRound(parts))
+                {
+                    // What is under way in a loop is kept nowhere: a later barrier finds it done.
+                    _rest = s_restOfALoop;
+                    return default;
                 }
 
                 await BeforeSave(ct).ConfigureAwait(false);
@@ -287,6 +295,8 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
             return _gathering;
         }
     }
+
+    private bool GoesRound(IReadOnlyList<CheckpointPart> parts) => parts.Any(p => p.Write is not null && _feedbacks.Any(f => f.PartName == p.Component));
 
     // While somebody waits it is tried again each second: the same trouble is told once in a while.
     private void Tell(CheckpointBarrier barrier, string why)

@@ -52,12 +52,18 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
     private bool _handingOver;
     private byte[]? _memory;
 
+    // Its loop waits for work for the first time.
+    private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     // A loop of the harness gives its last state itself.
     private bool _tellsItsEnd;
 
     public ComponentPlan Plan => plan;
 
     public LoopContext Loop => loop;
+
+    /// <summary>Completes once whoever sends it a request is not sent away because it does not run yet; for a component that takes none, at once.</summary>
+    public Task Opened => _component is IEntrance ? _begun.Task : Task.CompletedTask;
 
     /// <summary>Paused is told by the switch, which also knows why.</summary>
     public ComponentState State => _state == ComponentState.Running && loop.Pause.Reason is not null ? ComponentState.Paused : _state;
@@ -142,7 +148,9 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
             {
                 _state = ComponentState.Running;
                 using var context = new HostProcessContext(this, run, _component!);
-                await _component!.ProcessAsync(context, ct).ConfigureAwait(true);
+                var processing = _component!.ProcessAsync(context, ct);
+                _begun.TrySetResult();
+                await processing.ConfigureAwait(true);
                 if (!_tellsItsEnd)
                 {
                     loop.Checkpoints.Ended(plan.Name, loop.Offsets, await _component.SnapshotAsync(ct).ConfigureAwait(true));

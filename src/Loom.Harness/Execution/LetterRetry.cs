@@ -13,6 +13,8 @@ internal sealed class LetterRetry(SystemAssembly assembly)
     /// <summary>How long letters of one request wait for their components, all of them together.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
+    private static readonly TimeSpan s_betweenBarriers = TimeSpan.FromMilliseconds(200);
+
     private readonly long _since = assembly.Materials.Time.GetTimestamp();
     private long _notTried;
 
@@ -36,8 +38,23 @@ internal sealed class LetterRetry(SystemAssembly assembly)
         var ends = await Task.WhenAll(sent.Select(s => EndOfAsync(s.Injection!, ct))).ConfigureAwait(false);
         var settled = sent.Zip(ends).Where(static s => s.Second != InjectionEnd.Refused).Select(static s => s.First.ErrorId).ToList();
 
-        // What came of the events may still be in the streams: a barrier passes behind it.
-        return settled.Count == 0 || await assembly.Barriers.ConfirmAsync(CancellationToken.None).ConfigureAwait(false) ? settled : [];
+        return settled.Count == 0 || await ConfirmAsync().ConfigureAwait(false) ? settled : [];
+    }
+
+    // What came of the events may still be in the streams: a barrier passes behind it. One that is given up says nothing, and left alone a letter that is done would be sent once more.
+    private async Task<bool> ConfirmAsync()
+    {
+        while (!await assembly.Barriers.ConfirmAsync(CancellationToken.None).ConfigureAwait(false))
+        {
+            if (Left <= TimeSpan.Zero)
+            {
+                return false;
+            }
+
+            await Task.Delay(s_betweenBarriers, assembly.Materials.Time, CancellationToken.None).ConfigureAwait(false);
+        }
+
+        return true;
     }
 
     private Injection? Inject(DeadLetter letter)
@@ -48,7 +65,7 @@ internal sealed class LetterRetry(SystemAssembly assembly)
             return null;
         }
 
-        var e = new Event<System.Text.Json.JsonElement>(EventId.Parse(letter.Record.Event.Id), letter.Payload, letter.Record.Event.Key, letter.Record.Event.Time, letter.Record.Mock);
+        var e = new Event<System.Text.Json.JsonElement>(EventId.Parse(letter.Record.Event.Id), letter.Payload, letter.Key, letter.Record.Event.Time, letter.Record.Mock);
         foreach (var (name, value) in letter.Headers)
         {
             e = e.WithHeader(name, value);

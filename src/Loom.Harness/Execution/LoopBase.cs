@@ -275,7 +275,7 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
 
         if (ErrorClasses.Of(error) == ErrorClass.Configuration)
         {
-            await HoldAsync(error, releases, ct).ConfigureAwait(true);
+            await HoldAsync(error, [e], port, releases, ct).ConfigureAwait(true);
             return true;
         }
 
@@ -285,12 +285,18 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     }
 
     /// <summary>Holds the component until a person has mended a setting; not once more for what failed before it was let go on.</summary>
-    protected async ValueTask HoldAsync(Exception error, long? releases, CancellationToken ct)
+    /// <param name="error">Why.</param>
+    /// <param name="events">Those it failed on; what of them nobody is to see is not told.</param>
+    /// <param name="port">Their input.</param>
+    /// <param name="releases">How often the component had been let go on then; null: until now.</param>
+    /// <param name="ct">Gives up.</param>
+    protected async ValueTask HoldAsync(Exception error, IEnumerable<Event<TIn>> events, int port, long? releases, CancellationToken ct)
     {
         context.FlushOutputs();
         if (releases is not { } then || context.Pause.Releases == then)
         {
-            context.Pause.Hold($"{ErrorClasses.CodeOf(error)}: {error.Message}");
+            var why = events.Aggregate(error.Message, (text, e) => context.Clean(ItemFailure.Of(context.Plan.Name, component.Inputs[port], e, error, attempt: 1), text));
+            context.Pause.Hold($"{ErrorClasses.CodeOf(error)}: {why}");
         }
 
         await context.Pause.WaitAsync(ct).ConfigureAwait(true);

@@ -53,6 +53,9 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     /// <summary>Where failed items go.</summary>
     public required IErrorDestination Errors { get; set; }
 
+    /// <summary>A text about a failed event as it may be told.</summary>
+    public Func<ItemFailure, string, string> Clean { get; init; } = static (_, text) => text;
+
     /// <summary>Takes the component's part in a checkpoint.</summary>
     public required ICheckpointParts Checkpoints { get; init; }
 
@@ -72,7 +75,10 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
     public Injections Injections { get; } = new();
 
     /// <summary>Who waits for word that what the component sent is confirmed.</summary>
-    public Acknowledgements Acknowledgements { get; } = new();
+    public required Acknowledgements Acknowledgements { get; init; }
+
+    /// <summary>For a class with a loop of its own: number of the newest barrier it has passed, by whichever input.</summary>
+    public long PassedBarrier { get; set; }
 
     /// <summary>Resumes a component that waits for a person.</summary>
     public PauseSwitch Pause { get; } = new(lane);

@@ -30,7 +30,6 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
     private bool _hasInHand;
     private bool _again;
     private bool _ended;
-    private long _passed;
     private Injection? _injected;
     private Activity? _hop;
 
@@ -166,7 +165,7 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
 
         if (attention.HasFlag(Attention.Commit) && loop.CommittedBarrier is { } committed)
         {
-            await loop.Acknowledgements.TellAsync(committed).ConfigureAwait(true);
+            await loop.Acknowledgements.TellAsync(committed, ct).ConfigureAwait(true);
         }
 
         if (attention.HasFlag(Attention.Config))
@@ -219,13 +218,13 @@ internal sealed class OwnInput<T>(LoopContext loop, InputPort<T> port) : IInput<
     [SuppressMessage("Design", "CA1031", Justification = "A component that cannot take part abandons the checkpoint, never the run.")]
     private async ValueTask PassAsync(CheckpointBarrier barrier, CancellationToken ct)
     {
-        if (barrier.Number <= _passed)
+        if (barrier.Number <= loop.PassedBarrier)
         {
             // It went round a loop of bindings and is back where it began.
             return;
         }
 
-        _passed = barrier.Number;
+        loop.PassedBarrier = barrier.Number;
         await loop.PassAsync(barrier, async () =>
         {
             var state = await Component!.SnapshotAsync(ct).ConfigureAwait(true);

@@ -1,4 +1,3 @@
-using Loom.Harness.Errors;
 using Loom.Harness.Streams;
 
 namespace Loom.Harness.Execution;
@@ -62,7 +61,7 @@ internal sealed record RunSnapshot(
 
     private static string? ReasonOf(SystemAssembly assembly, ComponentHost host) =>
         (host.Loop.Pause.Reason ?? (host.State is ComponentState.Failed or ComponentState.Restarting ? host.LastFailure?.Message : null)) is { } reason
-            ? SecretText.In(reason, assembly.Plan.Secrets)
+            ? assembly.Secrets.In(reason)
             : null;
 
     /// <summary>Events that sources and endpoints brought in; an endpoint takes its answers and makes its requests.</summary>

@@ -343,7 +343,7 @@ internal sealed class SourceLoop<T>(LoopContext context, Source<T> source)
 
         if (attention.HasFlag(Attention.Commit) && context.CommittedBarrier is { } committed)
         {
-            await context.Acknowledgements.TellAsync(committed).ConfigureAwait(true);
+            await context.Acknowledgements.TellAsync(committed, ct).ConfigureAwait(true);
         }
 
         if (attention.HasFlag(Attention.Config))

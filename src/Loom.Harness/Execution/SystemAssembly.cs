@@ -37,6 +37,9 @@ internal sealed record RunMaterials
     /// <summary>What an error port carries for a failed event.</summary>
     public required Func<ItemFailure, JsonElement> Describe { get; init; }
 
+    /// <summary>A text about a failed event as it may be told.</summary>
+    public Func<ItemFailure, string, string> Clean { get; init; } = static (_, text) => text;
+
     /// <summary>Where state is kept; null: nothing in the system can be resumed.</summary>
     public StateHome? State { get; init; }
 
@@ -70,6 +73,7 @@ internal sealed class SystemAssembly : IDisposable
     public SystemAssembly(SystemPlan plan, RunMaterials materials)
     {
         Plan = plan;
+        Secrets = SecretText.Of(plan.Secrets);
         State = materials.State;
         Materials = materials;
         var log = materials.Logs.CreateLogger("Loom.Harness");
@@ -139,6 +143,9 @@ internal sealed class SystemAssembly : IDisposable
 
     public MetricHistory Metrics => Monitor.Metrics;
 
+    /// <summary>Takes the configured secrets out of what is told.</summary>
+    public SecretText Secrets { get; }
+
     public void Dispose()
     {
         foreach (var spill in _spills)
@@ -172,7 +179,9 @@ internal sealed class SystemAssembly : IDisposable
         return new LoopContext(plan, materials.Time, lane)
         {
             Errors = materials.DeadLetters,
+            Clean = materials.Clean,
             Checkpoints = Barriers,
+            Acknowledgements = new Acknowledgements(plan.Name, materials.Time, materials.Logs.CreateLogger("Loom.Harness")),
             Stopping = _stopping.Token,
             Run = materials.Run,
             TraceSample = Plan.Policy.TraceSample,

@@ -116,6 +116,12 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
         var origin = new ErrorOrigin(plan.Name, plan.Version, world.Instance, request.Unlocked) { Secrets = plan.Secrets, FieldsOf = (component, port) => SecretFields.Of(plan, component, port) };
         var errors = new ConsistentErrorHandler(origin, new ProcessResources(plan.Directory, world.Gpus, world.Time), world.Time, world.Random, log);
         var letters = new DeadLetters(new DeadLetterFiles(Path.Combine(folder, "dead"), world.Time), world.Time, log);
+        if (request.Scheduler is { Step: { } step } scheduler)
+        {
+            // Whoever steps is one of those who are not to see it.
+            scheduler.Step = turn => step(turn with { Data = origin.FieldsOf(turn.Component, turn.Port).Shown(PayloadJson.Of(turn.Data)) });
+        }
+
         var factory = new ComponentFactory(world.Services, world.Logs);
         var commands = new CommandSurroundings
         {
@@ -140,6 +146,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             CreateCapability = factory.Create,
             DeadLetters = new DeadLetterDestination(errors, letters),
             Describe = f => JsonSerializer.SerializeToElement(errors.Describe(f), ErrorJson.Default.ErrorRecord),
+            Clean = errors.Clean,
             State = state,
             Checkpoints = request.Scheduler is null ? CheckpointTimesOf(plan, world.Options) : s_atTheEnd,
             GraphHash = GraphDocument.Hash(plan),
@@ -174,7 +181,7 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
     }
 
     /// <summary>A text as it may be told: without the system's secrets.</summary>
-    public string Clean(string text) => SecretText.In(text, _assembly.Plan.Secrets);
+    public string Clean(string text) => _assembly.Secrets.In(text);
 
     public async ValueTask DisposeAsync()
     {
@@ -196,18 +203,19 @@ internal sealed class SystemExecutionHarness : IAsyncDisposable
             return [];
         }
 
-        Webhook[] webhooks = [.. plan.Policy.Webhooks.Select(w => new Webhook(w, plan, http, assembly.Materials.Run, world.Time, log))];
         var alerts = assembly.Monitor.Alerts;
         var kept = new FiringAlerts(Path.Combine(plan.Directory, ".loom", "harness", plan.Name), log);
-        alerts.Resume(kept.Read());
+        Webhook[] webhooks = [.. plan.Policy.Webhooks.Select(w => new Webhook(w, plan, http, assembly.Materials.Run, world.Time, kept.Delivered, log))];
         alerts.Changed = change =>
         {
-            kept.Write(alerts.Firing);
-            foreach (var webhook in webhooks.Where(w => change.Rule.Webhook is null || change.Rule.Webhook == w.Name))
+            var told = webhooks.Where(w => change.Rule.Webhook is null || change.Rule.Webhook == w.Name).ToList();
+            told.ForEach(w => w.Tell(change));
+            if (told.Count == 0)
             {
-                webhook.Tell(change);
+                kept.Delivered(change); // its webhook went with it: nobody is left to tell
             }
         };
+        alerts.Resume(kept.Read());
         return webhooks;
     }
 

@@ -108,6 +108,12 @@ internal sealed partial class SystemRun(
         var running = hosts.ToDictionary(h => h, h => StartHost(h, cancel.Token));
         var loop = BackgroundLoop.Start("checkpoints", checkpoints.RunAsync, surroundings.Log);
         await using var monitor = StartMonitor().ConfigureAwait(true);
+        if (surroundings.Scheduler is null)
+        {
+            // Ready means that the first request is taken.
+            await Task.WhenAll(hosts.Select(h => Task.WhenAny(h.Opened, running[h]))).ConfigureAwait(true);
+        }
+
         Started?.Invoke();
         RunResult result;
         try
@@ -231,7 +237,7 @@ internal sealed partial class SystemRun(
 
             foreach (var host in hosts)
             {
-                await In(host, () => host.Loop.Acknowledgements.TellAllAsync().AsTask()).WaitAsync(limit.Token).ConfigureAwait(true);
+                await In(host, () => host.Loop.Acknowledgements.TellAllAsync(limit.Token).AsTask()).WaitAsync(limit.Token).ConfigureAwait(true);
             }
 
             return result;

@@ -105,6 +105,7 @@ internal sealed class Wiring(SystemPlan plan, IReadOnlyDictionary<string, LoopCo
             ((OutputPort<TFrom>)end).Add(target, null);
             if (closes is not null)
             {
+                ruled.YieldsTo = reader.Gate.StandsAtBarrier;
                 Feedbacks.Add(ruled);
                 reader.Feedbacks.Add(ruled);
             }

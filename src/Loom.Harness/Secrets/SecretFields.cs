@@ -1,6 +1,9 @@
+using System.Buffers;
 using System.Text.Json;
 using Loom.Harness.Architecture;
 using Loom.Harness.Components;
+using Loom.Harness.Errors;
+using Loom.Harness.Expressions;
 
 namespace Loom.Harness.Secrets;
 
@@ -12,6 +15,7 @@ internal sealed class SecretFields
 
     private readonly IReadOnlyCollection<SecretSchema> _schemas;
     private readonly string[] _values;
+    private readonly SecretText _secrets;
 
     /// <summary>Nothing is secret.</summary>
     public static SecretFields None { get; } = new([], new Dictionary<string, string>());
@@ -20,21 +24,27 @@ internal sealed class SecretFields
     {
         _schemas = schemas;
         _values = [.. secrets.Values.Where(v => v.Length > 0)];
+        _secrets = SecretText.Of(secrets);
     }
 
     /// <summary>Whether a payload has to be looked through at all.</summary>
     private bool IsNone => _schemas.Count == 0 && _values.Length == 0;
 
+    /// <summary>Those of some schemas.</summary>
+    internal static SecretFields Of(IEnumerable<string> schemas, IReadOnlyDictionary<string, string> secrets) =>
+        new([.. schemas.Select(s => SecretSchema.Of(JsonElement.Parse(s))).OfType<SecretSchema>()], secrets);
+
     /// <summary>Those of the schema of either end of a binding.</summary>
     public static SecretFields Of(SystemPlan system, BindingPlan binding) =>
         new([.. SchemasOf(system, binding.FromComponent, binding.FromPort), .. SchemasOf(system, binding.ToComponent, binding.ToPort)], system.Secrets);
 
-    /// <summary>Those of a port, and of the outputs that are bound to it.</summary>
+    /// <summary>Those of a port, and of the ports that are bound to it.</summary>
     public static SecretFields Of(SystemPlan system, string component, string port) =>
         new(
             [
                 .. SchemasOf(system, component, port),
                 .. system.Bindings.Where(b => b.ToComponent == component && b.ToPort == port).SelectMany(b => SchemasOf(system, b.FromComponent, b.FromPort)),
+                .. system.Bindings.Where(b => b.FromComponent == component && b.FromPort == port).SelectMany(b => SchemasOf(system, b.ToComponent, b.ToPort)),
             ],
             system.Secrets);
 
@@ -64,12 +74,12 @@ internal sealed class SecretFields
         return [.. found];
     }
 
-    /// <summary>Texts and numbers that stand at the given places of a payload, as a message may quote them; those of fewer than four characters say nothing and are left out.</summary>
+    /// <summary>Texts and numbers that stand at the given places of a payload, as a message or a key may quote them; an empty text says nothing and is left out.</summary>
     public static IEnumerable<string> TextsAt(JsonElement payload, IReadOnlyCollection<string> places)
     {
         var texts = new HashSet<string>(StringComparer.Ordinal);
         Visit(payload, "", inside: false);
-        return texts.Where(t => t.Length >= 4);
+        return texts.Where(t => t.Length > 0);
 
         void Visit(JsonElement value, string at, bool inside)
         {
@@ -91,11 +101,39 @@ internal sealed class SecretFields
                     }
 
                     break;
-                case JsonValueKind.String or JsonValueKind.Number when inside:
-                    texts.Add(value.ValueKind == JsonValueKind.String ? Text(value) : value.GetRawText());
+                case JsonValueKind.String when inside:
+                    texts.Add(Text(value));
+                    break;
+                case JsonValueKind.Number when inside:
+                    texts.Add(value.GetRawText());
+                    texts.Add(CanonicalJson.Of(value)); // as a key has it
                     break;
             }
         }
+    }
+
+    /// <summary>The key of an event as it may be shown: masked where it holds anything secret.</summary>
+    /// <param name="key">As it is.</param>
+    /// <param name="payload">The event's.</param>
+    /// <param name="places">What is secret in it.</param>
+    public string Key(string key, JsonElement payload, IReadOnlyCollection<string> places) =>
+        (places.Count == 0 ? _secrets : _secrets.And([.. TextsAt(payload, places)])).IsIn(key) ? Mask : key;
+
+    /// <summary>A payload as it may be shown.</summary>
+    public JsonElement Shown(JsonElement payload)
+    {
+        if (In(payload) is not { Count: > 0 } places)
+        {
+            return payload;
+        }
+
+        var bytes = new ArrayBufferWriter<byte>(256);
+        using (var json = new Utf8JsonWriter(bytes))
+        {
+            Write(json, payload, places);
+        }
+
+        return JsonElement.Parse(bytes.WrittenSpan, PayloadJson.Around);
     }
 
     /// <summary>Writes a payload with a mask at each of the places.</summary>

@@ -5,11 +5,11 @@ namespace Loom.Harness.Secrets;
 
 /// <summary>Loggers whose lines show no configured secret, also none that stands in the message or the stack of an exception.</summary>
 /// <param name="inner">Where the lines go.</param>
-/// <param name="secrets">Values that shall not be seen, by name.</param>
-internal sealed class SecretLogs(ILoggerFactory inner, IReadOnlyDictionary<string, string> secrets) : ILoggerFactory
+/// <param name="secrets">Takes out what shall not be seen.</param>
+internal sealed class SecretLogs(ILoggerFactory inner, SecretText secrets) : ILoggerFactory
 {
     /// <summary>The same loggers where there is no secret.</summary>
-    public static ILoggerFactory Of(ILoggerFactory inner, IReadOnlyDictionary<string, string> secrets) => secrets.Count == 0 ? inner : new SecretLogs(inner, secrets);
+    public static ILoggerFactory Of(ILoggerFactory inner, IReadOnlyDictionary<string, string> secrets) => secrets.Count == 0 ? inner : new SecretLogs(inner, SecretText.Of(secrets));
 
     public ILogger CreateLogger(string categoryName) => new Masking(inner.CreateLogger(categoryName), secrets);
 
@@ -20,7 +20,7 @@ internal sealed class SecretLogs(ILoggerFactory inner, IReadOnlyDictionary<strin
     {
     }
 
-    private sealed class Masking(ILogger inner, IReadOnlyDictionary<string, string> secrets) : ILogger
+    private sealed class Masking(ILogger inner, SecretText secrets) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => inner.BeginScope(state);
@@ -36,7 +36,7 @@ internal sealed class SecretLogs(ILoggerFactory inner, IReadOnlyDictionary<strin
 
             var text = formatter(state, exception);
             var stack = exception?.ToString();
-            var (shown, shownStack) = (SecretText.In(text, secrets), stack is null ? null : SecretText.In(stack, secrets));
+            var (shown, shownStack) = (secrets.In(text), stack is null ? null : secrets.In(stack));
             if (shown == text && shownStack == stack)
             {
                 inner.Log(logLevel, eventId, state, exception, formatter);

@@ -117,6 +117,7 @@ internal sealed class Gate(Signal signal)
         }
 
         var (open, marked, held, loops) = (0, 0, 0, 0);
+        var comesBack = false;
         foreach (var entry in _entries)
         {
             if (entry.IsHeldBack?.Invoke() == true)
@@ -132,7 +133,12 @@ internal sealed class Gate(Signal signal)
 
             if (wanted == 1 ? entry.Head.CanRead() : entry.Head.CanRead(wanted))
             {
-                return GateState.Ready;
+                if (!entry.ClosesLoop)
+                {
+                    return GateState.Ready;
+                }
+
+                comesBack = true;
             }
 
             if (entry.Head.IsEnded)
@@ -151,18 +157,36 @@ internal sealed class Gate(Signal signal)
             }
         }
 
-        if (open + held + loops == 0)
+        if (open > 0 && marked == open)
         {
-            return GateState.Ended;
+            // Before what comes back by a loop, which may never be without an event: that is recorded.
+            TakeBarrier(held > 0);
+            return GateState.Barrier;
         }
 
-        if (open == 0 || marked < open)
+        return comesBack ? GateState.Ready : open + held + loops == 0 ? GateState.Ended : GateState.Empty;
+    }
+
+    /// <summary>
+    /// Whether a barrier stands at every input that brings one. What comes back by a loop then waits for it: a loop that is never without an event would keep it out for ever.
+    /// </summary>
+    public bool StandsAtBarrier()
+    {
+        var stands = false;
+        foreach (var entry in _entries)
         {
-            return GateState.Empty;
+            if (entry.Takes && !entry.Head.IsEnded)
+            {
+                if (!entry.Head.AtMark || entry.Head.MarkNumber <= _passed)
+                {
+                    return false;
+                }
+
+                stands = true;
+            }
         }
 
-        TakeBarrier(held > 0);
-        return GateState.Barrier;
+        return stands;
     }
 
     /// <summary>Waits until somebody asks for attention, whatever the inputs hold.</summary>

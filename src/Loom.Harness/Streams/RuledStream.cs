@@ -70,6 +70,9 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>, IFeedback
 
     public string PartName => _rules.Checkpoints?.Name ?? Plan.Name;
 
+    /// <summary>Whether something else comes before the next event of this stream.</summary>
+    public Func<bool> YieldsTo { get; set; } = static () => false;
+
     public bool AtMark
     {
         get
@@ -164,6 +167,11 @@ internal sealed class RuledStream<T> : IStreamTail<T>, IStreamHead<T>, IFeedback
     {
         var taken = false;
         e = default;
+        if (YieldsTo())
+        {
+            return false;
+        }
+
         lock (_lock)
         {
             if (Expire())

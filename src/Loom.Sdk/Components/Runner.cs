@@ -19,3 +19,6 @@ internal interface ICommits
 {
     ValueTask CommitAsync(CancellationToken ct);
 }
+
+/// <summary>A component that takes requests from outside as soon as its <see cref="Component.ProcessAsync"/> first waits: a system is not ready before.</summary>
+internal interface IEntrance;

@@ -38,7 +38,6 @@ public sealed class AllocationTests
             least = Math.Min(least, Measure(client));
         }
 
-
         least.ShouldBeLessThan(most, "bytes a request");
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net.Sockets;
 using System.Text;
 using Loom.Agents.Orchestration;
@@ -124,6 +125,39 @@ public sealed class ControlSocketTests : IAsyncDisposable
         after["old"].ShouldNotBe(pids["old"]);
         await Deadline.Until(() => RunState.Read(_world.Run.Directory.State) is { Generation: 2, ConfigSha256: "next" }, "the file says so");
         (await _world.AskAsync(ControlOps.Drift))!.Changes!.Value.ShouldAllBe(c => c.Change == "unchanged");
+    }
+
+    [Fact(Timeout = 300_000)]
+    public async Task Apply_SystemsRefuse_NothingOfItIsInForce()
+    {
+        await _world.UpAsync(_world.Project(_world.Agent("keep")));
+        var systems = new RefusingSystems();
+        _world.Run.ShowSystems(systems);
+        _world.Next = () => _world.Project(_world.Agent("keep"), _world.Agent("new"));
+
+        var refused = (await _world.AskAsync(ControlOps.Apply))!;
+
+        (refused.Refusal, refused.Error).ShouldBe((ControlRefusal.NotNow, "the address is in use"));
+        (_world.Run.State.Generation, _world.Run.State.ConfigSha256).ShouldBe((1, null));
+        systems.Refuses = false;
+        var applied = (await _world.AskAsync(ControlOps.Apply))!;
+        (applied.State!.Generation, applied.State.ConfigSha256).ShouldBe((2, "next"));
+    }
+
+    private sealed class RefusingSystems : IProjectSystems
+    {
+        public bool Refuses { get; set; } = true;
+
+        public ImmutableArray<SystemRecord> Records => [];
+
+        public Task StartAsync(string name, CancellationToken ct) => Task.CompletedTask;
+
+        public Task StopAsync(string name, CancellationToken ct) => Task.CompletedTask;
+
+        public ImmutableArray<ControlChange> Drift(ImmutableArray<SystemListing> listed) => [];
+
+        public Task<ImmutableArray<ControlChange>> ApplyAsync(ImmutableArray<SystemListing> listed, CancellationToken ct) =>
+            Refuses ? throw new InvalidOperationException("the address is in use") : Task.FromResult<ImmutableArray<ControlChange>>([]);
     }
 
     [Fact(Timeout = 300_000)]

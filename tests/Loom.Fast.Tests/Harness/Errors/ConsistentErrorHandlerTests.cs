@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using Loom.Components;
 using Loom.Harness.Errors;
+using Loom.Harness.Secrets;
 using Loom.Testing;
 using Microsoft.Extensions.Logging;
 using Shouldly;
@@ -45,6 +46,40 @@ public sealed class ConsistentErrorHandlerTests
         json.GetProperty("mock").GetBoolean().ShouldBeTrue();
         json.GetProperty("resources").EnumerateObject().Select(p => p.Name).ShouldBe([
             "cpu_percent", "rss_mb", "heap_mb", "gc_pause_ms", "gen2_count", "threadpool", "open_fds", "disk_free_mb", "gpu", "sampled_at"]);
+    }
+
+    [Fact]
+    public void Letter_OfAKeyAndHeadersThatHoldSecrets_KeepsThemAndShowsNone()
+    {
+        var origin = s_origin with
+        {
+            Secrets = new Dictionary<string, string> { ["KEY"] = "hunter2", ["PIN"] = "k" },
+            FieldsOf = static (_, _) => SecretFields.Of(["""{"properties":{"ssn":{"x-secret":true}}}"""], new Dictionary<string, string>()),
+        };
+        using var handler = new ConsistentErrorHandler(origin, _probe, _time, new Random(1), _log);
+        var failure = Failure("store", new ItemException("bad", "no 078-05-1120 in k")) with
+        {
+            Key = "key of 078-05-1120",
+            Payload = JsonElement.Parse("""{"ssn":"078-05-1120"}"""),
+            Headers = new Dictionary<string, string> { ["person"] = "ssn=078-05-1120", ["auth"] = "Bearer hunter2", ["other"] = "x" },
+        };
+
+        var letter = handler.Letter(failure);
+        var read = DeadLetterLine.Read(DeadLetterLine.Of(letter).WrittenSpan[..^1]).Letter.ShouldNotBeNull();
+
+        foreach (var one in new[] { letter, read })
+        {
+            one.Record.Event.Key.ShouldBe("[redacted:PIN]ey of [redacted:field 1]");
+            one.Record.Message.ShouldBe("no [redacted:field 1] in [redacted:PIN]");
+            one.Key.ShouldBe("key of 078-05-1120");
+            one.Headers["auth"].ShouldBe("Bearer hunter2");
+            one.Secrets.ShouldBe(["/ssn"]);
+            one.ShownHeaders().ShouldBe(new Dictionary<string, string> { ["person"] = "[redacted]", ["auth"] = "[redacted]", ["other"] = "x" }, ignoreOrder: true);
+        }
+
+        // As an older version wrote it.
+        (read with { SecretHeaders = [] }).ShownHeaders().Single(h => h.Key == "person").Value.ShouldBe("[redacted]");
+        handler.Clean(failure, "wrong key for 078-05-1120").ShouldBe("wrong [redacted:PIN]ey for [redacted:field 1]");
     }
 
     [Fact]

@@ -57,6 +57,14 @@ public sealed class DeadLetterLineTests
     }
 
     [Fact]
+    public void Read_LineOfAnOlderVersion_HasTheKeyOfItsRecord()
+    {
+        var line = Line(Letter("1"));
+        Encoding.UTF8.GetString(line).ShouldContain("\"headers\":{\"h\":\"v\"},\"payload\":1,", customMessage: "what nothing secret is in is written as before");
+        DeadLetterLine.Read(line.AsSpan(0, line.Length - 1)).Letter.ShouldNotBeNull().Key.ShouldBe("k");
+    }
+
+    [Fact]
     public void Read_RetriedMark_NamesItsLetter()
     {
         var line = new ArrayBufferWriter<byte>();

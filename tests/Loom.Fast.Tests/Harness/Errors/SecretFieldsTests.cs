@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Loom.Harness.Api;
 using Loom.Harness.Errors;
 using Loom.Harness.Secrets;
 using Microsoft.Extensions.Logging;
@@ -49,7 +50,47 @@ public sealed class SecretFieldsTests
         }
 
         Encoding.UTF8.GetString(shown.ToArray()).ShouldBe("""{"a":"[redacted]","b":[1,{"c":"[redacted]"}]}""");
-        SecretFields.TextsAt(JsonElement.Parse("""{"a":"long one","b":[1,{"c":12345}],"d":"seen"}"""), ["/a", "/b"]).ShouldBe(["long one", "12345"], ignoreOrder: true);
+        SecretFields.TextsAt(JsonElement.Parse("""{"a":"long one","b":[1,{"c":12345}],"d":"seen"}"""), ["/a", "/b"]).ShouldBe(["long one", "1", "12345"], ignoreOrder: true);
+    }
+
+    [Theory]
+    [InlineData("pin 42 is 1429, (42) and 142", "pin # is 1429, (#) and 142")]
+    [InlineData("42", "#")]
+    [InlineData("""{"a":42,"b":"x-y"}""", """{"a":#,"b":"x-y"}""")]
+    [InlineData("key hush and 42", "key [redacted:KEY] and #")]
+    [InlineData("longer text, longer texts", "[redacted:field 2], [redacted:field 2]s")]
+    public void Text_ThatQuotesShortSecrets_LosesThemWhereTheyStandAlone(string text, string shown) =>
+        SecretText.Of(new Dictionary<string, string> { ["KEY"] = "hush" }).And(["42", "longer text"]).In(text).ShouldBe(shown.Replace("#", "[redacted:field 1]", StringComparison.Ordinal));
+
+    [Theory]
+    [InlineData("a", true)]
+    [InlineData("7", true)]
+    [InlineData("700", true)]
+    [InlineData("eu/7", true)]
+    [InlineData("has hush in it", true)]
+    [InlineData("77", false)]
+    [InlineData("plain", false)]
+    public void Tap_KeyThatHoldsASecret_IsMaskedWhateverItsLength(string key, bool masked)
+    {
+        var fields = SecretFields.Of(["""{"properties":{"s":{"x-secret":true},"n":{"x-secret":true},"m":{"x-secret":true}}}"""], new Dictionary<string, string> { ["KEY"] = "hush" });
+        var e = new Loom.Components.Event<JsonElement>(Loom.Components.EventId.Parse("s::1"), JsonElement.Parse("""{"s":"a","n":7,"m":7e2}"""), key, DateTimeOffset.UnixEpoch);
+        JsonElement.Parse(TapText.Of(e, fields)).GetProperty("key").GetString().ShouldBe(masked ? "[redacted]" : key);
+    }
+
+    [Fact]
+    public void Tap_OfAnErrorPort_ShowsTheKeyAsTheRecordHasIt()
+    {
+        var e = new Loom.Components.Event<JsonElement>(
+            Loom.Components.EventId.Parse("s::1"), JsonElement.Parse("""{"event":{"id":"s::1","key":"[redacted:field 1]"}}"""), "078-05", DateTimeOffset.UnixEpoch);
+        JsonElement.Parse(TapText.Of(e, SecretFields.None, isError: true)).GetProperty("key").GetString().ShouldBe("[redacted:field 1]");
+    }
+
+    [Fact]
+    public void Shown_Payload_IsMaskedAndOtherwiseTheSame()
+    {
+        var fields = SecretFields.Of(["""{"properties":{"a":{"x-secret":true}}}"""], new Dictionary<string, string> { ["KEY"] = "hush" });
+        fields.Shown(JsonElement.Parse("""{"a":1,"b":1.50,"c":"hush!"}""")).GetRawText().ShouldBe("""{"a":"[redacted]","b":1.50,"c":"[redacted]"}""");
+        fields.Shown(JsonElement.Parse("""[1, 2]""")).GetRawText().ShouldBe("[1, 2]");
     }
 
     [Fact]

@@ -90,6 +90,48 @@ public sealed class AcknowledgementTests
         queue.Acknowledged.ShouldBe(Enumerable.Range(0, 20_000).Select(static n => (long)n));
     }
 
+    [Fact]
+    public async Task Source_EventGoesRoundALoop_IsToldOnceItHasLeftIt()
+    {
+        await using var queue = new Told();
+        var (rounds, release) = (0, false);
+        var run = queue.RunAsync(b => b
+            .Add("apply", () => new Round(() => Interlocked.Increment(ref rounds) > 0 && !Volatile.Read(ref release)))
+            .Bind("apply.again", "apply.in", static l => l with { Feedback = true, MaxInFlight = 4 }));
+        queue.Send(0);
+        await Loom.Testing.Deadline.Until(() => Volatile.Read(ref rounds) > 100_000, "it goes round");
+        queue.Acknowledged.ShouldBeEmpty();
+        Volatile.Write(ref release, true);
+        await queue.UntilAsync(0);
+        queue.Stored.Single().Data.ShouldBe(0);
+        await queue.StopAsync(run);
+    }
+
+    [Fact]
+    public async Task Source_AcknowledgementThatFails_KeepsNoOtherFromBeingTold()
+    {
+        await using var queue = new Told { Refused = 1 };
+        var run = queue.RunAsync(static (e, output, ct) => output.SendAsync(e.Derive(e.Data), ct));
+        foreach (var number in new[] { 0, 1, 2, 3 })
+        {
+            queue.Send(number);
+        }
+
+        await queue.UntilAsync(3);
+        (await queue.StopAsync(run)).ExitCode.ShouldBe(RunResult.Ended);
+        queue.Acknowledged.ShouldBe([0L, 2, 3]);
+    }
+
+    [Output("out", typeof(long))]
+    [Output("again", typeof(long))]
+    private sealed class Round(Func<bool> again) : StreamProcessor<long, long>
+    {
+        protected internal override IReadOnlyList<string> Outputs => ["out", "again"];
+
+        protected override ValueTask OnItemAsync(string port, Event<long> e, Emitter<long> output, CancellationToken ct) =>
+            output.SendAsync(again() ? "again" : "out", e, ct);
+    }
+
     // A queue outside that forgets what is acknowledged.
     private sealed class Told : IAsyncDisposable
     {
@@ -107,10 +149,14 @@ public sealed class AcknowledgementTests
 
         public void Send(long number) => _sent.Writer.TryWrite(number);
 
-        public Task<RunResult> RunAsync(Func<Event<long>, Emitter<long>, CancellationToken, ValueTask> handle) => Kit.RunAsync(
-            new HarnessBuilder("told")
-                .Add("queue", () => new Queue(this), c => c with { Restart = c.Restart with { Backoff = TimeSpan.FromMilliseconds(1) } })
-                .Add("apply", () => new Apply(handle))
+        /// <summary>An event whose acknowledgement fails.</summary>
+        public long Refused { get; init; } = -1;
+
+        public Task<RunResult> RunAsync(Func<Event<long>, Emitter<long>, CancellationToken, ValueTask> handle) =>
+            RunAsync(b => b.Add("apply", () => new Apply(handle)));
+
+        public Task<RunResult> RunAsync(Func<HarnessBuilder, HarnessBuilder> apply) => Kit.RunAsync(
+            apply(new HarnessBuilder("told").Add("queue", () => new Queue(this), c => c with { Restart = c.Restart with { Backoff = TimeSpan.FromMilliseconds(1) } }))
                 .Add("keep", () => new Keep(Stored))
                 .Bind("queue.out", "apply.in")
                 .Bind("apply.out", "keep.in"),
@@ -162,6 +208,11 @@ public sealed class AcknowledgementTests
                         Next = number + 1,
                         Acknowledge = () =>
                         {
+                            if (number == _told.Refused)
+                            {
+                                throw new InvalidOperationException("the broker does not know it any more");
+                            }
+
                             _told.Acknowledged.Enqueue(number);
                             _told._told.Release();
                             return default;

@@ -30,6 +30,9 @@ internal sealed class RunKit : IErrorDestination
 
     public StateHome? State { get; init; }
 
+    /// <summary>A text about a failed event as it may be told.</summary>
+    public Func<ItemFailure, string, string> Clean { get; init; } = static (_, text) => text;
+
     /// <summary>Called with a failure before it is taken; what it throws comes out of the destination.</summary>
     public Action<ItemFailure>? Taking { get; init; }
 
@@ -52,6 +55,7 @@ internal sealed class RunKit : IErrorDestination
         CreateCapability = _ => throw new NotSupportedException("none here"),
         DeadLetters = this,
         Describe = f => JsonSerializer.SerializeToElement(f.Error.Message),
+        Clean = Clean,
         Checkpoints = new CheckpointTimes(TimeSpan.FromHours(1), null),
         GraphHash = "test",
         Run = "r1",

@@ -77,6 +77,21 @@ public sealed class AlertTests
     }
 
     [Fact]
+    public void Resume_OneIsNoAlertAnyMore_ItsEndIsToldWithTheReason()
+    {
+        var time = new ManualTimeProvider();
+        var changes = new List<AlertChange>();
+        var monitor = new AlertMonitor([Rule("stream_depth > 5")], new MetricHistory((_, _) => [], () => null!, time), time, NullLogger.Instance) { Changed = changes.Add };
+
+        monitor.Resume([new FiringAlert("depth", s_start), new FiringAlert("renamed", s_start, "memory_bytes > 0", AlertSeverity.Critical, "ops"), new FiringAlert("unknown", s_start)]);
+
+        var end = changes.ShouldHaveSingleItem();
+        (end.Rule.Name, end.Rule.Condition.Text, end.Rule.Severity, end.Rule.Webhook).ShouldBe(("renamed", "memory_bytes > 0", AlertSeverity.Critical, "ops"));
+        (end.Fires, end.Since, end.Reason).ShouldBe((false, s_start, "no longer an alert"));
+        monitor.Status.ShouldHaveSingleItem().State.ShouldBe(AlertState.Firing);
+    }
+
+    [Fact]
     public void For_Defaults_EveryConditionIsOverMetricsThereAre()
     {
         var rules = BuiltInAlerts.For(new PolicyPlan());

@@ -57,6 +57,16 @@ public sealed class LetterRetryTests
     }
 
     [Fact]
+    public async Task Send_LetterWhoseRecordMasksTheKey_ComponentGetsTheKeyAsItWas()
+    {
+        var letter = Letter("1", "middle", "21");
+        letter = letter with { Record = letter.Record with { Event = letter.Record.Event with { Key = "[redacted:field 1]" } }, Key = "078-05-1120" };
+        letter = DeadLetterLine.Read(DeadLetterLine.Of(letter).WrittenSpan[..^1]).Letter!;
+        await RunAsync(() => new Apply((e, output, ct) => output.SendAsync(e.Derive(e.Data), ct)), async a => (await new LetterRetry(a).SendAsync([letter], default)).ShouldBe(["1"]));
+        _kept.ShouldHaveSingleItem().Key.ShouldBe("078-05-1120");
+    }
+
+    [Fact]
     public async Task Send_FailsAgain_OneNewFailureAndTheOldIsDone()
     {
         var (kit, _) = await RunAsync(

@@ -16,13 +16,14 @@ namespace Loom.Fast.Tests.Harness.Signals;
 public sealed class WebhookTests
 {
     private readonly ManualTimeProvider _time = new();
+    private readonly ConcurrentQueue<AlertChange> _delivered = [];
 
     private static AlertChange Change(bool fires) => new(
         new AlertRule("depth", MetricExpression.Compile("stream_depth > 5"), TimeSpan.Zero, TimeSpan.Zero, AlertSeverity.Critical, null, BuiltIn: false), fires, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddSeconds(3), Times: fires ? 1 : 4, Reason: fires ? null : "the system drained");
 
     private Webhook To(Receiver receiver, string? secret = "s3cret") => new(
         new WebhookPlan("ops", new Uri("http://receiver/alerts"), secret), new SystemPlan { Name = "orders", Version = "1.2.3", Directory = "/", Components = [], Bindings = [] },
-        new HttpClient(receiver), "r1", _time, NullLogger.Instance);
+        new HttpClient(receiver), "r1", _time, _delivered.Enqueue, NullLogger.Instance);
 
     [Fact]
     public async Task Tell_FiringThenResolved_InOrderWithSignatureThatVerifies()
@@ -36,6 +37,7 @@ public sealed class WebhookTests
         }
 
         receiver.Bodies.Select(b => JsonElement.Parse(b.Body).GetProperty("status").GetString()).ShouldBe(["firing", "resolved"]);
+        _delivered.Select(c => c.Fires).ShouldBe([true, false]);
         foreach (var (body, signature, delivery) in receiver.Bodies)
         {
             signature.ShouldBe("sha256=" + Convert.ToHexStringLower(HMACSHA256.HashData("s3cret"u8, Encoding.UTF8.GetBytes(body))));
@@ -68,6 +70,7 @@ public sealed class WebhookTests
         }
 
         await Deadline.Until(() => webhook.Status is { Lost: 1, Sent: 0 }, "it is given up");
+        _delivered.ShouldBeEmpty();
     }
 
     // The pause may be begun after the clock was moved: then it is moved once more.

@@ -93,7 +93,7 @@ public sealed class AlertTests
         if (stuck)
         {
             await RunningSystem.UntilAsync(async () => (await system.GetAsync("/components/web")).GetProperty("state").GetString() == "running", "the endpoint runs");
-        (await system.AskAsync("/components/store/pause")).Status.ShouldBe(System.Net.HttpStatusCode.OK);
+            (await system.AskAsync("/components/store/pause")).Status.ShouldBe(System.Net.HttpStatusCode.OK);
             (await system.PostAsync("/in", "{}")).Status.ShouldBe(System.Net.HttpStatusCode.Accepted);
         }
 
@@ -115,6 +115,52 @@ public sealed class AlertTests
         (await system.DrainAsync()).ShouldBe(0, system.Err);
         receiver.Taken.Select(t => JsonElement.Parse(t.Body)).Where(m => m.GetProperty("alert").GetString() == "always").Select(m => m.GetProperty("status").GetString()).ShouldBe(["firing", "resolved"]);
         File.Exists(system.Folder[".loom/harness/watched/alerts.json"]).ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task Alert_NobodyTookItsBeginning_NextRunTellsItAndTheEndOfOneThatIsGone()
+    {
+        await using var receiver = await Receiver.StartAsync();
+        List<JsonElement> Told() => [.. receiver.Taken.Select(t => JsonElement.Parse(t.Body)).Where(m => m.GetProperty("alert").GetString() is "always" or "ever")];
+        receiver.Status = 500;
+        await using var system = await RunningSystem.StartAsync(
+            $$"""
+            schema_version: "1.0.0"
+            system: { name: watched, version: 1.0.0 }
+            components:
+              - { name: web, type: APIEndpoint, uses: http_in, config: { route: /in } }
+              - { name: store, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
+            bindings: [ { from: web.out, to: store.in } ]
+            policy:
+              security: { allow_hosts: [127.0.0.1] }
+              observability:
+                webhooks: [ { name: ops, url: "{{receiver.Address}}/alerts" } ]
+                alerts:
+                  - { name: always, expr: "memory_bytes > 0", severity: critical }
+            """);
+        var kept = system.Folder[".loom/harness/watched/alerts.json"];
+        await Deadline.Until(() => Told().Count > 0, "an attempt is made", RunningLoom.Deadline);
+        await system.KillAsync();
+        File.Exists(kept).ShouldBeFalse("nobody was told");
+
+        receiver.Taken.Clear();
+        receiver.Status = 200;
+        await system.LaunchAsync();
+        await Deadline.Until(() => File.Exists(kept), "its beginning is taken", RunningLoom.Deadline);
+        Told().ShouldHaveSingleItem().GetProperty("status").GetString().ShouldBe("firing");
+        await system.KillAsync();
+
+        receiver.Taken.Clear();
+        var architecture = system.Folder["architecture.yaml"];
+        await File.WriteAllTextAsync(architecture, (await File.ReadAllTextAsync(architecture)).Replace("name: always", "name: ever", StringComparison.Ordinal));
+        await system.LaunchAsync();
+        await Deadline.Until(() => Told().Count == 2, "both are told", RunningLoom.Deadline);
+        Told().Select(m => (m.GetProperty("alert").GetString(), m.GetProperty("status").GetString())).ShouldBe([("always", "resolved"), ("ever", "firing")]);
+        var end = Told()[0];
+        (end.GetProperty("reason").GetString(), end.GetProperty("severity").GetString(), end.GetProperty("expr").GetString()).ShouldBe(("no longer an alert", "critical", "memory_bytes > 0"));
+        (await system.DrainAsync()).ShouldBe(0, system.Err);
+        Told().Count.ShouldBe(3);
+        File.Exists(kept).ShouldBeFalse();
     }
 
     [Fact]

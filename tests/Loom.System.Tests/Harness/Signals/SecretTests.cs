@@ -50,6 +50,8 @@ public sealed class SecretTests
         import loom_component as loom
         @loom.item
         def check(event):
+            with open("keys.txt", "a") as keys:
+                keys.write(str(event.key) + "\n")
             print("env key", event.data["auth"], file=sys.stderr, flush=True)
             raise ValueError("refused: " + event.data["ssn"] + " " + event.data["auth"] + " " + str(event.data["cards"]))
         loom.run()
@@ -97,6 +99,9 @@ public sealed class SecretTests
         var (exit, _, error) = await system.TypeAsync("dead-letters", "retry", letter.GetProperty("error_id").GetString()!);
         exit.ShouldBe(0, error);
         (await File.ReadAllTextAsync(system.Folder[".loom/harness/people/dead/check.jsonl"])).ShouldContain(Field);
+        var keys = await File.ReadAllLinesAsync(system.Folder["keys.txt"]);
+        keys.ShouldNotBeEmpty();
+        keys.ShouldAllBe(k => k == Field);
 
         (await system.DrainAsync()).ShouldBe(0, system.Err);
         seen.Add(("stderr of the run", system.Err));

@@ -41,6 +41,33 @@ public sealed class StepTests : IDisposable
     }
 
     [Fact]
+    public async Task Step_OfSecretFields_ShowsNoneAsTextAndAsJson()
+    {
+        File.WriteAllText(_folder["architecture.yaml"], """
+            schema_version: "1.0.0"
+            system: { name: steps, version: 1.0.0 }
+            schemas: { person: { version: 1.0.0, schema: { properties: { ssn: { x-secret: true } } } } }
+            components:
+              - { name: read, type: Source, uses: jsonl, config: { path: in.jsonl } }
+              - { name: keep, type: Sink, uses: jsonl_out, config: { path: out.jsonl }, ports: { inputs: [ { name: in, data_schema: { id: person, version: 1.0.0 } } ] } }
+            bindings: [ { from: read.out, to: keep.in } ]
+            """);
+        var padding = new string('x', 75);
+        File.WriteAllLines(_folder["in.jsonl"], [$$"""{"p":"{{padding}}","ssn":"078-05-1120"}"""]);
+        foreach (var json in new[] { "", " --json" })
+        {
+            await using var run = Piped("'\n\n\n\n\n\n'", json);
+            (await run.Exited.WaitAsync(RunningLoom.Deadline)).ShouldBe((0, null), run.Output);
+            run.Output.ShouldContain(padding);
+            run.Output.ShouldContain("keep", customMessage: "the sink's event is shown too");
+            run.Output.ShouldContain("[redacted");
+            run.Output.ShouldNotContain("078");
+        }
+
+        File.ReadAllText(_folder["out.jsonl"]).ShouldContain("078-05-1120");
+    }
+
+    [Fact]
     public async Task Keys_OfATerminal_GoOnByOneEventAndQEndsInOrder()
     {
         using var terminal = new PseudoTerminal();
@@ -56,5 +83,5 @@ public sealed class StepTests : IDisposable
 
     private static string[] Steps(string output) => [.. output.Split('\n').Select(l => l.TrimEnd('\r')).Where(l => l.Contains("read:in.jsonl", StringComparison.Ordinal))];
 
-    private Child Piped(string input) => Child.Start(_folder.Path, ["bash", "-c", $"(printf {input}) | '{RunningLoom.Program}' harness run --step --fresh --unlocked --port 0"]);
+    private Child Piped(string input, string options = "") => Child.Start(_folder.Path, ["bash", "-c", $"(printf {input}) | '{RunningLoom.Program}' harness run --step --fresh --unlocked --port 0{options}"]);
 }

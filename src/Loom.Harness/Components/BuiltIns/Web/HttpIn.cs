@@ -14,7 +14,7 @@ namespace Loom.Harness.Components.BuiltIns.Web;
     Summary = "Serves a route of the harness's own address: each request becomes an event, answered at once or by the event that comes back. Full streams and too many requests give 503 with Retry-After.")]
 [Output("out", typeof(JsonElement))]
 [Input("in", typeof(JsonElement), Required = false)]
-internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Random random) : Component
+internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Random random) : Component, IEntrance
 {
     /// <summary>Header of the event by which its answer is known; whatever is derived from it inherits it.</summary>
     internal const string RequestHeader = "loom-request";
@@ -66,11 +66,7 @@ internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Rand
                     request.Entered.TrySetResult();
                     if (options.Reply == HttpReply.AfterAck)
                     {
-                        ctx.WhenConfirmed(() =>
-                        {
-                            request.Answer.TrySetResult(request.Event);
-                            return default;
-                        });
+                        Confirm(ctx, request.Number);
                     }
                 }
 
@@ -92,6 +88,17 @@ internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Rand
             Abandon();
         }
     }
+
+    // Keeps the number alone: whoever has stopped waiting leaves no payload behind.
+    private void Confirm(ProcessContext ctx, long number) => ctx.WhenConfirmed(() =>
+    {
+        if (_open.TryGetValue(number, out var request))
+        {
+            request.Answer.TrySetResult(request.Event);
+        }
+
+        return default;
+    });
 
     private async Task HandleAsync(ApiCall call)
     {
@@ -134,7 +141,7 @@ internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Rand
             e = e.WithHeader(RequestHeader, number.ToString(CultureInfo.InvariantCulture));
         }
 
-        var incoming = new Incoming(e);
+        var incoming = new Incoming(number, e);
         _open[number] = incoming;
         try
         {
@@ -302,7 +309,7 @@ internal sealed class HttpIn(HttpInOptions options, IEndpointRoutes routes, Rand
         return new ProblemException(new Problem(ProblemCode.PoolUnavailable, why, Backoff: backoff, Status: 503));
     }
 
-    private sealed record Incoming(Event<JsonElement> Event)
+    private sealed record Incoming(long Number, Event<JsonElement> Event)
     {
         public TaskCompletionSource Entered { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
