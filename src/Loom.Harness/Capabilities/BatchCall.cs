@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Loom.Components;
 using Loom.Harness.Architecture;
 using Loom.Harness.Errors;
@@ -42,6 +43,73 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
     public override string? BatchId => _all.Id;
 
     public override IReadOnlyList<ItemContext> Contexts => [.. Members.Select(e => new ItemContext(Component, e.Id, e.Key, e.Data, Attempt))];
+
+    public override bool IsFailFast => errorMode == BatchErrorMode.FailFast;
+
+    public override IReadOnlyList<int> Places => [.. Enumerable.Range(0, Members.Count).Select(IndexOf)];
+
+    public override Exception? ErrorAt(int place) => _errors.GetValueOrDefault(place);
+
+    public override async ValueTask PassAsync(IReadOnlyList<bool> goesOn, Link next)
+    {
+        var (members, indexes) = (Members, _indexes);
+        if (goesOn.Contains(false))
+        {
+            Narrow([.. Enumerable.Range(0, goesOn.Count).Where(i => goesOn[i])]);
+        }
+
+        try
+        {
+            if (Members.Count > 0)
+            {
+                await next.InvokeAsync(this).ConfigureAwait(true);
+            }
+        }
+        catch (Exception e)
+        {
+            Output.Clear();
+            if (!IsFailFast)
+            {
+                FailAll(e);
+            }
+
+            throw;
+        }
+        finally
+        {
+            (Members, _indexes) = (members, indexes);
+        }
+    }
+
+    public override void Judge(IReadOnlyList<int> places, IReadOnlyList<Exception?> errors)
+    {
+        if (IsFailFast)
+        {
+            if (errors.FirstOrDefault(e => e is not null) is { } first)
+            {
+                ExceptionDispatchInfo.Throw(first);
+            }
+
+            return;
+        }
+
+        var failed = new HashSet<int>();
+        for (var i = 0; i < places.Count; i++)
+        {
+            _errors.Remove(places[i]);
+            if (errors[i] is { } error)
+            {
+                failed.Add(places[i]);
+                _errors[places[i]] = error;
+            }
+        }
+
+        if (failed.Count > 0)
+        {
+            KeepOutput();
+            _kept.RemoveAll(r => failed.Contains(r.Index));
+        }
+    }
 
     public void Take(Batch<TIn> batch)
     {
@@ -92,14 +160,7 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
             throw Output.Failures.MinBy(f => f.Key).Value;
         }
 
-        for (var i = 0; i < Output.Count; i++)
-        {
-            if (!Output.Failures.ContainsKey(Output.Members[i]))
-            {
-                _kept.Add((IndexOf(Output.Members[i]), Output.PortIndexOf(i), Output.Sent[i]));
-            }
-        }
-
+        KeepSent();
         foreach (var (index, error) in Output.Failures)
         {
             _errors[IndexOf(index)] = error;
@@ -190,6 +251,24 @@ internal sealed class BatchCall<TIn, TOut>(string component, BatchErrorMode erro
         for (var i = 0; i < Members.Count && _errors.Count > 0; i++)
         {
             _errors.Remove(IndexOf(i));
+        }
+    }
+
+    // What a plain call left where it lies.
+    private void KeepOutput()
+    {
+        KeepSent();
+        Output.Clear();
+    }
+
+    private void KeepSent()
+    {
+        for (var i = 0; i < Output.Count; i++)
+        {
+            if (!Output.Failures.ContainsKey(Output.Members[i]))
+            {
+                _kept.Add((IndexOf(Output.Members[i]), Output.PortIndexOf(i), Output.Sent[i]));
+            }
         }
     }
 

@@ -52,6 +52,27 @@ internal abstract class Call(string component, bool isBatch) : IDisposable
     /// <summary>The batch's id; null for one event.</summary>
     public virtual string? BatchId => null;
 
+    /// <summary>For a batch: whether the first failure is that of all.</summary>
+    public virtual bool IsFailFast => false;
+
+    /// <summary>For a batch: where its members stand in the whole one, in order.</summary>
+    public virtual IReadOnlyList<int> Places => [0];
+
+    /// <summary>For a batch: the error of the member at a place of the whole one; null when it has none.</summary>
+    public virtual Exception? ErrorAt(int place) => null;
+
+    /// <summary>For a batch: hands the members that go on to the rest of the chain, and has all of them again afterwards. What the rest throws comes out, and is then the error of each it was still to handle unless the first is that of all.</summary>
+    /// <param name="goesOn">By index among the members.</param>
+    /// <param name="next">The rest of the chain.</param>
+    public virtual ValueTask PassAsync(IReadOnlyList<bool> goesOn, Link next) => next.InvokeAsync(this);
+
+    /// <summary>For a batch: what became of members in the end; nothing is sent of those that have an error.</summary>
+    /// <param name="places">Their places in the whole batch.</param>
+    /// <param name="errors">The error of each; null: done. Thrown where the first failure is that of all.</param>
+    public virtual void Judge(IReadOnlyList<int> places, IReadOnlyList<Exception?> errors)
+    {
+    }
+
     /// <summary>A source for <see cref="Token"/> whose timer can be set; the same one is used until it has fired.</summary>
     public CancellationTokenSource AttemptSource(TimeProvider time)
     {

@@ -27,9 +27,13 @@ internal sealed class OwnLink(string name, Capability capability, TimeProvider t
         ExceptionDispatchInfo? failure = null;
         try
         {
-            if (batch is not null)
+            if (_aroundMembers && batch is not null)
             {
-                await AroundAsync(contexts, _aroundMembers ? 0 : contexts.Count, call).ConfigureAwait(true);
+                await AroundAsync(contexts, call).ConfigureAwait(true);
+            }
+            else if (batch is not null)
+            {
+                await Next.InvokeAsync(call).ConfigureAwait(true);
             }
             else
             {
@@ -58,9 +62,53 @@ internal sealed class OwnLink(string name, Capability capability, TimeProvider t
         }
     }
 
-    // One in the other, the first member's outermost: the rest of the chain handles the batch as a whole.
-    private ValueTask AroundAsync(IReadOnlyList<ItemContext> members, int at, Call call) =>
-        at == members.Count ? Next.InvokeAsync(call) : capability.AroundProcessAsync(members[at], _ => AroundAsync(members, at + 1, call), call.Token);
+    // Each member goes in as far as next, one after the other; those that got there are handled as one batch; then each goes on to its end, as it would alone.
+    private async ValueTask AroundAsync(IReadOnlyList<ItemContext> contexts, Call call)
+    {
+        var places = call.Places;
+        var inside = new List<MemberAround>(contexts.Count);
+        ExceptionDispatchInfo? whole = null;
+        foreach (var item in contexts)
+        {
+            var member = await MemberAround.EnterAsync(capability, item, call.Token).ConfigureAwait(true);
+            inside.Add(member);
+            if (call.IsFailFast && member.Refused is { } refused)
+            {
+                whole = ExceptionDispatchInfo.Capture(refused);
+                break;
+            }
+        }
+
+        try
+        {
+            if (whole is null)
+            {
+                await call.PassAsync([.. inside.Select(m => m.HasReached)], Next).ConfigureAwait(true);
+            }
+        }
+        catch (Exception e)
+        {
+            whole = ExceptionDispatchInfo.Capture(e);
+        }
+
+        var errors = new Exception?[inside.Count];
+        for (var i = 0; i < errors.Length; i++)
+        {
+            errors[i] = await inside[i].LeaveAsync(call.IsFailFast ? whole?.SourceException : call.ErrorAt(places[i])).ConfigureAwait(true);
+        }
+
+        if (whole is not null && Array.TrueForAll(errors, e => ReferenceEquals(e, whole.SourceException)))
+        {
+            whole.Throw();
+        }
+
+        if (call.Token.IsCancellationRequested && Array.Find(errors, static e => e is OperationCanceledException) is { } cancelled)
+        {
+            ExceptionDispatchInfo.Throw(cancelled);
+        }
+
+        call.Judge(places, errors);
+    }
 
     private static bool Overrides(Capability capability, string hook) =>
         capability.GetType().GetMethod(hook, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic)?.DeclaringType != typeof(Capability);

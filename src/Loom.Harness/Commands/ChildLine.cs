@@ -61,7 +61,7 @@ internal abstract record ChildLine
         if (!TryParse(line, PayloadJson.MostLevels + 1, out var root))
         {
             // Whatever it is, it is not output: what an emit said would be gone.
-            return TryParse(line, PayloadJson.Around.MaxDepth, out root) && root.TryGetProperty("type"u8, out var kind) && kind.ValueEquals("emit"u8)
+            return TryParse(line, PayloadJson.Around.MaxDepth, out root) && root.TryGetProperty("type"u8, out var kind) && kind.ValueKind == JsonValueKind.String && kind.ValueEquals("emit"u8)
                 ? new Malformed($"what it emits nests more than {PayloadJson.MostLevels} levels deep, which is the most a payload may")
                 : root.ValueKind == JsonValueKind.Undefined ? new Output() : Of(root);
         }

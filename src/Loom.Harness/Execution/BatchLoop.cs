@@ -51,11 +51,11 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
     protected override Link Chain { get; }
 
     // Those in work, but for members that are settled; then those of closed batches, then those that were gathering.
-    protected override IEnumerable<(Event<TIn> Event, int Port, int Attempt)> InHand() =>
+    protected override IEnumerable<(Event<TIn> Event, int Port, bool Begun)> InHand() =>
         [
-            .. _slots.Where(s => !_free.Contains(s)).SelectMany(s => _results.Unsettled(s.Call).Select(i => (s.Call.All[i], s.Call.All.Port, s.Call.Attempt))),
-            .. _closed.SelectMany(b => b.Select(e => (e, b.Port, 1))),
-            .. _forming.Where(f => f.Count > 0).SelectMany(f => Enumerable.Range(0, f.Count).Select(i => (f[i], f.Port, 1))),
+            .. _slots.Where(s => !_free.Contains(s)).OrderBy(s => s.Call.All.Sequence).SelectMany(s => _results.Unsettled(s.Call).Select(i => (s.Call.All[i], s.Call.All.Port, true))),
+            .. _closed.SelectMany(b => b.Select(e => (e, b.Port, false))),
+            .. _forming.Where(f => f.Count > 0).SelectMany(f => Enumerable.Range(0, f.Count).Select(i => (f[i], f.Port, false))),
         ];
 
     protected override async Task ProcessAsync(CancellationToken ct)

@@ -65,6 +65,9 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
     /// <summary>Called before a checkpoint is stored: what it counts as done elsewhere, such as dead letters, becomes durable first.</summary>
     public Func<CancellationToken, ValueTask> BeforeSave { get; init; } = static _ => default;
 
+    /// <summary>Whether what stands before a barrier is done; not once a component has lost events it had in hand, which only the positions stored before bring back.</summary>
+    public bool MayConfirm => _hosts.All(h => h.Loop.Counters.Lost == 0);
+
     /// <summary>Nobody is told before the run has ended: under the deterministic scheduler barriers would come between events by chance.</summary>
     public bool IsConfirmedAtTheEnd { get; init; }
 
@@ -104,6 +107,11 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
             try
             {
                 var parts = await gathering.Parts.Task.WaitAsync(CheckpointTimes.Longest, time, ct).ConfigureAwait(false);
+                if (!MayConfirm)
+                {
+                    throw new IOException("events in hand of a component that failed are lost; they come again from the last complete checkpoint");
+                }
+
                 if (home is null && GoesRound(parts))
                 {
                     // What is under way in a loop is kept nowhere: a later barrier finds it done.

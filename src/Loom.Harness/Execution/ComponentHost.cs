@@ -172,6 +172,11 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
             {
                 LastFailure = e;
                 LogThrew(run.Log, plan.Name, e);
+                if (plan.Descriptor.ExecutesChain)
+                {
+                    loop.Counters.CountLost();
+                }
+
                 if (e is Commands.ComponentFailedException || !await TryRestartAsync(ct).ConfigureAwait(true))
                 {
                     _state = ct.IsCancellationRequested ? ComponentState.Stopping : ComponentState.Failed;
@@ -284,11 +289,6 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         {
             _memory = await MemoryOfAsync(_component!, ct).ConfigureAwait(true);
             await loop.RedeliverAsync(LastFailure!, ct).ConfigureAwait(true);
-            if (plan.Descriptor.ExecutesChain)
-            {
-                loop.Counters.CountLost();
-            }
-
             _handingOver = true;
         }
 
@@ -332,12 +332,39 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
         return memory;
     }
 
-    // Downstream ends as if this component had; what still arrives goes to its error destination.
+    // Downstream ends as if this component had; what still arrives goes to its error destination, which may be an output of its own. Its state as of now stands for it in checkpoints.
     private async Task<HostEnd> IsolateAsync(CancellationToken ct)
     {
-        loop.CompleteOutputs();
-        await loop.DivertAsync(LastFailure!, ct).ConfigureAwait(true);
-        return HostEnd.Isolated;
+        loop.CompleteOutputs(but: SemanticClass.ErrorOut);
+        try
+        {
+            Exception? unknown = null;
+            try
+            {
+                _memory = _handingOver ? _memory : await MemoryOfAsync(_component!, ct).ConfigureAwait(true);
+            }
+            catch (Exception e) when (!ct.IsCancellationRequested)
+            {
+                unknown = e;
+                LogStateless(run.Log, plan.Name, e);
+            }
+
+            await loop.DivertAsync(LastFailure!, _memory, unknown, ct).ConfigureAwait(true);
+            loop.CompleteOutputs();
+            return HostEnd.Isolated;
+        }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        {
+            _state = ComponentState.Stopping;
+            return HostEnd.Cancelled;
+        }
+        catch (Exception e)
+        {
+            // What arrives cannot be kept: the system must not go on past it.
+            LastFailure = e;
+            LogThrew(run.Log, plan.Name, e);
+            return HostEnd.Failed;
+        }
     }
 
     private async Task WithinAsync(Func<CancellationToken, Task> work, TimeSpan most, string what, CancellationToken ct)
@@ -377,6 +404,9 @@ internal sealed partial class ComponentHost(ComponentPlan plan, LoopContext loop
 
     [LoggerMessage(EventId = 4000, Level = LogLevel.Error, Message = "component {Component} threw")]
     private static partial void LogThrew(ILogger logger, string component, Exception error);
+
+    [LoggerMessage(EventId = 4002, Level = LogLevel.Error, Message = "component {Component} was isolated and its state could not be taken; no checkpoint can be completed any more")]
+    private static partial void LogStateless(ILogger logger, string component, Exception error);
 
     [LoggerMessage(EventId = 4001, Level = LogLevel.Warning, Message = "component {Component} could not be cleaned up")]
     private static partial void LogCleanup(ILogger logger, string component, Exception error);

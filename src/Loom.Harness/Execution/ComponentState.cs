@@ -69,7 +69,10 @@ internal sealed class ComponentCounters
 
     public void CountFailed() => _failed++;
 
-    /// <summary>The loop has ended in the middle of its work: what it had in hand is gone.</summary>
+    /// <summary>Events that were taken were given back, to be taken again.</summary>
+    public void CountReturned(long by) => _taken -= by;
+
+    /// <summary>The loop has ended in the middle of its work: what it had in hand and did not give back is gone.</summary>
     public void CountLost() => Lost = Math.Max(Lost, _taken - _done - _failed);
 
     public void CountEmitted(int by) => _emitted += by;

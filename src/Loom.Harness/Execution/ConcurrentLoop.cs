@@ -50,9 +50,8 @@ internal sealed class ConcurrentLoop<TIn, TOut> : LoopBase<TIn, TOut>
         }
     }
 
-    protected override IEnumerable<(Event<TIn> Event, int Port, int Attempt)> InHand() =>
-        (_parked is null ? _busy : [.. _busy, _parked]).Select(s => (s.Call.Event, s.Call.Port, s.Call.Attempt));
-
+    protected override IEnumerable<(Event<TIn> Event, int Port, bool Begun)> InHand() =>
+        [.. _busy.Select(s => (s.Call.Event, s.Call.Port, s.Error is not null || !s.IsFinished)), .. _parked is { } parked ? [(parked.Call.Event, parked.Call.Port, false)] : Array.Empty<(Event<TIn>, int, bool)>()];
 
     protected override Link Chain { get; }
 

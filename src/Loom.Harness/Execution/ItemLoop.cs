@@ -18,6 +18,9 @@ internal sealed class ItemLoop<TIn, TOut> : LoopBase<TIn, TOut>
     private Exception? _error;
     private int _released;
 
+    // An event is in hand outside RunSync, which ends with none or leaves it to what comes next.
+    private bool _inHand;
+
     public ItemLoop(LoopContext context, ItemComponent<TIn, TOut> component)
         : base(context, component)
     {
@@ -37,8 +40,8 @@ internal sealed class ItemLoop<TIn, TOut> : LoopBase<TIn, TOut>
 
     public override void Dispose() => _call.Dispose();
 
-    // Only a handler's failure ends the loop with a failure of the component, and then its event is the one in hand.
-    protected override IEnumerable<(Event<TIn> Event, int Port, int Attempt)> InHand() => HandlesAgain ? [] : [(_call.Event, _call.Port, _call.Attempt)];
+    // A tick, a commit or a barrier may fail too, and then none is in hand.
+    protected override IEnumerable<(Event<TIn> Event, int Port, bool Begun)> InHand() => _inHand ? [(_call.Event, _call.Port, true)] : [];
 
     protected override Link Chain => _chain;
 
@@ -48,6 +51,7 @@ internal sealed class ItemLoop<TIn, TOut> : LoopBase<TIn, TOut>
         while (true)
         {
             var stop = RunSync(ct);
+            _inHand = stop is Stop.Room or Stop.Handler or Stop.Error;
             Context.FlushOutputs();
             switch (stop)
             {
@@ -63,6 +67,8 @@ internal sealed class ItemLoop<TIn, TOut> : LoopBase<TIn, TOut>
                     await FinishAsync(stop == Stop.Handler, ct).ConfigureAwait(true);
                     break;
             }
+
+            _inHand = false;
         }
     }
 

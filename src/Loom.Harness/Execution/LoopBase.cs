@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Loom.Components;
-using Loom.Harness.Architecture;
 using Loom.Harness.Capabilities;
 using Loom.Harness.Errors;
 using Loom.Harness.Streams;
@@ -21,9 +20,6 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     /// <summary>The chain that ends in the component.</summary>
     protected abstract Link Chain { get; }
 
-    /// <summary>An event from outside is in hand and nothing else; it stays where it came from until it is done.</summary>
-    protected bool HandlesAgain { get; private set; }
-
     /// <summary>The port whose turn it is.</summary>
     protected int NextPort { get; set; }
 
@@ -37,15 +33,18 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
         {
             await ProcessAsync(ct).ConfigureAwait(true);
         }
-        catch (Commands.ComponentFailedException error) when (context.Plan.Restart.OnExhausted == OnExhausted.Isolate)
+        catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
         {
-            // The system goes on, and nobody else will handle what is in hand.
-            foreach (var (e, port, attempt) in InHand())
+            // The next instance gets what is in hand before anything else; where there is none, it becomes dead letters or comes again with the next run.
+            var inHand = InHand().ToList();
+            foreach (var (held, port, begun) in Enumerable.Reverse(inHand))
             {
-                await context.Errors.TakeAsync(ItemFailure.Of(context.Plan.Name, component.Inputs[port], e, error, attempt), ct).ConfigureAwait(true);
-                context.Counters.CountFailed();
+                Inputs[port].Return(held, begun);
             }
 
+            context.Counters.CountReturned(inHand.Count);
+
+            context.Gate.Return(context.HasReturned);
             throw;
         }
         finally
@@ -64,8 +63,8 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     /// <summary>Handles events until the inputs have ended.</summary>
     protected abstract Task ProcessAsync(CancellationToken ct);
 
-    /// <summary>Events that were taken and neither handled nor refused when <see cref="ProcessAsync"/> threw.</summary>
-    protected virtual IEnumerable<(Event<TIn> Event, int Port, int Attempt)> InHand() => [];
+    /// <summary>Events that were taken and neither handled nor refused when <see cref="ProcessAsync"/> threw, in the order they were taken; and whether the component had been given them.</summary>
+    protected abstract IEnumerable<(Event<TIn> Event, int Port, bool Begun)> InHand();
 
     /// <summary>Everything taken is handled and its outputs are sent.</summary>
     protected virtual ValueTask SettleAsync(BatchReason reason, CancellationToken ct) => default;
@@ -174,7 +173,6 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
     private async ValueTask InjectAsync(CancellationToken ct)
     {
         await SettleAsync(BatchReason.Barrier, ct).ConfigureAwait(true);
-        HandlesAgain = true;
         while (context.Inject() is { } injection)
         {
             var port = Array.FindIndex([.. component.Inputs], name => name == injection.Port);
@@ -185,18 +183,23 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
             }
 
             var end = InjectionEnd.Refused;
+            context.Counters.CountTaken();
             try
             {
-                context.Counters.CountTaken();
                 end = await HandleAgainAsync(e, port, ct).ConfigureAwait(true) ? InjectionEnd.Done : InjectionEnd.Failed;
+            }
+            catch
+            {
+                // It stays where it came from.
+                context.Counters.CountReturned(1);
+                context.Cycle?.Lost(1);
+                throw;
             }
             finally
             {
                 injection.End(end);
             }
         }
-
-        HandlesAgain = false;
 
         // What was asked for meanwhile is looked at next.
         context.Gate.Interrupt();
@@ -301,7 +304,17 @@ internal abstract class LoopBase<TIn, TOut>(LoopContext context, ItemComponent<T
 
     private async ValueTask PassAsync(CheckpointBarrier barrier, CancellationToken ct)
     {
-        await SettleAsync(BatchReason.Barrier, ct).ConfigureAwait(true);
+        try
+        {
+            await SettleAsync(BatchReason.Barrier, ct).ConfigureAwait(true);
+        }
+        catch (Exception e)
+        {
+            // The barrier has been taken, and what is in hand comes again behind it.
+            context.Abandon(barrier, e);
+            throw;
+        }
+
         await context.PassAsync(barrier, async () =>
         {
             await FlushAsync(end: false, ct).ConfigureAwait(true);

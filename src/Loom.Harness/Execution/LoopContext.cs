@@ -16,6 +16,7 @@ namespace Loom.Harness.Execution;
 internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? lane = null)
 {
     private readonly Dictionary<string, IRedelivers> _own = new(StringComparer.Ordinal);
+    private readonly HashSet<IOutputPort> _completed = [];
     private Refusals? _refusals;
     private int _attention;
 
@@ -183,18 +184,41 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
         }
     }
 
-    /// <summary>After a failure: events in hand of a class with a loop of its own come again.</summary>
+    /// <summary>Whether an event that a loop had in hand when it failed waits to be taken again.</summary>
+    public bool HasReturned() => Returned > 0;
+
+    /// <summary>Events that a loop had in hand when it failed and that wait to be taken again.</summary>
+    public int Returned => Inputs.Values.Cast<IDiverted>().Sum(i => i.Returned);
+
+    /// <summary>After a failure: events in hand come again, or go to the error destination after their third delivery.</summary>
     public async ValueTask RedeliverAsync(Exception error, CancellationToken ct)
     {
+        foreach (var input in Inputs.Values.Cast<IDiverted>())
+        {
+            await input.RedeliverAsync(plan.Name, error, async failure =>
+            {
+                await Errors.TakeAsync(failure, ct).ConfigureAwait(true);
+                Counters.CountTaken();
+                Counters.CountFailed();
+            }).ConfigureAwait(true);
+        }
+
         foreach (var own in _own.Values)
         {
             await own.RedeliverAsync(error, ct).ConfigureAwait(true);
         }
     }
 
-    /// <summary>Hands the event in hand, and every event of the inputs to their end, to the error destination, in place of a component that failed for good.</summary>
-    public async Task DivertAsync(Exception error, CancellationToken ct)
+    /// <summary>
+    /// Hands the events in hand, and every event of the inputs to their end, to the error destination, in place of a component that failed for good. All outputs but an error port are complete.
+    /// </summary>
+    /// <param name="error">Why it failed.</param>
+    /// <param name="memory">Its last state, which stands for it in every later checkpoint; null: it has none.</param>
+    /// <param name="unknown">Why its last state is not known: then no checkpoint can be complete any more. Null: it is known.</param>
+    /// <param name="ct">Gives up.</param>
+    public async Task DivertAsync(Exception error, byte[]? memory, Exception? unknown, CancellationToken ct)
     {
+        StateWriter? state = memory is null ? null : (into, stop) => into.WriteAsync(memory, stop);
         try
         {
             foreach (var own in _own.Values)
@@ -219,15 +243,22 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
                 }
             }
 
-            var state = await Gate.WaitAsync(ct).ConfigureAwait(true);
+            var at = await Gate.WaitAsync(ct).ConfigureAwait(true);
             await RefuseAsync(ct).ConfigureAwait(true);
-            switch (state)
+            switch (at)
             {
                 case GateState.Ended:
-                    Checkpoints.Ended(plan.Name, Offsets, null);
+                    if (unknown is null)
+                    {
+                        Checkpoints.Ended(plan.Name, Offsets, state);
+                    }
+
                     return;
+                case GateState.Barrier when unknown is not null:
+                    Abandon(Gate.Barrier!, unknown);
+                    break;
                 case GateState.Barrier:
-                    Checkpoints.Passed(plan.Name, Gate.Barrier!, Offsets, null);
+                    await PassAsync(Gate.Barrier!, () => new(state)).ConfigureAwait(true);
                     break;
                 case GateState.Interrupted:
                     Gate.TakeInterrupt();
@@ -255,8 +286,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
         StateWriter? state;
         if (Gate.IsPartial && ReferenceEquals(barrier, Gate.Barrier))
         {
-            MarkOutputs(barrier);
-            Checkpoints.Failed(plan.Name, barrier, new InvalidOperationException("its inputs could not be brought to one moment: a later stream of a concatenated input waits unread, or a source was too late for this checkpoint"));
+            Abandon(barrier, new InvalidOperationException("its inputs could not be brought to one moment: a later stream of a concatenated input waits unread, or a source was too late for this checkpoint"));
             return;
         }
 
@@ -267,8 +297,7 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            MarkOutputs(barrier);
-            Checkpoints.Failed(plan.Name, barrier, e);
+            Abandon(barrier, e);
             return;
         }
 
@@ -282,6 +311,13 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
         Checkpoints.Passed(plan.Name, barrier, new Dictionary<string, long>(Offsets, StringComparer.Ordinal), state);
     }
 
+    /// <summary>The component cannot take part: the checkpoint is abandoned, and others still see its barrier pass.</summary>
+    public void Abandon(CheckpointBarrier barrier, Exception error)
+    {
+        MarkOutputs(barrier);
+        Checkpoints.Failed(plan.Name, barrier, error);
+    }
+
     /// <summary>Wakes the loop wherever it waits: a stop or the end of the run.</summary>
     public void Wake()
     {
@@ -291,15 +327,16 @@ internal sealed class LoopContext(ComponentPlan plan, TimeProvider time, Lane? l
 
     private void MarkOutputs(CheckpointBarrier barrier)
     {
-        foreach (var output in Outputs)
+        foreach (var output in Outputs.Where(o => !_completed.Contains(o)))
         {
             output.Mark(barrier);
         }
     }
 
-    public void CompleteOutputs()
+    /// <param name="but">An output of this class stays open; null: none does.</param>
+    public void CompleteOutputs(SemanticClass? but = null)
     {
-        foreach (var output in Outputs)
+        foreach (var output in Outputs.Where(o => o.Plan.Class != but && _completed.Add(o)))
         {
             output.Complete();
         }

@@ -27,7 +27,7 @@ internal sealed record ComponentSnapshot(
     public static ComponentSnapshot Of(ComponentHost host, string? reason)
     {
         var counters = host.Loop.Counters;
-        var (taken, emitted, filtered) = (counters.Taken, counters.Emitted, counters.Filtered);
+        var (taken, emitted, filtered) = (counters.Taken + host.Loop.Returned, counters.Emitted, counters.Filtered);
         var (done, failed, lost) = (counters.Done, counters.Failed, counters.Lost);
         return new ComponentSnapshot(
             host.Plan.Name,

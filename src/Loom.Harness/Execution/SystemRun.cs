@@ -34,12 +34,6 @@ internal sealed partial class SystemRun(
     {
         var result = await StartAsync(tokens).ConfigureAwait(true) ?? await ProcessAsync(tokens).ConfigureAwait(true);
         await CleanupAsync(tokens.Force).ConfigureAwait(true);
-        if (result.ExitCode == RunResult.Ended && hosts.Where(h => h.Loop.Counters.Lost > 0).ToList() is [var first, ..] losing)
-        {
-            var lost = string.Join(", ", losing.Select(h => $"{h.Loop.Counters.Lost} {(h.Loop.Counters.Lost == 1 ? "event" : "events")} in hand of \"{h.Plan.Name}\""));
-            result = Fail($"{lost} did not come again after a restart", first.LastFailure);
-        }
-
         return _errors.Count > result.Errors.Count && result.ExitCode == RunResult.Ended
             ? result with { ExitCode = RunResult.Failed, Reason = "cleanup failed", Errors = [.. _errors] }
             : result with { Errors = [.. _errors] };
@@ -223,6 +217,13 @@ internal sealed partial class SystemRun(
     // Everything has been delivered: the last checkpoint, then the outside may let go and staged output becomes visible.
     private async Task<RunResult> FinishAsync(RunResult result, CancellationToken force)
     {
+        if (hosts.Where(h => h.Loop.Counters.Lost > 0).ToList() is [var first, ..] losing)
+        {
+            // Nothing is stored and nobody is told: the next run begins before them.
+            var lost = string.Join(", ", losing.Select(h => $"{h.Loop.Counters.Lost} {(h.Loop.Counters.Lost == 1 ? "event" : "events")} in hand of \"{h.Plan.Name}\""));
+            return Fail($"{lost} did not come again after a restart", first.LastFailure);
+        }
+
         using var late = new CancellationTokenSource(CheckpointTimes.Longest, surroundings.Time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(late.Token, force);
         try

@@ -62,6 +62,7 @@ internal sealed class Gate(Signal signal)
     private readonly List<Entry> _entries = [];
     private int _interrupted;
     private long _passed;
+    private Func<bool>? _isReturned;
 
     /// <summary>The barrier all inputs have reached; set while the state is <see cref="GateState.Barrier"/>.</summary>
     public CheckpointBarrier? Barrier { get; private set; }
@@ -78,6 +79,10 @@ internal sealed class Gate(Signal signal)
 
     /// <summary>Whether nothing is bound.</summary>
     public bool IsUnbound => _entries.Count == 0;
+
+    /// <summary>Events were given back to the ports: they are ready before whatever the streams hold, a barrier or an end too.</summary>
+    /// <param name="is">Whether any of them still waits.</param>
+    public void Return(Func<bool> @is) => _isReturned = @is;
 
     /// <summary>Asks for the loop's attention at its next wait or item boundary.</summary>
     public void Interrupt()
@@ -99,6 +104,16 @@ internal sealed class Gate(Signal signal)
         if (HasInterrupt)
         {
             return GateState.Interrupted;
+        }
+
+        if (_isReturned is not null)
+        {
+            if (_isReturned())
+            {
+                return GateState.Ready;
+            }
+
+            _isReturned = null;
         }
 
         var (open, marked, held, loops) = (0, 0, 0, 0);

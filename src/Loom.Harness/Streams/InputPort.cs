@@ -6,9 +6,21 @@ using Loom.Harness.Errors;
 
 namespace Loom.Harness.Streams;
 
-/// <summary>An input whose events can be refused in place of its component.</summary>
+/// <summary>An input whose events can be refused in place of its component, and that keeps what a loop which failed had in hand.</summary>
 internal interface IDiverted
 {
+    /// <summary>Events that were taken once and come again before anything else.</summary>
+    int Returned { get; }
+
+    /// <summary>
+    /// The next instance is given what came back: an event its loop had begun with counts as one more delivery, and after the third goes to the error destination instead. May be called
+    /// again when the destination failed.
+    /// </summary>
+    /// <param name="component">The reader.</param>
+    /// <param name="error">Why its loop failed.</param>
+    /// <param name="refuse">Hands on what was delivered often enough.</param>
+    ValueTask RedeliverAsync(string component, Exception error, Func<ItemFailure, ValueTask> refuse);
+
     /// <summary>Takes the next event as a failure, or null when there is none.</summary>
     ItemFailure? TryDivert(string component, Exception error);
 
@@ -29,6 +41,12 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
     // priority: one turn in so many goes to the lower ones.
     private const int LowerTurn = 16;
 
+    /// <summary>How often an event is delivered before it counts as the one that breaks its component.</summary>
+    public const int MostDeliveries = 3;
+
+    // What a loop that failed had in hand, in the order it was taken; and whether it had been begun with.
+    private readonly LinkedList<(Event<T> Event, bool Begun)> _returned = [];
+
     private IStreamHead<T>[] _streams = [];
 
     // The common case: one stream without rules of its own, and no rule of the port to ask.
@@ -41,8 +59,10 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
 
     public long Superseded => firstWins?.Later ?? 0;
 
+    public int Returned => _returned.Count;
+
     /// <summary>Whether there is one stream, and neither it nor the port has a rule to ask.</summary>
-    public bool IsPlain => _only is not null;
+    public bool IsPlain => _streams is [EventStream<T>] && firstWins is null && _watch is null;
 
     public void Watch(Action<Event<JsonElement>> see)
     {
@@ -59,7 +79,33 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
             _streams = [.. _streams.OrderByDescending(s => s.Plan.Priority)];
         }
 
-        _only = _streams.Length == 1 && firstWins is null && _watch is null ? stream as EventStream<T> : null;
+        _only = Plain();
+    }
+
+    /// <summary>Takes back an event that was neither handled nor refused, the last one first; it comes again before anything else.</summary>
+    public void Return(in Event<T> e, bool begun)
+    {
+        _returned.AddFirst((e, begun));
+        _only = null;
+    }
+
+    public async ValueTask RedeliverAsync(string component, Exception error, Func<ItemFailure, ValueTask> refuse)
+    {
+        for (var at = _returned.First; at is not null;)
+        {
+            var ((e, begun), next) = (at.Value, at.Next);
+            if (begun && e.Attempt >= MostDeliveries)
+            {
+                await refuse(ItemFailure.Of(component, plan.Name, e, error, e.Attempt)).ConfigureAwait(true);
+                _returned.Remove(at);
+            }
+            else if (begun)
+            {
+                at.Value = (e.WithAttempt(e.Attempt + 1), false);
+            }
+
+            at = next;
+        }
     }
 
     /// <summary>For <c>concatenate</c>: whether a stream must wait for an earlier one to end; null for the other rules, which hold none back.</summary>
@@ -114,13 +160,41 @@ internal sealed class InputPort<T>(PortPlan plan, FirstWins? firstWins) : IDiver
             return only.TryTake(out slots, out index);
         }
 
-        slots = null;
         index = 0;
+        if (TryTakeReturned(out var e))
+        {
+            slots = [e];
+            return true;
+        }
+
+        slots = null;
         return false;
+    }
+
+    private EventStream<T>? Plain() => _streams is [EventStream<T> one] && firstWins is null && _watch is null && _returned.Count == 0 ? one : null;
+
+    // It has passed the rules of the port and was shown when it was taken first.
+    private bool TryTakeReturned(out Event<T> e)
+    {
+        if (_returned.First is not { } first)
+        {
+            Unsafe.SkipInit(out e);
+            return false;
+        }
+
+        e = first.Value.Event;
+        _returned.RemoveFirst();
+        _only = Plain();
+        return true;
     }
 
     private bool TryReadMany(out Event<T> e)
     {
+        if (TryTakeReturned(out e))
+        {
+            return true;
+        }
+
         while (true)
         {
             var read = plan.FanIn switch

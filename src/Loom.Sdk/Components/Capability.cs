@@ -36,7 +36,15 @@ public abstract class Capability
     /// <summary>Before the handler, from the lowest tier to the highest. Throw <see cref="ItemException"/> to refuse the event.</summary>
     protected internal virtual ValueTask BeforeProcessAsync(ItemContext item, CancellationToken ct) => default;
 
-    /// <summary>Around the handler and everything of higher tiers. Where the component takes batches and this class has no batch hooks: once for each member, one in the other, around the whole.</summary>
+    /// <summary>Around the handler and everything of higher tiers. An event for which it does not call <paramref name="next"/> is done, and nothing comes of it.</summary>
+    /// <remarks>
+    /// Where the component takes batches and this class has no batch hooks: once for each member, as if it came alone. All go in as far as <paramref name="next"/>, one after the other; those that call it are handled
+    /// together as one batch, the others are left out of it; then each goes on, in the same order, with the error of its own event when there is one. All members are inside at the same time, so what one holds on to
+    /// there must not be what the next one waits for, and <paramref name="next"/> can be called once for each.
+    /// </remarks>
+    /// <param name="item">The event.</param>
+    /// <param name="next">The rest of the chain.</param>
+    /// <param name="ct">Gives up.</param>
     protected internal virtual ValueTask AroundProcessAsync(ItemContext item, Func<CancellationToken, ValueTask> next, CancellationToken ct) => next(ct);
 
     /// <summary>After the handler, from the highest tier to the lowest, for each whose Before ran; with the error when there was one.</summary>

@@ -44,6 +44,8 @@ public sealed class ChildLineTests
         Read(Emit(65)).ShouldBeOfType<ChildLine.Malformed>().Why.ShouldContain("more than 64 levels deep");
         Read($$"""{"type":"state","id":1,"data":{{new string('[', 90)}}{{new string(']', 90)}}}""").ShouldBeOfType<ChildLine.State>();
         Read(Emit(2000)).ShouldBeOfType<ChildLine.Output>();
+        Read(Emit(65).Replace("\"emit\"", "7", StringComparison.Ordinal)).ShouldBeOfType<ChildLine.Output>();
+        Read(Emit(65).Replace("\"emit\"", "{}", StringComparison.Ordinal)).ShouldBeOfType<ChildLine.Output>();
     }
 
     [Fact]

@@ -42,30 +42,6 @@ public sealed class RunTests
     }
 
     [Fact]
-    public async Task Run_EventInHandOfARestartThatDoesNotComeAgain_IsNoSuccess()
-    {
-        var (kept, failures) = (new List<Event<long>>(), 0);
-        var kit = new RunKit
-        {
-            Taking = failure =>
-            {
-                if (failures++ == 0)
-                {
-                    throw new InvalidOperationException("broken");
-                }
-            },
-        };
-        SystemAssembly? seen = null;
-        var result = await kit.RunAsync(
-            Line(5, (e, o, ct) => e.Data == 2 ? throw new ItemException("bad", "two") : o.SendAsync(e.Derive(e.Data), ct), kept), started: a => seen = a);
-        result.ExitCode.ShouldBe(RunResult.Failed);
-        result.Reason.ShouldContain("1 event in hand of");
-        kept.Select(e => e.Data).ShouldBe([0L, 1, 3, 4]); // what can be delivered still is
-        var losing = RunSnapshot.Of(seen!).Components.Single(c => c.Lost > 0);
-        (losing.Taken, losing.Done, losing.Failed, losing.Lost, losing.InHand).ShouldBe((5, 4, 0, 1, 0));
-    }
-
-    [Fact]
     public async Task Run_ClassWithALoopOfItsOwnThatLeavesEarly_HasNothingInHandAtTheEnd()
     {
         SystemAssembly? seen = null;
