@@ -49,7 +49,7 @@ internal static class UpScreen
         var what = new[]
         {
             runtime.Serving is { } api ? $"{api.Api.GetLeftPart(UriPartial.Authority)}/v1  (models: {string.Join(", ", replicas.SelectMany(r => r.Models).Distinct(StringComparer.Ordinal))})" : null,
-            runtime.Systems is { } systems ? $"{systems.Records.Count(r => r.State == "running")} of {systems.Records.Length} systems run" : null,
+            runtime.Systems is { Records.IsEmpty: false } systems ? $"{systems.Records.Count(r => r.State == "running")} of {systems.Records.Length} systems run" : null,
             agents.IsEmpty ? null : $"{running} of {runtime.Agents.Agents.Length} agents run",
         };
         terminal.Note($"{terminal.Paint(Tone.Good, "ready")} in {seconds} s: {string.Join("; ", what.Where(w => w is not null))}");
