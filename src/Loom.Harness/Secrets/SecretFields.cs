@@ -65,7 +65,7 @@ internal sealed class SecretFields
             SecretSchema.Find(_schemas, payload, "", found);
             if (_values.Length > 0)
             {
-                FindValues(payload, "", found);
+                found.UnionWith(Leaves(payload, "").Where(l => HoldsValue(l.Value)).Select(static l => l.At));
             }
         }
         catch (InvalidOperationException)
@@ -81,38 +81,22 @@ internal sealed class SecretFields
     public static IEnumerable<string> TextsAt(JsonElement payload, IReadOnlyCollection<string> places)
     {
         var texts = new HashSet<string>(StringComparer.Ordinal);
-        Visit(payload, "", inside: false);
-        return texts.Where(t => t.Length > 0);
-
-        void Visit(JsonElement value, string at, bool inside)
+        // Where all of it is secret, names say nothing, and one that is no text keeps nothing back.
+        var named = !places.Contains("");
+        foreach (var (_, value) in Leaves(payload, "", named).Where(l => places.Any(p => l.At == p || l.At.StartsWith(p + "/", StringComparison.Ordinal))))
         {
-            inside |= places.Contains(at);
-            switch (value.ValueKind)
+            if (value.ValueKind == JsonValueKind.String)
             {
-                case JsonValueKind.Object:
-                    foreach (var property in value.EnumerateObject())
-                    {
-                        Visit(property.Value, Below(at, property.Name), inside);
-                    }
-
-                    break;
-                case JsonValueKind.Array:
-                    var index = 0;
-                    foreach (var item in value.EnumerateArray())
-                    {
-                        Visit(item, $"{at}/{index++}", inside);
-                    }
-
-                    break;
-                case JsonValueKind.String when inside:
-                    texts.Add(Text(value));
-                    break;
-                case JsonValueKind.Number when inside:
-                    texts.Add(value.GetRawText());
-                    texts.Add(CanonicalJson.Of(value)); // as a key has it
-                    break;
+                texts.Add(Text(value));
+            }
+            else if (value.ValueKind == JsonValueKind.Number)
+            {
+                texts.Add(value.GetRawText());
+                texts.Add(CanonicalJson.Of(value)); // as a key has it
             }
         }
+
+        return texts.Where(t => t.Length > 0);
     }
 
     /// <summary>The key of an event as it may be shown: masked where it holds anything secret.</summary>
@@ -199,29 +183,23 @@ internal sealed class SecretFields
         }
     }
 
-    private void FindValues(JsonElement value, string at, SortedSet<string> found)
+    // All that holds nothing else, each with its JSON Pointer.
+    private static IEnumerable<(string At, JsonElement Value)> Leaves(JsonElement value, string at, bool named = true) => value.ValueKind switch
     {
-        switch (value.ValueKind)
+        JsonValueKind.Object => value.EnumerateObject().SelectMany(p => Leaves(p.Value, Below(at, named ? p.Name : ""), named)),
+        JsonValueKind.Array => value.EnumerateArray().SelectMany((item, index) => Leaves(item, $"{at}/{index}", named)),
+        _ => [(at, value)],
+    };
+
+    private bool HoldsValue(JsonElement value)
+    {
+        var text = value.ValueKind switch
         {
-            case JsonValueKind.Object:
-                foreach (var property in value.EnumerateObject())
-                {
-                    FindValues(property.Value, Below(at, property.Name), found);
-                }
-
-                break;
-            case JsonValueKind.Array:
-                var index = 0;
-                foreach (var item in value.EnumerateArray())
-                {
-                    FindValues(item, $"{at}/{index++}", found);
-                }
-
-                break;
-            case JsonValueKind.String or JsonValueKind.Number when Array.Exists(_values, v => (value.ValueKind == JsonValueKind.String ? Text(value) : value.GetRawText()).Contains(v, StringComparison.Ordinal)):
-                found.Add(at);
-                break;
-        }
+            JsonValueKind.String => Text(value),
+            JsonValueKind.Number => value.GetRawText(),
+            _ => "",
+        };
+        return Array.Exists(_values, v => text.Contains(v, StringComparison.Ordinal));
     }
 
     // As it stands where it cannot be turned into text.

@@ -36,6 +36,17 @@ public sealed class SecretFieldsTests
         string.Join(' ', found).ShouldBe(places);
     }
 
+    [Fact]
+    public void Key_PayloadWithANameThatIsNoText_IsMaskedByWhatItHolds()
+    {
+        var fields = SecretFields.Of(["""{"properties":{"a":{"x-secret":true}}}"""], new Dictionary<string, string>());
+        var payload = JsonElement.Parse("""{"\ud83d":"geheim","a":"x"}""");
+        var places = fields.In(payload);
+        places.ShouldBe([""]);
+        fields.Key("a geheim b", payload, places).ShouldBe(SecretFields.Mask);
+        fields.Key("open", payload, places).ShouldBe("open");
+    }
+
     [Theory]
     [InlineData("data.ssn", "data.ssn")]
     [InlineData("'p ' + string(data.ssn)", "data.ssn")]
