@@ -15,7 +15,7 @@ internal static class KnownNames
 {
     /// <summary>Processes and dataflow systems of the run, agents of the project, and with <paramref name="pools"/> the pools.</summary>
     public static Func<CompletionContext, IEnumerable<CompletionItem>> Processes(bool pools = false) => context => Offer(context, folder =>
-        [.. OfState(RunDirectory.Of(folder).State, pools), .. OfScripts(Path.Combine(folder, "agents"))]);
+        [.. OfRun(folder, pools), .. OfScripts(Path.Combine(folder, "agents"))]);
 
     /// <summary>Everything that has a log.</summary>
     public static Func<CompletionContext, IEnumerable<CompletionItem>> Logs() => context => Offer(context, folder => MergedLogs.NamesIn(LogsOf(folder)));
@@ -25,8 +25,7 @@ internal static class KnownNames
     {
         try
         {
-            using var state = JsonDocument.Parse(File.ReadAllBytes(RunDirectory.Of(folder).State));
-            return RunView.Parse(state.RootElement).Systems.Any(s => s.Name == name);
+            return RunOf(folder)?.Systems.Any(s => s.Name == name) == true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidDataException)
         {
@@ -46,32 +45,24 @@ internal static class KnownNames
             .Where(n => n.Length > 0 && n[0] is not ('_' or '.') && !n.StartsWith("test_", StringComparison.Ordinal) && !n.EndsWith("_test", StringComparison.Ordinal));
     }
 
-    private static IEnumerable<string> OfState(string path, bool pools)
+    private static IEnumerable<string> OfRun(string folder, bool pools) =>
+        RunOf(folder) is { } run ? [.. run.Processes.Select(p => p.Name), .. run.Systems.Select(s => s.Name), .. pools ? run.Pools.Select(p => p.Pool) : []] : [];
+
+    // The last known run; null where there was none.
+    private static RunView? RunOf(string folder)
     {
+        var path = RunDirectory.Of(folder).State;
         if (!File.Exists(path))
         {
-            return [];
+            return null;
         }
 
         using var state = JsonDocument.Parse(File.ReadAllBytes(path));
-        var run = RunView.Parse(state.RootElement);
-        return [.. run.Processes.Select(p => p.Name), .. run.Systems.Select(s => s.Name), .. pools ? run.Pools.Select(p => p.Pool) : []];
+        return RunView.Parse(state.RootElement);
     }
 
-    private static string LogsOf(string folder)
-    {
-        var state = RunDirectory.Of(folder).State;
-        if (File.Exists(state))
-        {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(state));
-            if (RunView.Parse(document.RootElement).Processes is [{ Log: { } log }, ..] && Path.GetDirectoryName(log) is { } used)
-            {
-                return used;
-            }
-        }
-
-        return Path.Combine(folder, ".loom", "logs");
-    }
+    private static string LogsOf(string folder) =>
+        RunOf(folder)?.Processes is [{ Log: { } log }, ..] && Path.GetDirectoryName(log) is { } used ? used : Path.Combine(folder, ".loom", "logs");
 
     private static IEnumerable<CompletionItem> Offer(CompletionContext context, Func<string, IEnumerable<string>> names)
     {

@@ -163,16 +163,17 @@ internal sealed class BatchLoop<TIn, TOut> : LoopBase<TIn, TOut>
             ct.ThrowIfCancellationRequested();
         }
 
-        if (error is not null && Errors.ErrorClasses.Of(error) == ErrorClass.Configuration)
-        {
-            // The whole batch waits for the setting to be mended.
-            await HoldAsync(error, batch, batch.Port, slot.Releases, ct).ConfigureAwait(true);
-            call.Take(batch);
-            slot.Start(here: _slots.Length == 1);
-            return false;
-        }
         if (error is not null)
         {
+            if (Errors.ErrorClasses.Of(error) == ErrorClass.Configuration)
+            {
+                // The whole batch waits for the setting to be mended.
+                await HoldAsync(error, batch, batch.Port, slot.Releases, ct).ConfigureAwait(true);
+                call.Take(batch);
+                slot.Start(here: _slots.Length == 1);
+                return false;
+            }
+
             call.FailAll(error);
         }
 

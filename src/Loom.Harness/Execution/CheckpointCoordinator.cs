@@ -39,14 +39,13 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
     private readonly Lock _lock = new();
     private readonly Dictionary<string, CheckpointPart> _ended = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _one = new(1, 1);
-
+    private readonly RepeatBound _bound = new(home is null ? null : times.Items);
     private TaskCompletionSource _wanted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private IReadOnlyList<ComponentHost> _hosts = [];
     private IReadOnlyList<IFeedbackStream> _feedbacks = [];
     private Gathering? _gathering;
     private long _number;
     private long _lastAt = time.GetTimestamp();
-    private readonly RepeatBound _bound = new(home is null ? null : times.Items);
     private long _asked;
     private long _confirmed;
     private long _roundEnded = time.GetTimestamp();
@@ -119,9 +118,7 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
                     return default;
                 }
 
-                await BeforeSave(ct).ConfigureAwait(false);
-                var info = home is null ? null : await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false);
-                Stored(info, start);
+                var info = await SaveAsync(parts, start, ct).ConfigureAwait(false);
                 _bound.Settled();
                 Interlocked.Exchange(ref _confirmed, asked);
                 _rest = time.GetElapsedTime(start);
@@ -134,16 +131,7 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
             }
             catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
             {
-                var why = e is TimeoutException ? $"no part within {CheckpointTimes.Longest.TotalSeconds:0} s from {MissingOf(gathering)}" : e.Message;
-                Tell(gathering.Barrier, why);
-                _snapshot = _snapshot with { Failed = _snapshot.Failed + 1, LastError = why };
-                _bound.Settled();
-                foreach (var host in _hosts)
-                {
-                    host.Loop.Ask(Attention.None);
-                }
-
-                _rest = s_restAfterFailure;
+                Abandon(gathering, e is TimeoutException ? $"no part within {CheckpointTimes.Longest.TotalSeconds:0} s from {MissingOf(gathering)}" : e.Message);
                 return default;
             }
             finally
@@ -172,21 +160,24 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
             parts = [.. _ended.Values];
         }
 
-        await BeforeSave(ct).ConfigureAwait(false);
-        Stored(home is null ? null : await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false), start);
+        await SaveAsync(parts, start, ct).ConfigureAwait(false);
     }
 
-    private void Stored(CheckpointInfo? info, long start)
+    // Null where nothing is stored.
+    private async Task<CheckpointInfo?> SaveAsync(IReadOnlyList<CheckpointPart> parts, long start, CancellationToken ct)
     {
-        if (info is null)
+        await BeforeSave(ct).ConfigureAwait(false);
+        if (home is null)
         {
-            return;
+            return null;
         }
 
+        var info = await home.Store.SaveAsync(new CheckpointDraft(graphHash, parts), ct).ConfigureAwait(false);
         var took = time.GetElapsedTime(start);
         _snapshot = _snapshot with { Taken = _snapshot.Taken + 1, Last = info, LastError = null, LastDuration = took };
         Interlocked.Exchange(ref _lastAt, time.GetTimestamp());
         Durations.Add(took);
+        return info;
     }
 
     public void Passed(string component, CheckpointBarrier barrier, IReadOnlyDictionary<string, long> offsets, StateWriter? state)
@@ -306,6 +297,20 @@ internal sealed partial class CheckpointCoordinator(StateHome? home, string grap
             _toldAt = time.GetTimestamp();
             LogAbandoned(log, barrier.Number, why);
         }
+    }
+
+    // Processing goes on, and sources that were held go on with it.
+    private void Abandon(Gathering gathering, string why)
+    {
+        Tell(gathering.Barrier, why);
+        _snapshot = _snapshot with { Failed = _snapshot.Failed + 1, LastError = why };
+        _bound.Settled();
+        foreach (var host in _hosts)
+        {
+            host.Loop.Ask(Attention.None);
+        }
+
+        _rest = s_restAfterFailure;
     }
 
     private string MissingOf(Gathering gathering)

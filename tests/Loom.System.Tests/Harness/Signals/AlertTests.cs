@@ -12,18 +12,22 @@ namespace Loom.SystemTests.Harness.Signals;
 /// <summary>Item 14 of the specification: alerts through webhooks.</summary>
 public sealed class AlertTests
 {
+    private const string Watched = """
+        schema_version: "1.0.0"
+        system: { name: watched, version: 1.0.0 }
+        components:
+          - { name: web, type: APIEndpoint, uses: http_in, config: { route: /in } }
+          - { name: store, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
+        bindings: [ { from: web.out, to: store.in } ]
+
+        """;
+
     [Fact]
     public async Task Alert_BacklogComesAndGoes_FiresAndResolvesOnceEachBySignedWebhook()
     {
         await using var receiver = await Receiver.StartAsync();
         await using var system = await RunningSystem.StartAsync(
-            $$"""
-            schema_version: "1.0.0"
-            system: { name: watched, version: 1.0.0 }
-            components:
-              - { name: web, type: APIEndpoint, uses: http_in, config: { route: /in } }
-              - { name: store, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
-            bindings: [ { from: web.out, to: store.in } ]
+            Watched + $$"""
             policy:
               security: { allow_hosts: [127.0.0.1] }
               observability:
@@ -74,13 +78,7 @@ public sealed class AlertTests
     {
         await using var receiver = await Receiver.StartAsync();
         await using var system = await RunningSystem.StartAsync(
-            $$"""
-            schema_version: "1.0.0"
-            system: { name: watched, version: 1.0.0 }
-            components:
-              - { name: web, type: APIEndpoint, uses: http_in, config: { route: /in } }
-              - { name: store, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
-            bindings: [ { from: web.out, to: store.in } ]
+            Watched + $$"""
             policy:
               lifecycle: { drain_timeout_s: 1 }
               security: { allow_hosts: [127.0.0.1] }
@@ -124,13 +122,7 @@ public sealed class AlertTests
         List<JsonElement> Told() => [.. receiver.Taken.Select(t => JsonElement.Parse(t.Body)).Where(m => m.GetProperty("alert").GetString() is "always" or "ever")];
         receiver.Status = 500;
         await using var system = await RunningSystem.StartAsync(
-            $$"""
-            schema_version: "1.0.0"
-            system: { name: watched, version: 1.0.0 }
-            components:
-              - { name: web, type: APIEndpoint, uses: http_in, config: { route: /in } }
-              - { name: store, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
-            bindings: [ { from: web.out, to: store.in } ]
+            Watched + $$"""
             policy:
               security: { allow_hosts: [127.0.0.1] }
               observability:
@@ -168,15 +160,7 @@ public sealed class AlertTests
     {
         var page = (await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "harness.md"))).Split("## Watch over it")[1].Split("## Send again")[0];
         await using var system = await RunningSystem.StartAsync(
-            """
-            schema_version: "1.0.0"
-            system: { name: watched, version: 1.0.0 }
-            components:
-              - { name: web, type: APIEndpoint, uses: http_in, config: { route: /in } }
-              - { name: store, type: Sink, uses: jsonl_out, config: { path: out.jsonl } }
-            bindings: [ { from: web.out, to: store.in } ]
-
-            """ + page.Split("```yaml\n")[1].Split("```")[0]);
+            Watched + page.Split("```yaml\n")[1].Split("```")[0]);
 
         var alerts = (await system.GetAsync("/alerts")).GetProperty("alerts").EnumerateArray().ToDictionary(a => a.GetProperty("name").GetString()!, a => a.GetProperty("severity").GetString());
         alerts.Keys.ShouldContain("backlog");
